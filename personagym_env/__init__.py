@@ -1,0 +1,1 @@
+"""The world of PersonaGym: data in, Gymnasium out."""

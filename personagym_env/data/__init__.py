@@ -1,0 +1,1 @@
+"""Tables of items, users and ratings, their readers, splits and traits."""

@@ -1,0 +1,1 @@
+"""Measures of recommenders: offline metrics, simulated value, closed-pool real value and their agreement."""

@@ -1,0 +1,121 @@
+"""The seams between world, users and recommenders: batched first, numpy in and numpy out.
+
+Shapes: n rows (users at once; one user is n = 1), k places of a slate, m items, r ratings of the scale.
+"""
+
+from typing import NamedTuple, Protocol, Self, TypedDict, runtime_checkable
+
+from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
+
+NO_ITEM = -1
+"""Stands where a list of items has no item: an empty place of a slate, a step without consumption, padding."""
+
+
+class Reaction(NamedTuple):
+    """What users make of slates, before chance decides anything."""
+
+    want: FloatArray
+    """(n, k) probability in (0, 1) that the user would rather have the item now than skip it."""
+    rating: FloatArray
+    """(n, k, r) distribution over the rating scale, given that the user consumes the item; sums to 1 over r."""
+
+
+class UserSessions(Protocol):
+    """The open sessions of n users of one agent. Row i is one session; rows are independent of each other."""
+
+    def start(self, rows: IntArray, users: IntArray) -> None:
+        """Begin a fresh session of user `users[j]` in row `rows[j]`; forgets what the row held before.
+
+        Args:
+            rows: (b,) distinct rows in `0..n-1`.
+            users: (b,) internal user ids.
+        """
+
+    def react(self, rows: IntArray, slates: IntArray) -> Reaction:
+        """React to one slate per row; changes nothing, so asking twice gives the same answer.
+
+        Args:
+            rows: (b,) distinct rows that have been started.
+            slates: (b, k) internal item ids, every one valid (no `NO_ITEM`); items may repeat.
+
+        Returns:
+            The reaction with leading axis b. An item's answer depends on its row's user and session alone,
+            never on the other items of the slate or on the other rows.
+        """
+
+    def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
+        """Tell the rows what their users consumed, so that later reactions can depend on it.
+
+        Args:
+            rows: (b,) distinct rows.
+            items: (b,) internal item ids.
+            ratings: (b,) index into the rating scale.
+        """
+
+
+@runtime_checkable
+class UserAgent(Protocol):
+    """A population of users. It decides nothing about clicks, patience or leaving; that is the world's part."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """(r,) the rating scale, ascending."""
+
+    @property
+    def n_users(self) -> int:
+        """Users of the population."""
+
+    @property
+    def n_items(self) -> int:
+        """Items of the catalogue that the agent knows."""
+
+    def open(self, n: int) -> UserSessions:
+        """Room for n sessions side by side; each row must be started before it is asked anything."""
+
+
+class Observation(TypedDict):
+    """What a recommender or policy sees: the Dict observation of `PersonaRec-v0` with a leading axis n."""
+
+    user: IntArray
+    """(n,) internal user id."""
+    profile: FloatArray
+    """(n, f) the user's traits and taste, computed from training rows (see `personagym_env.data.traits`)."""
+    history_items: IntArray
+    """(n, h) items consumed in this session, oldest first, `NO_ITEM` where none: earlier padding, or a step in
+    which the user took nothing."""
+    history_ratings: FloatArray
+    """(n, h) the rating given for each of them, 0 where `history_items` is `NO_ITEM`."""
+    step: IntArray
+    """(n,) decisions taken so far in this session."""
+
+
+@runtime_checkable
+class Recommender(Protocol):
+    """A way to choose slates."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+
+    def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
+        """Learn from training rows; returns itself."""
+
+    def recommend(self, observation: Observation, k: int, candidates: BoolArray | None = None) -> IntArray:
+        """Choose a slate per row, best first.
+
+        Args:
+            observation: n rows.
+            k: places of the slate.
+            candidates: (n, m) which items may be shown; None means every item that the user has not consumed, neither
+                in the training log nor in this session.
+
+        Returns:
+            (n, k) distinct internal item ids in each row.
+
+        Raises:
+            ValueError: a row has fewer than k items to choose from.
+        """

@@ -1,0 +1,1 @@
+"""Session dynamics: what happens between showing a slate and the user's leaving."""

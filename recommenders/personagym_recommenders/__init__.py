@@ -1,0 +1,1 @@
+"""What PersonaGym judges: heuristics, item-kNN, EASE, RecBole models, and a user's own."""
