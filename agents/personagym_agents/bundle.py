@@ -1,0 +1,135 @@
+"""A trained population on disk: base weights, adapters, tokenizer, personas and a manifest; safetensors and JSON only.
+
+    bundle/
+      manifest.json     how it was made, on which rows, with which metrics
+      personas.json     names, centroids and assignment
+      base/             as `transformers` saves a causal LM and its tokenizer
+      adapters/NAME/    as `peft` saves an adapter, one folder each
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from peft import PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from personagym_agents.checkpoint import fresh_folder, replace_folder
+from personagym_agents.corpus import Corpus
+from personagym_agents.language import LanguageUserAgent
+from personagym_agents.model import load_base
+from personagym_agents.personas import Personas
+from personagym_env.data.tables import Dataset, Interactions
+
+FORMAT = 1
+BUNDLED = Path(__file__).parent / "bundles" / "ml-100k"
+"""The bundle that the package ships."""
+AS_BASE = "__base__"
+"""`peft`'s name for rows that pass through no adapter."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known about a bundle."""
+
+    dataset: str
+    train_fingerprint: str
+    """`Interactions.fingerprint` of the training rows."""
+    split: str
+    """How train and test were parted, in words."""
+    command: str
+    """What makes this bundle again."""
+    history_lines: int
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    seconds: float
+    """Time that making it took."""
+    metrics: Mapping[str, Mapping[str, float]]
+    """Population to measure to value on the held-out rows."""
+    format: int = FORMAT
+
+
+def adapter_name(persona: int) -> str:
+    """Folder and `peft` name of a persona's adapter."""
+    return f"persona-{persona}"
+
+
+def save_bundle(
+    place: Path,
+    model: PreTrainedModel,
+    adapted: PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    personas: Personas,
+    manifest: Manifest,
+) -> None:
+    """Write a bundle, complete or not at all. `model` is the base without adapters."""
+    made = fresh_folder(place)
+    model.save_pretrained(made / "base", safe_serialization=True)
+    tokenizer.save_pretrained(made / "base")
+    adapted.save_pretrained(made / "adapters", safe_serialization=True)
+    (made / "personas.json").write_text(personas.to_json(), encoding="utf-8")
+    (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    replace_folder(made, place)
+
+
+def read_manifest(place: Path) -> Manifest:
+    """The manifest of a bundle.
+
+    Raises:
+        ValueError: there is no bundle, or it is of another format.
+    """
+    path = place / "manifest.json"
+    if not path.is_file():
+        raise ValueError(f"no bundle at {place}: expected a file manifest.json; `personagym train` makes one")
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    if raw.get("format") != FORMAT:
+        raise ValueError(f"bundle at {place} has format {raw.get('format')}, this version reads format {FORMAT}")
+    return Manifest(**raw)
+
+
+def bundle_fits(place: Path | None, train: Interactions) -> bool:
+    """Whether the bundle (None: the shipped one) was trained on exactly these rows."""
+    return read_manifest(place or BUNDLED).train_fingerprint == train.fingerprint()
+
+
+def load_bundle_agent(
+    place: Path | None, dataset: Dataset, train: Interactions, *, adapters: bool = True
+) -> LanguageUserAgent:
+    """The users of a bundle.
+
+    Args:
+        place: folder of the bundle; None for the shipped one.
+        dataset: texts of items and users.
+        train: the rows that the bundle was trained on, which also are the users' histories.
+        adapters: False leaves the persona adapters out, as a control.
+
+    Raises:
+        ValueError: the bundle was trained on other rows.
+    """
+    place = place or BUNDLED
+    manifest = read_manifest(place)
+    if manifest.train_fingerprint != train.fingerprint():
+        raise ValueError(
+            f"the bundle at {place.name!r} was trained on other rows: its manifest has {manifest.dataset!r}, "
+            f"{manifest.split}, fingerprint {manifest.train_fingerprint[:12]}, and the given training rows have "
+            f"fingerprint {train.fingerprint()[:12]}; train a bundle on them with `personagym train`"
+        )
+    model, tokenizer = load_base(place / "base")
+    corpus = Corpus.build(dataset, train, tokenizer)
+    personas = Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
+    if not adapters:
+        return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines)
+    names = [adapter_name(persona) for persona in range(len(personas))]
+    adapted = PeftModel.from_pretrained(model, place / "adapters" / names[0], adapter_name=names[0])
+    for name in names[1:]:
+        adapted.load_adapter(place / "adapters" / name, adapter_name=name)
+    return LanguageUserAgent(
+        adapted.get_base_model(),
+        corpus,
+        name="persona",
+        adapter_of=[names[persona] for persona in np.asarray(personas.assignment)],
+        history_lines=manifest.history_lines,
+    )

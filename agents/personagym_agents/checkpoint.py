@@ -1,0 +1,84 @@
+"""Checkpoints of a training: safetensors and JSON, complete or absent."""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.optim.swa_utils import AveragedModel
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training is."""
+
+    epoch: int
+    """Epochs that are done."""
+    step: int
+    """Steps that are done."""
+
+
+def replace_folder(made: Path, place: Path) -> None:
+    """Put a finished folder where a reader looks for it; a kill in between leaves the old one or the finished one."""
+    old = place.with_name(place.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        os.replace(place, old)
+    os.replace(made, place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def fresh_folder(place: Path) -> Path:
+    """An empty folder beside `place`, to be finished and then put there with `replace_folder`."""
+    made = place.with_name(place.name + ".part")
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    return made
+
+
+def store(
+    place: Path,
+    parameters: list[torch.nn.Parameter],
+    average: AveragedModel,
+    optimiser: torch.optim.Optimizer,
+    progress: Progress,
+) -> None:
+    """Write everything that the next epoch needs."""
+    made = fresh_folder(place)
+    tensors = {f"parameter.{i}": p.detach().cpu().contiguous() for i, p in enumerate(parameters)}
+    tensors |= {f"average.{name}": value.detach().cpu().contiguous() for name, value in average.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{name}": value.cpu().contiguous() for name, value in state.items()}
+    save_file(tensors, made / "state.safetensors")
+    (made / "progress.json").write_text(json.dumps(asdict(progress)))
+    replace_folder(made, place)
+
+
+def restore(
+    place: Path, parameters: list[torch.nn.Parameter], average: AveragedModel, optimiser: torch.optim.Optimizer
+) -> Progress | None:
+    """Load a checkpoint into the parts of a training; None if there is none."""
+    old = place.with_name(place.name + ".old")
+    if not place.exists() and old.exists():
+        os.replace(old, place)  # killed between the two renames of `replace_folder`
+    if not place.exists():
+        return None
+    tensors = load_file(place / "state.safetensors")
+    with torch.no_grad():
+        for index, parameter in enumerate(parameters):
+            parameter.copy_(tensors[f"parameter.{index}"])
+    average.load_state_dict(_with_prefix(tensors, "average."))
+    state = optimiser.state_dict()
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for key, value in _with_prefix(tensors, "optimiser.").items():
+        index, _, name = key.partition(".")
+        moments.setdefault(int(index), {})[name] = value
+    optimiser.load_state_dict({**state, "state": moments})
+    return Progress(**json.loads((place / "progress.json").read_text()))
+
+
+def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}

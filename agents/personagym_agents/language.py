@@ -1,0 +1,110 @@
+"""Language-model users behind the `UserAgent` protocol."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedModel
+
+from personagym_agents.corpus import Corpus
+from personagym_agents.document import write_document
+from personagym_agents.engine import NO_PIECE, LanguageSessions, Population
+from personagym_agents.packing import Pieces
+from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
+from personagym_env.data.tables import Interactions
+from personagym_env.data.traits import user_traits
+
+HISTORY_LINES = 40
+"""A document shows this many of a user's latest ratings; the profile sums up what came before."""
+
+
+def window_of(model: PreTrainedModel) -> int:
+    """Positions that a model has."""
+    return int(getattr(model.config, "max_position_embeddings", 0) or 2048)
+
+
+def recent_and_earlier(train: Interactions, lines: int) -> tuple[Interactions, Interactions]:
+    """Each user's last `lines` rows, and the rows before them."""
+    from_end = np.repeat(train.indptr[1:], train.counts) - np.arange(len(train))
+    return train.take(from_end <= lines), train.take(from_end > lines)
+
+
+class LanguageUserAgent:
+    """A population of documents read by one causal language model, with an adapter per group of users or none.
+
+    Args:
+        model: the causal LM, with its adapters if any, in evaluation mode.
+        corpus: texts and training rows.
+        name: for tables.
+        adapter_of: (u,) adapter name of each user; None if the model has no adapters.
+        history_lines: latest ratings that a document shows when a session opens.
+        writer: writes the profile from the rows before those.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        corpus: Corpus,
+        *,
+        name: str,
+        adapter_of: Sequence[str] | None = None,
+        history_lines: int = HISTORY_LINES,
+        writer: ProfileWriter | None = None,
+    ) -> None:
+        self.name = name
+        self.corpus = corpus
+        recent, earlier = recent_and_earlier(corpus.train, history_lines)
+        traits = user_traits(earlier, corpus.dataset.catalogue, corpus.crowd)
+        people = np.arange(corpus.train.n_users)
+        writer = StatisticalProfileWriter() if writer is None else writer
+        self._profiles = writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users)
+        self._recent = recent
+        self._population = Population(
+            model=model.eval(),
+            pieces=Pieces.of(corpus.encoded + corpus.encode_headers(self._profiles)),
+            scripts=_scripts(corpus, recent),
+            adapters=None if adapter_of is None else tuple(adapter_of),
+            of_item=corpus.of_item,
+            of_answer=corpus.of_answer,
+            answer_ids=torch.tensor(corpus.answers.ids, device=model.device),
+            window=window_of(model),
+        )
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """See `UserAgent.scale`."""
+        return self.corpus.train.scale
+
+    @property
+    def n_users(self) -> int:
+        """See `UserAgent.n_users`."""
+        return self.corpus.train.n_users
+
+    @property
+    def n_items(self) -> int:
+        """See `UserAgent.n_items`."""
+        return self.corpus.train.n_items
+
+    def open(self, n: int) -> LanguageSessions:
+        """See `UserAgent.open`."""
+        return LanguageSessions(self._population, n)
+
+    def document(self, user: int) -> str:
+        """The text that a session of the user begins with."""
+        rows = np.arange(self._recent.indptr[user], self._recent.indptr[user + 1])
+        return write_document(
+            self._profiles[user],
+            [self.corpus.line_text(item) for item in self._recent.items[rows]],
+            [f"{rating:g}" for rating in self._recent.ratings[rows]],
+        )
+
+
+def _scripts(corpus: Corpus, recent: Interactions) -> npt.NDArray[np.int64]:
+    """(u, 1 + 2h) pieces of each user's document: header, then line and answer of each shown row."""
+    scripts = np.full((recent.n_users, 1 + 2 * int(recent.counts.max(initial=0))), NO_PIECE)
+    scripts[:, 0] = len(corpus.encoded) + np.arange(recent.n_users)
+    column = 1 + 2 * (np.arange(len(recent)) - recent.indptr[recent.users])
+    scripts[recent.users, column] = corpus.of_item[recent.items]
+    scripts[recent.users, column + 1] = corpus.of_answer[1 + recent.rating_index]
+    return scripts

@@ -1,0 +1,144 @@
+"""From a log to a bundle: personas, tokenizer, base model, one adapter per persona, metrics, manifest."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from personagym_agents.adapters import add_adapters, lora_config
+from personagym_agents.bundle import Manifest, adapter_name, load_bundle_agent, save_bundle
+from personagym_agents.corpus import Corpus, tokenizer_texts
+from personagym_agents.language import HISTORY_LINES
+from personagym_agents.model import load_base, small_model
+from personagym_agents.personas import Personas, PersonaSettings, fit_personas
+from personagym_agents.profile import StatisticalProfileWriter
+from personagym_agents.tokenizer import train_tokenizer
+from personagym_agents.training import Report, TrainingSettings, train
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset
+from personagym_env.data.traits import user_traits
+
+SMALL = "small"
+"""Name of the base that is trained here from random weights."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class AdapterSettings:
+    """The persona adapters."""
+
+    rank: int = 16
+    alpha: int = 16
+    dropout: float = 0.1
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(epochs=2, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98)
+    )
+
+
+@dataclass(frozen=True)
+class BundleSettings:
+    """How a bundle is made."""
+
+    base: str = SMALL
+    """`small`: a Llama-architecture model trained here from random weights; else a causal LM by name or path, whose
+    own weights stay as they are."""
+    width: int = 128
+    """Hidden size of the small base."""
+    layers: int = 3
+    """Layers of the small base."""
+    vocabulary: int = 8192
+    """Entries of the small base's tokenizer."""
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    """Training of the small base."""
+    adapters: AdapterSettings = field(default_factory=AdapterSettings)
+    personas: PersonaSettings = field(default_factory=PersonaSettings)
+    history_lines: int = HISTORY_LINES
+
+
+def make_bundle(
+    dataset: Dataset,
+    split: Split,
+    settings: BundleSettings,
+    *,
+    place: Path,
+    run: Path,
+    command: str,
+    split_words: str,
+    say: Say,
+    report: Report,
+) -> Manifest:
+    """Make a bundle from the training rows alone and measure it on the held-out rows.
+
+    Args:
+        dataset: texts of items and users.
+        split: rows to learn from, and rows to measure on.
+        settings: how.
+        place: folder of the bundle.
+        run: folder of checkpoints; a run that was cut off goes on from there.
+        command: what a reader types to make the bundle again, for the manifest.
+        split_words: how the rows were parted, for the manifest.
+        say: is told what happens.
+        report: is told the losses.
+    """
+    begin = time.monotonic()
+    torch.manual_seed(settings.training.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    writer = StatisticalProfileWriter()
+    personas = _personas(dataset, split, settings, say)
+    model, tokenizer = _base(dataset, split, settings)
+    corpus = Corpus.build(dataset, split.train, tokenizer)
+    model.resize_token_embeddings(max(len(tokenizer), model.get_input_embeddings().num_embeddings))
+    model.to(device)
+    say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
+    if settings.base == SMALL:
+        train(model, corpus, writer, settings.training, name="base", run=run, report=report)
+    plain = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
+    options = settings.adapters
+    names = [adapter_name(persona) for persona in range(len(personas))]
+    adapted = add_adapters(model, names, lora_config(options.rank, options.alpha, options.dropout))
+    for persona, name in enumerate(names):
+        say(f"adapter {name}: {personas.names[persona]} ({personas.sizes[persona]} users)")
+        adapted.set_adapter(name)
+        members = np.asarray(personas.assignment) == persona
+        train(
+            adapted.get_base_model(), corpus, writer, options.training, name=name, run=run, report=report, users=members
+        )
+    manifest = Manifest(
+        dataset=dataset.name,
+        train_fingerprint=split.train.fingerprint(),
+        split=split_words,
+        command=command,
+        history_lines=settings.history_lines,
+        settings=asdict(settings),
+        versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
+        seconds=time.monotonic() - begin,
+        metrics={},
+    )
+    save_bundle(place, model, plain, adapted, tokenizer, personas, manifest)
+    return manifest
+
+
+def _personas(dataset: Dataset, split: Split, settings: BundleSettings, say: Say) -> Personas:
+    traits = user_traits(split.train, dataset.catalogue)
+    rng = np.random.default_rng(settings.training.seed)
+    personas = fit_personas(traits, dataset.catalogue.genre_names, settings.personas, rng=rng)
+    say(personas.table())
+    return personas
+
+
+def _base(
+    dataset: Dataset, split: Split, settings: BundleSettings
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if settings.base != SMALL:
+        return load_base(settings.base)
+    people = np.arange(split.train.n_users)
+    traits = user_traits(split.train, dataset.catalogue)
+    profiles = StatisticalProfileWriter().write(people, traits, dataset.catalogue, dataset.users)
+    rng = np.random.default_rng(settings.training.seed)
+    tokenizer = train_tokenizer(tokenizer_texts(dataset, split.train, profiles, rng), settings.vocabulary)
+    return small_model(len(tokenizer), width=settings.width, layers=settings.layers), tokenizer

@@ -1,0 +1,75 @@
+"""The causal language model of the users: made from a configuration or loaded by name, asked for answers only."""
+
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+
+from personagym_agents.packing import Packed
+
+MAX_TOKENS = 1024
+"""Positions of the bundled model."""
+
+
+def small_model(vocabulary: int, *, width: int = 128, layers: int = 3, heads: int = 4) -> LlamaForCausalLM:
+    """A Llama-architecture model small enough to train and run on a laptop, from random weights."""
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=MAX_TOKENS,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=None,
+    )
+    return LlamaForCausalLM(config)
+
+
+def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal LM and its tokenizer by name or path, weights from safetensors only and no code from the repository."""
+    tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+    return model, tokenizer
+
+
+def decoder_of(model: PreTrainedModel) -> torch.nn.Module:
+    """The model below its language-modelling head, with whatever adapters were injected into it."""
+    return model.base_model
+
+
+def hidden_states(model: PreTrainedModel, packed: Packed, *, dropout: float = 0.0) -> torch.Tensor:
+    """(b, L, d) last hidden states of packed sequences; `dropout` applies to the embeddings."""
+    embedded = model.get_input_embeddings()(packed.tokens)
+    embedded = torch.nn.functional.dropout(embedded, dropout, training=dropout > 0)
+    outputs = decoder_of(model)(
+        inputs_embeds=embedded,
+        attention_mask=packed.mask(embedded.dtype),
+        position_ids=packed.positions,
+        use_cache=False,
+    )
+    hidden: torch.Tensor = outputs.last_hidden_state
+    return hidden
+
+
+def answer_logits(model: PreTrainedModel, hidden: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    """(..., 1 + r) logits of the answer tokens alone, skip first.
+
+    Args:
+        model: the causal LM whose head is read.
+        hidden: (..., d) last hidden states where an answer is due.
+        answers: (1 + r,) token ids of the answers.
+    """
+    head: torch.nn.Linear = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    bias = getattr(head, "bias", None)
+    return torch.nn.functional.linear(hidden, head.weight[answers], None if bias is None else bias[answers]).float()

@@ -1,0 +1,143 @@
+"""What one training epoch shows: every training row once, as a history line or as a candidate, in packed sequences.
+
+The profile that opens a sequence sums up rows of the same user that the sequence does not show, so no answer that the
+loss asks for can be read off the text before it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from personagym_agents.corpus import Corpus
+from personagym_agents.packing import PREFIX, Pieces
+from personagym_agents.profile import ProfileWriter
+from personagym_env.data.tables import Interactions
+from personagym_env.data.traits import user_traits
+
+Index = npt.NDArray[np.int64]
+NONE = -1
+"""No piece, no rating to learn, no choice to learn."""
+
+
+class SamplingOptions(NamedTuple):
+    """How documents are drawn."""
+
+    lines: int = 48
+    """Rows of a user shown in one sequence at most."""
+    candidate_share: float = 1 / 3
+    """Share of the shown rows that are candidates instead of history."""
+    hidden_titles: float = 0.25
+    """Share of the history lines that hide their title."""
+
+
+class Sequences(NamedTuple):
+    """Sequences of an epoch, N of them with s piece columns."""
+
+    piece: Index
+    """(N, s) pieces in order, `NONE` where there is none."""
+    segment: Index
+    """(N, s) `PREFIX` or the candidate's number."""
+    rating: Index
+    """(N, s) rating index to be predicted at the piece's end, or `NONE`."""
+    chosen: Index
+    """(N, s) 1 for a consumed candidate, 0 for a sampled unseen item, or `NONE`."""
+    user: Index
+    """(N,) whose sequence it is."""
+
+
+class Epoch(NamedTuple):
+    """The sequences of an epoch and the pieces that they are made of."""
+
+    pieces: Pieces
+    sequences: Sequences
+
+
+def _deal(count: int, lines: int, rng: np.random.Generator) -> list[Index]:
+    """Part the `count` rows of a user into random hands of at most `lines` rows.
+
+    A user whose rows fit into one hand is cut in two half of the time, so that short histories with a profile occur.
+    """
+    hands = max(1, -(-count // lines))
+    if hands == 1 and count >= 8 and rng.random() < 0.5:
+        cut = int(rng.integers(count // 4, count - count // 4))
+        return np.split(rng.permutation(count), [cut])
+    return np.array_split(rng.permutation(count), hands)
+
+
+class _Hand(NamedTuple):
+    user: int
+    shown: Index
+    """Rows that the sequence shows."""
+    told: Index
+    """Rows that the profile sums up."""
+
+
+def _hands(train: Interactions, options: SamplingOptions, rng: np.random.Generator) -> list[_Hand]:
+    hands = []
+    for user in np.flatnonzero(train.counts):
+        start, count = int(train.indptr[user]), int(train.counts[user])
+        for shown in _deal(count, options.lines, rng):
+            others = np.setdiff1d(np.arange(count), shown)
+            told = others[rng.random(len(others)) < rng.random() ** 0.5]
+            hands.append(_Hand(int(user), start + shown, start + told))
+    return hands
+
+
+def _headers(hands: list[_Hand], corpus: Corpus, writer: ProfileWriter) -> list[list[int]]:
+    train = corpus.train
+    rows = np.concatenate([hand.told for hand in hands])
+    told = Interactions.from_columns(
+        np.repeat(np.arange(len(hands)), [len(hand.told) for hand in hands]),
+        train.items[rows],
+        train.ratings[rows],
+        None if train.timestamps is None else train.timestamps[rows],
+        n_users=len(hands),
+        n_items=train.n_items,
+        scale=train.scale,
+    )
+    traits = user_traits(told, corpus.dataset.catalogue, corpus.crowd)
+    people = np.array([hand.user for hand in hands])
+    return corpus.encode_headers(writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users))
+
+
+def _unseen(train: Interactions, user: int, count: int, rng: np.random.Generator) -> Index:
+    """`count` uniform items without a training row of the user."""
+    drawn = rng.integers(0, train.n_items, count)
+    for _ in range(20):
+        seen = train.contains(np.full(count, user), drawn)
+        if not seen.any():
+            break
+        drawn[seen] = rng.integers(0, train.n_items, int(seen.sum()))
+    return drawn
+
+
+def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions, rng: np.random.Generator) -> Epoch:
+    """Draw the sequences of one epoch, in random order."""
+    train = corpus.train
+    hands = _hands(train, options, rng)
+    most = max(len(hand.shown) for hand in hands)
+    columns = 1 + 2 * most + 2 * (int(most * options.candidate_share) + 1)
+    piece, segment, rating, chosen = (np.full((len(hands), columns), fill) for fill in (NONE, PREFIX, NONE, NONE))
+    answer = corpus.of_answer[1 + train.rating_index]
+    hidden = rng.random(len(train)) < options.hidden_titles
+    history_piece = np.where(hidden, corpus.of_row_untitled, corpus.of_row)
+    for row, hand in enumerate(hands):
+        positives = max(1, int(len(hand.shown) * options.candidate_share))
+        history, candidates = hand.shown[positives:], hand.shown[:positives]
+        told = slice(1, 1 + 2 * len(history), 2)
+        piece[row, 0] = len(corpus.encoded) + row
+        piece[row, told] = history_piece[history]
+        piece[row, 2 : 2 + 2 * len(history) : 2] = answer[history]
+        rating[row, told] = train.rating_index[history]
+        asked = slice(1 + 2 * len(history), 1 + 2 * len(history) + 2 * positives)
+        unseen = _unseen(train, hand.user, positives, rng)
+        piece[row, asked] = np.concatenate([corpus.of_row[candidates], corpus.of_item[unseen]])
+        segment[row, asked] = np.arange(1, 2 * positives + 1)
+        segment[row, asked.stop :] = 2 * positives
+        rating[row, asked] = np.concatenate([train.rating_index[candidates], np.full(positives, NONE)])
+        chosen[row, asked] = np.repeat([1, 0], positives)
+    pieces = Pieces.of(corpus.encoded + _headers(hands, corpus, writer))
+    order = rng.permutation(len(hands))
+    user = np.array([hand.user for hand in hands])
+    return Epoch(pieces, Sequences(*(array[order] for array in (piece, segment, rating, chosen, user))))

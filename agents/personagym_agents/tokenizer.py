@@ -1,0 +1,69 @@
+"""Tokens of a document: the bundled model's own tokenizer, and the answer tokens of any tokenizer."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+BEGIN = "<|user|>"
+PAD = "<|pad|>"
+# A field with the separator that ends it is one piece, so that frequent titles, genres and crowd figures become one
+# token each, and no token reaches over two fields.
+_FIELD = Regex(r"\n?[^;,\n]+[;,]?|[;,\n]")
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int = 4096) -> PreTrainedTokenizerFast:
+    """Byte-level BPE in which a frequent field is one token.
+
+    Args:
+        texts: lines and headers as often as they occur, so that merges go where they save most.
+        vocabulary: entries, with the 256 bytes and the two special tokens.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(_FIELD, behavior="isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD, BEGIN],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN)
+
+
+class Answers(NamedTuple):
+    """How a tokenizer writes the answers."""
+
+    ids: tuple[int, ...]
+    """(1 + r,) one token each: skip, then the rating scale."""
+    lead: str
+    """What stands between a line and its answer token."""
+
+
+def answer_tokens(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> Answers:
+    """Find one token per answer: ` 4` where that is a token, else `4` after a space, else an added token.
+
+    An added token changes the vocabulary: resize the model's embeddings to `len(tokenizer)` afterwards.
+    """
+    for glue, lead in ((" ", ""), ("", " ")):
+        pieces = [tokenizer.encode(glue + word, add_special_tokens=False) for word in words]
+        if all(len(piece) == 1 for piece in pieces) and len({piece[0] for piece in pieces}) == len(words):
+            return Answers(tuple(piece[0] for piece in pieces), lead)
+    added = [f"<|{word}|>" for word in words]
+    tokenizer.add_tokens(added)
+    return Answers(tuple(int(tokenizer.convert_tokens_to_ids(token)) for token in added), " ")
+
+
+def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+    """Token ids of texts from a data set. Nothing in a text can become a special token."""
+    if not texts:
+        return []
+    encoded = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
+    return [list(ids) for ids in encoded]

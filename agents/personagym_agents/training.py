@@ -1,0 +1,162 @@
+"""The training loop: packed documents in, averaged weights out; the same for the base model and for its adapters."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import PreTrainedModel
+
+from personagym_agents.checkpoint import Progress, restore, store
+from personagym_agents.corpus import Corpus
+from personagym_agents.loss import answer_losses
+from personagym_agents.model import answer_logits, hidden_states
+from personagym_agents.packing import pack
+from personagym_agents.profile import ProfileWriter
+from personagym_agents.sampling import NONE, Epoch, SamplingOptions, sample_epoch
+
+Report = Callable[[str, int, dict[str, float]], None]
+"""Called with the name of the training, the step and the losses since the last call."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Hyper-parameters of one training."""
+
+    epochs: int = 20
+    """Times that every training row is shown."""
+    batch: int = 24
+    """Sequences in a step."""
+    learning_rate: float = 2e-3
+    """Peak of the cosine schedule, after `warmup` steps."""
+    warmup: int = 100
+    weight_decay: float = 0.3
+    """AdamW's, on matrices alone."""
+    dropout: float = 0.15
+    """Of the embeddings and of the last hidden states."""
+    choice_weight: float = 0.5
+    """Weight of the choice loss beside the rating loss."""
+    averaging: float = 0.995
+    """Decay of the moving average of the weights, which is what training returns."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    seed: int = 0
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "warmup"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"TrainingSettings.{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"TrainingSettings.dropout must lie in [0, 1), got {self.dropout}")
+
+
+def _optimiser(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=settings.learning_rate, betas=(0.9, 0.98)
+    )
+
+
+def _batches(epoch: Epoch, size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """Sequences of like length together, in random order: padding costs as much as text."""
+    piece = epoch.sequences.piece
+    length = np.where(piece != NONE, epoch.pieces.lengths[piece], 0).sum(axis=1)
+    order = np.argsort(length + rng.normal(0, 30, len(length)))
+    starts = rng.permutation(np.arange(0, len(order), size))
+    return (order[start : start + size] for start in starts)
+
+
+def _of_users(epoch: Epoch, users: npt.NDArray[np.bool_] | None) -> Epoch:
+    if users is None:
+        return epoch
+    keep = users[epoch.sequences.user]
+    return epoch._replace(sequences=type(epoch.sequences)(*(column[keep] for column in epoch.sequences)))
+
+
+def _schedule(done: float, step: int, settings: TrainingSettings) -> float:
+    """Share of the peak learning rate after `done` of the training."""
+    return min(1.0, (step + 1) / settings.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+def train(
+    model: PreTrainedModel,
+    corpus: Corpus,
+    writer: ProfileWriter,
+    settings: TrainingSettings,
+    *,
+    name: str,
+    run: Path,
+    report: Report,
+    users: npt.NDArray[np.bool_] | None = None,
+) -> None:
+    """Train the model's trainable parameters in place; they end as their moving average.
+
+    Every epoch is drawn from `settings.seed` and its number alone and ends in a checkpoint, so that a training that
+    was killed and started again gives the weights that it would have given.
+
+    Args:
+        model: a causal LM; parameters that do not require gradients stay as they are.
+        corpus: texts and training rows.
+        writer: writes the profiles.
+        settings: hyper-parameters.
+        name: names the checkpoint within `run`.
+        run: folder of the checkpoints.
+        report: is told the losses after every step.
+        users: (u,) whose documents to train on; None for all.
+    """
+    torch.set_flush_denormal(True)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimiser = _optimiser(parameters, settings)
+    average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
+    progress = restore(run / name, parameters, average, optimiser) or Progress(epoch=0, step=0)
+    model.train()
+    for number in range(progress.epoch, settings.epochs):
+        rng = np.random.default_rng([settings.seed, number])
+        torch.manual_seed(settings.seed * 10_007 + number)
+        epoch = _of_users(sample_epoch(corpus, writer, settings.sampling, rng), users)
+        batches = list(_batches(epoch, settings.batch, rng))
+        step = progress.step
+        for place, batch in enumerate(batches):
+            share = _schedule((number + place / len(batches)) / settings.epochs, step, settings)
+            for group in optimiser.param_groups:
+                group["lr"] = settings.learning_rate * share
+            losses = _step(model, epoch, batch, corpus, settings)
+            torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+            optimiser.step()
+            optimiser.zero_grad()
+            average.update_parameters(torch.nn.ParameterList(parameters))
+            step += 1
+            report(name, step, losses | {"epoch": number + (place + 1) / len(batches)})
+        progress = Progress(epoch=number + 1, step=step)
+        store(run / name, parameters, average, optimiser, progress)
+    with torch.no_grad():
+        for parameter, averaged in zip(parameters, average.module.parameters(), strict=True):
+            parameter.copy_(averaged)
+    model.eval()
+
+
+def _step(
+    model: PreTrainedModel, epoch: Epoch, batch: npt.NDArray[np.int64], corpus: Corpus, settings: TrainingSettings
+) -> dict[str, float]:
+    """Gradients of one batch."""
+    sequences, device = epoch.sequences, model.device
+    packed = pack(epoch.pieces, sequences.piece[batch], sequences.segment[batch]).to(device)
+    rating = torch.from_numpy(sequences.rating[batch]).to(device)
+    chosen = torch.from_numpy(sequences.chosen[batch]).to(device)
+    asked = (rating != NONE) | (chosen != NONE)
+    row = torch.nonzero(asked)[:, 0]
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        hidden = hidden_states(model, packed, dropout=settings.dropout)
+    due = torch.nn.functional.dropout(hidden[row, packed.ends[asked]].float(), settings.dropout)
+    answers = torch.tensor(corpus.answers.ids, device=device)
+    losses = answer_losses(answer_logits(model, due, answers), rating[asked], chosen[asked])
+    (losses.rating + settings.choice_weight * losses.choice).backward()
+    return {"rating": losses.rating.item(), "choice": losses.choice.item()}

@@ -1,0 +1,248 @@
+"""The leaderboard: what was measured of each recommender, how far judges agree with reality, and how to keep it."""
+
+import json
+import math
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from personagym_env.data.tables import FloatArray
+from personagym_env.evaluation.agreement import Agreement, JudgeKind, agreement_table
+from personagym_env.evaluation.fidelity import Fidelity
+from personagym_env.evaluation.figures import EXPECTED, OFFLINE, SIMULATED, judge_name
+from personagym_env.evaluation.statistics import Interval, RatioOfSums, Statistic, interval, point
+
+FORMAT = 1
+"""Version of the JSON layout."""
+NO_INTERVAL = frozenset({"coverage"})
+"""Figures that a resample of the users biases, printed without an interval."""
+RANKED_BY = "return"
+"""The simulated figure that orders the leaderboard."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Everything measured of one recommender, still per user."""
+
+    name: str
+    fit_seconds: float
+    offline: Mapping[str, Statistic]
+    """Ranking metrics on the held-out log, by name."""
+    simulated: Mapping[str, Mapping[str, Statistic]]
+    """Population of users to figure to statistic; the first population is the one that ranks."""
+    real: RatioOfSums
+    """Closed-pool real value."""
+    judged: Mapping[str, RatioOfSums]
+    """Population of users to its expectation of the closed-pool picks."""
+    reference: bool = False
+    """Whether it sees what no contestant may see; a reference is shown, and left out of the agreement."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the leaderboard."""
+
+    name: str
+    reference: bool
+    fit_seconds: float
+    offline: Mapping[str, Interval]
+    simulated: Mapping[str, Interval]
+    real: Interval
+    lead: Interval | None
+    """Simulated return less that of the next line, over the same users with the same luck; None on the last line."""
+
+
+@dataclass(frozen=True)
+class FidelityRow:
+    """How true one population of users, or one floor, is to held-out people."""
+
+    name: str
+    figures: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A finished comparison; plain values only."""
+
+    dataset: str
+    agent: str
+    rows: tuple[Row, ...]
+    """By simulated return, best first."""
+    bounds: Mapping[str, Interval]
+    """Real value of a clairvoyant (best), of chance, and of the worst possible picks (worst)."""
+    agreements: tuple[Agreement, ...]
+    fidelity: tuple[FidelityRow, ...]
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    """Seeds, sizes, data fingerprint: what one has to know to run it again."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """From `environment_snapshot`."""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    """The simulation card as JSON has it: which parameters were fitted and which were assumed."""
+
+    def save(self, path: Path) -> None:
+        """Write JSON so that the file is either the old one or the whole of this one, whatever happens meanwhile."""
+        text = json.dumps(
+            {"format": FORMAT} | _without_nan(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False
+        )
+        write_atomically(path, text + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is no leaderboard of this format.
+        """
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+            if raw.pop("format", None) != FORMAT:
+                raise ValueError(f"not a leaderboard of format {FORMAT}")
+            return cls(
+                **raw
+                | {
+                    "rows": tuple(_row(row) for row in raw["rows"]),
+                    "bounds": _intervals(raw["bounds"]),
+                    "agreements": tuple(
+                        Agreement(row["judge"], row["kind"], _interval(row["tau"]), _interval(row["regret"]))
+                        for row in raw["agreements"]
+                    ),
+                    "fidelity": tuple(FidelityRow(row["name"], _intervals(row["figures"])) for row in raw["fidelity"]),
+                }
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path.name} is no leaderboard: {error}") from error
+
+
+def compare(
+    measurements: Sequence[Measurement],
+    bounds: Mapping[str, RatioOfSums],
+    fidelity: Sequence[Fidelity],
+    weights: FloatArray,
+    rng: np.random.Generator,
+    *,
+    dataset: str,
+    setting: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    card: Mapping[str, Any],
+) -> Leaderboard:
+    """Turn per-user measurements into a leaderboard with intervals.
+
+    Args:
+        measurements: one per recommender, measured with the same figures on the same users.
+        bounds: closed-pool statistics that need no recommender, by name.
+        fidelity: populations and floors.
+        weights: (b, u) from `user_resamples`; everything is resampled by the same rows.
+        rng: throws the random judge's dice.
+        dataset: name of the data.
+        setting: what one has to know to run it again.
+        environment: from `environment_snapshot`.
+        card: the simulation card.
+
+    Raises:
+        ValueError: no measurements, or two recommenders of one name.
+    """
+    names = [measurement.name for measurement in measurements]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"a leaderboard needs recommenders of distinct names, got {names}")
+    returns = {m.name: _ranking(m)[RANKED_BY].resampled(weights) for m in measurements}
+    ranked = sorted(measurements, key=lambda m: -returns[m.name][0])
+    following = [returns[m.name] for m in ranked[1:]]
+    leads = [interval(returns[m.name] - after) for m, after in zip(ranked, following, strict=False)]
+    contestants = [m for m in ranked if not m.reference]
+    return Leaderboard(
+        dataset=dataset,
+        agent=next(iter(measurements[0].simulated)),
+        rows=tuple(
+            Row(
+                name=m.name,
+                reference=m.reference,
+                fit_seconds=m.fit_seconds,
+                offline=_estimates(m.offline, weights),
+                simulated=_estimates(_ranking(m), weights),
+                real=interval(m.real.resampled(weights)),
+                lead=lead,
+            )
+            for m, lead in zip(ranked, [*leads, None], strict=True)
+        ),
+        bounds=_estimates(bounds, weights),
+        agreements=tuple(_agreements(contestants, weights, rng)) if len(contestants) > 1 else (),
+        fidelity=tuple(FidelityRow(row.name, _estimates(row.statistics, weights)) for row in fidelity),
+        setting=dict(setting),
+        environment=dict(environment),
+        card=dict(card),
+    )
+
+
+def _ranking(measurement: Measurement) -> Mapping[str, Statistic]:
+    return next(iter(measurement.simulated.values()))
+
+
+def _agreements(contestants: Sequence[Measurement], weights: FloatArray, rng: np.random.Generator) -> list[Agreement]:
+    first = contestants[0]
+    judges: dict[tuple[JudgeKind, str], list[Statistic]] = {}
+    for population, figures in first.simulated.items():
+        for figure in figures:
+            judges["simulated", judge_name(SIMULATED[figure], population)] = [
+                m.simulated[population][figure] for m in contestants
+            ]
+    for population in first.judged:
+        judges["closed pool", judge_name(EXPECTED, population)] = [m.judged[population] for m in contestants]
+    for figure in first.offline:
+        judges["offline", OFFLINE[figure].title] = [m.offline[figure] for m in contestants]
+    return agreement_table(judges, [m.real for m in contestants], weights, rng)
+
+
+def _estimates(statistics: Mapping[str, Statistic], weights: FloatArray) -> dict[str, Interval]:
+    return {
+        name: (point if name in NO_INTERVAL else interval)(statistic.resampled(weights))
+        for name, statistic in statistics.items()
+    }
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a text file beside its place and move it there whole; makes the folder if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(partial, 0o644)  # mkstemp gives the owner alone access
+        os.replace(partial, path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: null stands for it, inside intervals as elsewhere."""
+    if isinstance(value, Mapping):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _interval(raw: Sequence[float | None]) -> Interval:
+    value, low, high = (math.nan if number is None else float(number) for number in raw)
+    return Interval(value, low, high)
+
+
+def _intervals(raw: Mapping[str, Sequence[float | None]]) -> dict[str, Interval]:
+    return {name: _interval(entry) for name, entry in raw.items()}
+
+
+def _row(raw: Mapping[str, Any]) -> Row:
+    return Row(
+        **dict(raw)
+        | {
+            "offline": _intervals(raw["offline"]),
+            "simulated": _intervals(raw["simulated"]),
+            "real": _interval(raw["real"]),
+            "lead": None if raw["lead"] is None else _interval(raw["lead"]),
+        }
+    )

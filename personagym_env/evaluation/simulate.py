@@ -1,0 +1,175 @@
+"""What recommenders are worth to simulated users: whole sessions of `PersonaRec-v0`, with the same luck for all.
+
+Session j is what `PersonaRecEnv` plays after `reset(seed=seed + j, options={"user": users[j]})`. It runs on the
+environment's rows themselves, without the shell around them, so that rows whose work is done cost nothing; a test
+holds the two equal. Shapes: j sessions, n rows, k slate places, u users.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from gymnasium.utils import seeding
+
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray
+from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE, draw_key
+from personagym_env.evaluation.offline import Progress, check_answer
+from personagym_env.evaluation.statistics import RatioOfSums, Statistic
+from personagym_env.protocols import NO_ITEM, Observation, Recommender
+from personagym_env.session.rows import SessionRows
+from personagym_env.world import World
+
+
+class Sessions(NamedTuple):
+    """What happened in j sessions; two recommenders under one plan can be compared entry by entry."""
+
+    users: IntArray
+    """(j,) internal user id."""
+    episodes: IntArray
+    """(j,) 0 for a user's first session of the plan, 1 for the second, and so on."""
+    returns: FloatArray
+    """(j,) undiscounted sum of rewards."""
+    clicks: IntArray
+    """(j,) items consumed."""
+    rating_sums: FloatArray
+    """(j,) sum of the ratings that the consumed items got, in rating points."""
+    steps: IntArray
+    """(j,) slates shown."""
+    left: BoolArray
+    """(j,) whether the user left; the others were cut off at the longest session allowed."""
+
+    def __repr__(self) -> str:
+        return f"Sessions({len(self.users)} sessions of {len(np.unique(self.users))} users)"
+
+    def statistics(self, n_users: int) -> dict[str, Statistic]:
+        """Simulated value in four figures; users with several sessions count with all of them.
+
+        Returns:
+            return (per session), clicks (per slate shown), rating (mean of what was consumed, in rating points) and
+            length (slates per session).
+        """
+
+        def by_user(column: FloatArray | IntArray) -> FloatArray:
+            return np.bincount(self.users, column, minlength=n_users).astype(np.float64)
+
+        def ratio(total: FloatArray | IntArray, count: FloatArray | IntArray) -> RatioOfSums:
+            return RatioOfSums(by_user(total), by_user(count))
+
+        one = np.ones(len(self.users))
+        return {
+            "return": ratio(self.returns, one),
+            "clicks": ratio(self.clicks, self.steps),
+            "rating": ratio(self.rating_sums, self.clicks),
+            "length": ratio(self.steps, one),
+        }
+
+
+class SessionPlan(NamedTuple):
+    """Which sessions are played; the same plan gives every recommender the same users with the same luck."""
+
+    users: IntArray
+    """(j,) internal user id of each session."""
+    episodes: IntArray
+    """(j,) which of the user's sessions it is."""
+    seed: int
+    """Session j is seeded with `seed + j`."""
+
+    @classmethod
+    def draw(
+        cls, n_users: int, *, users: int | None = None, episodes_per_user: int = 1, seed: int = 0
+    ) -> "SessionPlan":
+        """Plan `episodes_per_user` sessions for `users` users drawn without replacement, or for all `n_users`.
+
+        Raises:
+            ValueError: more users than there are, or nothing to play.
+        """
+        wanted = n_users if users is None else users
+        if not 0 < wanted <= n_users or episodes_per_user < 1:
+            raise ValueError(f"cannot plan {episodes_per_user} sessions for each of {wanted} of {n_users} users")
+        chosen = np.random.default_rng(seed).permutation(n_users)[:wanted]
+        return cls(np.tile(chosen, episodes_per_user), np.repeat(np.arange(episodes_per_user), wanted), seed)
+
+
+def simulate(
+    recommender: Recommender,
+    world: World,
+    plan: SessionPlan,
+    *,
+    slate_size: int = SLATE_SIZE,
+    max_episode_steps: int = MAX_EPISODE_STEPS,
+    history_length: int = HISTORY_LENGTH,
+    rows: int = 64,
+    progress: Progress | None = None,
+) -> Sessions:
+    """Play the planned sessions with a fitted recommender.
+
+    Args:
+        recommender: chooses the slates; told of no candidates, so it leaves out what the user has consumed itself.
+        world: data, users and session parameters.
+        plan: who plays.
+        slate_size: places k of a slate.
+        max_episode_steps: longest session.
+        history_length: steps that an observation looks back.
+        rows: sessions side by side.
+        progress: told how many sessions have ended.
+
+    Raises:
+        ValueError: the recommender answers with another shape or with an item twice in a slate.
+    """
+    n_jobs = len(plan.users)
+    sessions = SessionRows(
+        world,
+        min(rows, n_jobs),
+        slate_size=slate_size,
+        history_length=history_length,
+        max_episode_steps=max_episode_steps,
+    )
+    result = Sessions(
+        users=plan.users,
+        episodes=plan.episodes,
+        returns=np.zeros(n_jobs),
+        clicks=np.zeros(n_jobs, np.int64),
+        rating_sums=np.zeros(n_jobs),
+        steps=np.zeros(n_jobs, np.int64),
+        left=np.zeros(n_jobs, np.bool_),
+    )
+    job = np.arange(min(rows, n_jobs))  # (n,) which session each row plays
+    live, started = job.copy(), len(job)
+    _begin(sessions, live, job, plan)
+    while len(live):
+        slates = np.asarray(recommender.recommend(_rows_of(sessions.observe(), live), slate_size))
+        check_answer(recommender.name, slates, (len(live), slate_size))
+        step = sessions.advance(live, slates)
+        playing = job[live]
+        took = step.outcome.item != NO_ITEM
+        result.returns[playing] += step.reward
+        result.clicks[playing] += took
+        result.rating_sums[playing] += np.where(took, world.dynamics.scale[step.outcome.rating], 0)
+        result.steps[playing] += 1
+        result.left[playing] = step.terminated
+        ended = step.terminated | step.truncated
+        free = live[ended]
+        refilled = free[: n_jobs - started]
+        job[refilled] = started + np.arange(len(refilled))
+        started += len(refilled)
+        if len(refilled):
+            _begin(sessions, refilled, job[refilled], plan)
+        live = np.sort(np.concatenate([live[~ended], refilled]))
+        if progress is not None and len(free):
+            progress(len(free))
+    return result
+
+
+def _begin(sessions: SessionRows, rows: IntArray, jobs: IntArray, plan: SessionPlan) -> None:
+    keys = [draw_key(seeding.np_random(plan.seed + int(job))[0]) for job in jobs]
+    sessions.set_keys(rows, np.concatenate(keys))
+    sessions.restart(rows, plan.users[jobs])
+
+
+def _rows_of(observation: Observation, rows: IntArray) -> Observation:
+    return Observation(
+        user=observation["user"][rows],
+        profile=observation["profile"][rows],
+        history_items=observation["history_items"][rows],
+        history_ratings=observation["history_ratings"][rows],
+        step=observation["step"][rows],
+    )

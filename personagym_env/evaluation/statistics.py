@@ -1,0 +1,164 @@
+"""Bootstrap over users: every figure of a leaderboard is computed once on the sample and again on each resample.
+
+A resample is a row of weights that says how often each user was drawn, and row 0 is the sample itself. Whatever is
+compared is computed from the same rows, so differences, rank correlations and regrets come out paired. Shapes: b rows
+of weights (1 + resamples), u users, c contestants.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from personagym_env.data.tables import FloatArray, IntArray
+
+
+class Interval(NamedTuple):
+    """An estimate and its bootstrap interval; the bounds are NaN where a figure has none."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f}" if np.isnan(self.low) else f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class Statistic(Protocol):
+    """A figure that can be computed from any resample of the users."""
+
+    def resampled(self, weights: FloatArray) -> FloatArray:
+        """The figure under each row of weights.
+
+        Args:
+            weights: (b, u) how often each user was drawn.
+
+        Returns:
+            (b,) the figure; NaN where a resample holds no user that it is defined for.
+        """
+
+
+def _divide(numerator: FloatArray, denominator: FloatArray, otherwise: float) -> FloatArray:
+    """Elementwise quotient, `otherwise` where the denominator is not positive."""
+    safe = np.where(denominator > 0, denominator, 1.0)
+    return np.where(denominator > 0, numerator / safe, otherwise)
+
+
+@dataclass(frozen=True, eq=False)
+class RatioOfSums:
+    """A sum over users divided by another: the mean of per-user values, or a rate such as clicks per step."""
+
+    total: FloatArray
+    """(u,) numerator of each user; 0 for users outside the figure."""
+    count: FloatArray
+    """(u,) denominator of each user; 0 for users outside the figure."""
+
+    def __post_init__(self) -> None:
+        if self.total.ndim != 1 or self.total.shape != self.count.shape:
+            raise ValueError(f"total and count need one shape (u,), got {self.total.shape} and {self.count.shape}")
+
+    @classmethod
+    def of_users(cls, users: IntArray, values: FloatArray, n_users: int) -> "RatioOfSums":
+        """The mean of `values` (n,), which belong to `users` (n,); a user may own several of them or none."""
+        return cls(
+            np.bincount(users, values, minlength=n_users).astype(np.float64),
+            np.bincount(users, minlength=n_users).astype(np.float64),
+        )
+
+    @property
+    def per_user(self) -> FloatArray:
+        """(u,) each user's own ratio, NaN for users outside the figure."""
+        return _divide(self.total, self.count, otherwise=np.nan)
+
+    def resampled(self, weights: FloatArray) -> FloatArray:
+        """(b,) see `Statistic`."""
+        return _divide(weights @ self.total, weights @ self.count, otherwise=np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class RootMeanSquare:
+    """The square root of a mean of squares, as in RMSE."""
+
+    squares: RatioOfSums
+    """Sums of squared errors over counts of errors."""
+
+    def resampled(self, weights: FloatArray) -> FloatArray:
+        """(b,) see `Statistic`."""
+        return np.sqrt(self.squares.resampled(weights))
+
+
+def user_resamples(n_users: int, resamples: int, rng: np.random.Generator) -> FloatArray:
+    """Draw users with replacement.
+
+    Returns:
+        (1 + resamples, n_users) how often each user was drawn; row 0 is all ones, the sample itself.
+
+    Raises:
+        ValueError: no users or no resamples asked for.
+    """
+    if n_users < 1 or resamples < 1:
+        raise ValueError(f"a bootstrap needs users and resamples, got n_users={n_users} and resamples={resamples}")
+    draws = rng.multinomial(n_users, np.full(n_users, 1 / n_users), size=resamples)
+    return np.concatenate([np.ones((1, n_users)), draws.astype(np.float64)])
+
+
+def interval(samples: FloatArray, level: float = 0.95) -> Interval:
+    """Percentile interval (Efron 1979) of a figure whose row 0 is the estimate and whose other rows are resamples.
+
+    Args:
+        samples: (b,) the figure under each row of `user_resamples`.
+        level: share of the bootstrap distribution inside the interval.
+    """
+    if samples.ndim != 1 or len(samples) < 2:
+        raise ValueError(f"samples need shape (1 + resamples,), got {samples.shape}")
+    if np.isnan(samples[1:]).all():
+        return Interval(float(samples[0]), np.nan, np.nan)
+    low, high = np.nanquantile(samples[1:], [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(samples[0]), float(low), float(high))
+
+
+def point(samples: FloatArray) -> Interval:
+    """The estimate alone, for figures such as coverage that a resample with fewer distinct users biases."""
+    return Interval(float(samples[0]), np.nan, np.nan)
+
+
+def stack(statistics: Sequence[Statistic], weights: FloatArray) -> FloatArray:
+    """(b, c) one column per statistic."""
+    return np.stack([statistic.resampled(weights) for statistic in statistics], axis=1)
+
+
+def kendall_tau(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Kendall's tau-b between the rows of two arrays (Kendall 1945); equals `scipy.stats.kendalltau` row by row.
+
+    SciPy loops over rows, and a bootstrap has thousands of them, so the pairs are compared at once here.
+
+    Args:
+        x: (b, c) values of c contestants.
+        y: (b, c) other values of the same contestants.
+
+    Returns:
+        (b,) tau in -1..1; 0 where a row is constant, because it orders nothing.
+    """
+    if x.shape != y.shape or x.ndim != 2 or x.shape[1] < 2:
+        raise ValueError(f"tau needs two arrays of one shape (b, c) with c of at least 2, got {x.shape} and {y.shape}")
+    left, right = np.triu_indices(x.shape[1], 1)
+    sign_x, sign_y = np.sign(x[:, left] - x[:, right]), np.sign(y[:, left] - y[:, right])
+    untied = np.sqrt(np.abs(sign_x).sum(axis=1) * np.abs(sign_y).sum(axis=1))
+    return _divide((sign_x * sign_y).sum(axis=1), untied, otherwise=0.0)
+
+
+def top_regret(judge: FloatArray, real: FloatArray) -> FloatArray:
+    """How much real value is lost by taking the contestant that the judge puts first.
+
+    Args:
+        judge: (b, c) values that the judge gives.
+        real: (b, c) real values.
+
+    Returns:
+        (b,) best real value minus the mean real value of the judge's (possibly tied) winners; never negative.
+    """
+    if judge.shape != real.shape or judge.ndim != 2:
+        raise ValueError(f"regret needs two arrays of one shape (b, c), got {judge.shape} and {real.shape}")
+    winners = judge == judge.max(axis=1, keepdims=True)
+    return np.asarray(real.max(axis=1) - (real * winners).sum(axis=1) / winners.sum(axis=1))

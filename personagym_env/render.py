@@ -1,0 +1,80 @@
+"""A session as text that a person can follow."""
+
+import numpy as np
+
+from personagym_env.protocols import NO_ITEM
+from personagym_env.session.kernel import Place
+from personagym_env.session.rows import RowStep, SessionRows
+from personagym_env.world import World
+
+_REASONS = {
+    Place.REPEATED: "empty: stands above already",
+    Place.CONSUMED: "empty: taken earlier in this session",
+    Place.RATED: "empty: rated before",
+}
+_BAR = 20
+"""Characters of the satisfaction bar."""
+_TITLE = 44
+"""Characters of a title."""
+
+
+def describe_user(world: World, user: int) -> str:
+    """One line on who the user is: attributes, activity and favourite genres, from training rows."""
+    people, log, catalogue = world.dataset.users, world.train, world.dataset.catalogue
+    known = [f"{name} {column[user]}" for name, column in people.attributes.items() if column[user]]
+    rows = slice(int(log.indptr[user]), int(log.indptr[user + 1]))
+    habits = f"{rows.stop - rows.start} ratings known"
+    if rows.stop > rows.start:
+        habits += f", mean {log.ratings[rows].mean():.1f}"
+    taste = world.dynamics.genre_share[log.items[rows]].sum(axis=0)
+    favourites = [catalogue.genre_names[g] for g in np.argsort(-taste, kind="stable")[:3] if taste[g] > 0]
+    if favourites:
+        habits += f", mostly {', '.join(favourites)}"
+    return f"User {people.ids[user]} ({'; '.join([*known, habits])})"
+
+
+def _stars(rating: int, scale: tuple[float, ...]) -> str:
+    """Filled stars up to the rating's rank in the scale, hollow ones above, and the rating itself."""
+    return "★" * (rating + 1) + "☆" * (len(scale) - rating - 1) + f" {scale[rating]:g}"
+
+
+def _bar(level: float) -> str:
+    filled = round(level * _BAR)
+    return "█" * filled + "·" * (_BAR - filled) + f" {level:4.0%}"
+
+
+def _slate(world: World, step: RowStep, i: int) -> list[str]:
+    """A line for each place: what was shown, how much it was wanted, whether it was seen and taken."""
+    outcome, catalogue = step.outcome, world.dataset.catalogue
+    lines = []
+    for j, item in enumerate(outcome.slate[i]):
+        title = catalogue.titles[item]
+        title = title if len(title) <= _TITLE else title[: _TITLE - 1] + "…"
+        reason = _REASONS.get(Place(outcome.places[i, j]))
+        want = "" if reason else f"want {outcome.want[i, j]:4.0%}"
+        seen = "seen" if outcome.examined[i, j] else "not seen"
+        note = reason or (seen if j != outcome.place[i] else f"taken {_stars(outcome.rating[i], world.train.scale)}")
+        lines.append(f"  {j + 1:>2}. {title:<{_TITLE}} {want:<9}  {note}".rstrip())
+    return lines
+
+
+def render_row(sessions: SessionRows, row: int, step: RowStep | None, i: int = 0) -> str:
+    """A session as it stands.
+
+    Args:
+        sessions: the rows.
+        row: which of them.
+        step: the row's latest step, None right after a restart.
+        i: where the row is in `step`.
+    """
+    state = sessions.state
+    lines = [f"{describe_user(sessions.world, int(state.user[row]))}, step {int(state.step[row])}"]
+    if step is not None:
+        lines += _slate(sessions.world, step, i)
+        if step.outcome.item[i] == NO_ITEM:
+            lines.append("  nothing taken")
+    lines.append(f"  satisfaction {_bar(float(state.satisfaction[row]))}")
+    if step is not None:
+        end = "the user leaves" if step.terminated[i] else "cut: longest session" if step.truncated[i] else "goes on"
+        lines[-1] += f"   chance of leaving {step.outcome.hazard[i]:.1%}   reward {step.reward[i]:.2f}   {end}"
+    return "\n".join(lines)

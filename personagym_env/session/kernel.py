@@ -1,0 +1,269 @@
+"""The dynamics of sessions as pure functions of a named state, for n users at once.
+
+Order of one step: the user looks at places (examination), takes one of the items seen or nothing (choice), rates what
+was taken (rating), is more or less content (satisfaction) and tired of genres (satiation), and stays or leaves
+(leaving). What the user makes of an item, the `Reaction`, comes from a user agent; all else is chance and memory.
+
+Shapes: n users, k slate places, m items, g genres, r ratings of the scale, t remembered steps. No array is (n, m).
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import expit
+
+from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.protocols import NO_ITEM, Reaction
+from personagym_env.session.parameters import RewardWeights, SessionParameters
+from personagym_env.session.random import Stream, UIntArray, gumbel, uniform
+
+_Number = TypeVar("_Number", bound=np.generic)
+
+_WANT_MARGIN = 1e-6
+"""Wants are kept this far from 0 and 1, so that their log odds are finite."""
+
+
+class Place(IntEnum):
+    """What stands at a place of a slate."""
+
+    SHOWN = 0
+    """An item that the user can take."""
+    REPEATED = 1
+    """Empty: the item stands at an earlier place of the slate."""
+    CONSUMED = 2
+    """Empty: the user has consumed the item in this session."""
+    RATED = 3
+    """Empty: the user has rated the item in the training log."""
+
+
+def scale_worth(scale: tuple[float, ...]) -> npt.NDArray[np.float32]:
+    """(r,) the rating scale, scaled so that its ends are 0 and 1; all 1 if there is only one rating."""
+    values = np.asarray(scale, np.float32)
+    span = values[-1] - values[0]
+    return (values - values[0]) / span if span > 0 else np.ones_like(values)
+
+
+@dataclass(frozen=True, eq=False)
+class Dynamics:
+    """What stays fixed while sessions run."""
+
+    parameters: SessionParameters
+    genre_share: FloatArray
+    """(m, g) float32: an item's genres with equal shares that sum to 1; a row of zeros for an item without genre."""
+    worth: FloatArray
+    """(r,) float32, from `scale_worth`."""
+    scale: FloatArray
+    """(r,) float32: the rating scale."""
+
+    @classmethod
+    def of(cls, parameters: SessionParameters, catalogue: Catalogue, scale: tuple[float, ...]) -> "Dynamics":
+        """Precompute what the kernel looks up for each item and rating."""
+        count = np.maximum(catalogue.genres.sum(axis=1, keepdims=True), 1)
+        share = (catalogue.genres / count).astype(np.float32)
+        return cls(parameters, share, scale_worth(scale), np.asarray(scale, np.float32))
+
+
+class State(NamedTuple):
+    """Where n sessions stand."""
+
+    key: UIntArray
+    """(n,) the randomness of the row."""
+    episode: IntArray
+    """(n,) sessions that the row has had before this one under its key."""
+    user: IntArray
+    """(n,) internal user id."""
+    step: IntArray
+    """(n,) decisions taken in this session."""
+    satisfaction: FloatArray
+    """(n,) float32 in 0..1, latent."""
+    satiation: FloatArray
+    """(n, g) float32, at least 0, latent."""
+    items: IntArray
+    """(n, t) int32: what each of the last t steps consumed, the latest last, `NO_ITEM` where nothing."""
+    ratings: FloatArray
+    """(n, t) float32: the rating given, 0 where `items` is `NO_ITEM`."""
+
+    def __repr__(self) -> str:
+        return f"State({', '.join(f'{name} {array.shape}' for name, array in self._asdict().items())})"
+
+
+class Outcome(NamedTuple):
+    """What one step brought to n users."""
+
+    slate: IntArray
+    """(n, k) what was shown."""
+    places: IntArray
+    """(n, k) int8: the `Place` of each item."""
+    want: FloatArray
+    """(n, k) float32: the agent's probability of wanting each item, latent."""
+    examined: BoolArray
+    """(n, k) which places the user looked at."""
+    place: IntArray
+    """(n,) the place taken, -1 where none."""
+    item: IntArray
+    """(n,) the item consumed, `NO_ITEM` where none."""
+    rating: IntArray
+    """(n,) index of its rating in the scale, -1 where none."""
+    hazard: FloatArray
+    """(n,) float32: probability of leaving that the step ended with, latent."""
+    left: BoolArray
+    """(n,) whether the user left."""
+
+    def __repr__(self) -> str:
+        return f"Outcome({', '.join(f'{name} {array.shape}' for name, array in self._asdict().items())})"
+
+
+def draw_users(key: UIntArray, episode: IntArray, n_users: int) -> IntArray:
+    """(n,) user ids, uniform over `0..n_users-1`."""
+    zero = np.zeros_like(episode)
+    share = uniform(key, episode, zero, Stream.USER, zero[:1, None])[:, 0]
+    return np.asarray(np.minimum((share * n_users).astype(np.int64), n_users - 1))
+
+
+def initial(dynamics: Dynamics, key: UIntArray, episode: IntArray, user: IntArray, memory: int) -> State:
+    """The state before the first step of a session, with room to remember `memory` steps."""
+    n = len(user)
+    return State(
+        key=key,
+        episode=episode,
+        user=user,
+        step=np.zeros(n, np.int64),
+        satisfaction=np.full(n, dynamics.parameters.satisfaction.initial, np.float32),
+        satiation=np.zeros((n, dynamics.genre_share.shape[1]), np.float32),
+        items=np.full((n, memory), NO_ITEM, np.int32),
+        ratings=np.zeros((n, memory), np.float32),
+    )
+
+
+def check_places(state: State, slates: IntArray, train: Interactions) -> IntArray:
+    """(n, k) int8: the `Place` of each item of the slates (n, k); an earlier reason of `Place` gives way to a later."""
+    places = np.zeros(slates.shape, np.int8)
+    for j in range(1, slates.shape[1]):
+        places[:, j][(slates[:, :j] == slates[:, j, None]).any(axis=1)] = Place.REPEATED
+    recent = state.items[:, state.items.shape[1] - int(state.step.max(initial=0)) :]
+    consumed = np.zeros(slates.shape, np.bool_)
+    # One comparison per remembered step keeps the work in (n, k) arrays and costs nothing in a young session.
+    for t in range(recent.shape[1]):
+        consumed |= slates == recent[:, t, None]
+    places[consumed] = Place.CONSUMED
+    places[train.contains(state.user[:, None], slates)] = Place.RATED
+    return places
+
+
+def _examine(state: State, k: int, decay: float) -> BoolArray:
+    """(n, k) position-based examination (Craswell et al. 2008): place j with probability (1 / (1 + j)) ** decay."""
+    place = np.arange(k)
+    luck = uniform(state.key, state.episode, state.step, Stream.EXAMINATION, place[None])
+    return np.asarray(luck < (1.0 / (1.0 + place)) ** decay)
+
+
+def _choose(state: State, slates: IntArray, options: BoolArray, want: FloatArray, dynamics: Dynamics) -> IntArray:
+    """(n,) place taken, -1 for none: multinomial logit over `options` (n, k) and the outside option, by Gumbel-max.
+
+    With one option, no satiation and default parameters the item is taken with probability `want`:
+    `exp(u) / (exp(u) + 1)` at `u = log(want / (1 - want))`.
+    """
+    choice = dynamics.parameters.choice
+    clipped = np.clip(want, _WANT_MARGIN, 1 - _WANT_MARGIN)
+    log_odds = np.log(clipped / (1 - clipped))
+    burden = np.matmul(dynamics.genre_share[slates], state.satiation[:, :, None])[:, :, 0]
+    utility = log_odds / choice.temperature - choice.satiation_weight * burden
+    luck = gumbel(uniform(state.key, state.episode, state.step, Stream.CHOICE, slates))
+    score = np.where(options, utility + luck, -np.inf)
+    nothing = gumbel(uniform(state.key, state.episode, state.step, Stream.OUTSIDE, np.zeros((1, 1), np.int64)))[:, 0]
+    best = score.argmax(axis=1)
+    taken = np.take_along_axis(score, best[:, None], axis=1)[:, 0] > choice.outside + nothing
+    return np.asarray(np.where(taken, best, -1))
+
+
+def _rate(state: State, item: IntArray, distribution: FloatArray) -> IntArray:
+    """(n,) index into the scale by inverse CDF of `distribution` (n, r), with the luck that belongs to the item."""
+    luck = uniform(state.key, state.episode, state.step, Stream.RATING, item[:, None])
+    below = luck >= np.cumsum(distribution, axis=1)
+    return np.asarray(np.minimum(below.sum(axis=1), distribution.shape[1] - 1))
+
+
+def _remember(memory: npt.NDArray[_Number], latest: npt.NDArray[Any]) -> npt.NDArray[_Number]:
+    """Forget the first column of (n, t) and append `latest` (n,)."""
+    return np.concatenate([memory[:, 1:], latest[:, None].astype(memory.dtype)], axis=1)
+
+
+def transition(
+    state: State, slates: IntArray, places: IntArray, reaction: Reaction, dynamics: Dynamics
+) -> tuple[State, Outcome]:
+    """One step of n sessions.
+
+    Args:
+        state: n sessions; the memory must have room for one more step.
+        slates: (n, k) internal item ids.
+        places: (n, k) from `check_places`.
+        reaction: the agent's reaction to the slates; what it says of empty places is ignored.
+        dynamics: parameters and per-item tensors.
+
+    Returns:
+        The state after the step, and what happened.
+    """
+    parameters = dynamics.parameters
+    rows = np.arange(len(slates))
+    examined = _examine(state, slates.shape[1], parameters.examination.decay)
+    place = _choose(state, slates, examined & (places == Place.SHOWN), reaction.want, dynamics)
+    consumed = place >= 0
+    taken = slates[rows, place]
+    rating = _rate(state, taken, reaction.rating[rows, place])
+    target = np.where(consumed, dynamics.worth[rating], np.float32(0))
+    pull = np.where(consumed, parameters.satisfaction.rate, parameters.satisfaction.miss_rate).astype(np.float32)
+    satisfaction = state.satisfaction + pull * (target - state.satisfaction)
+    exposure = np.where(consumed[:, None], dynamics.genre_share[taken], np.float32(0))
+    step = state.step + 1
+    leaving = parameters.leaving
+    logit = leaving.intercept + leaving.satisfaction_weight * satisfaction + leaving.duration_weight * np.log1p(step)
+    hazard = expit(logit).astype(np.float32)
+    luck = uniform(state.key, state.episode, state.step, Stream.LEAVING, np.zeros((1, 1), np.int64))[:, 0]
+    item = np.where(consumed, taken, NO_ITEM)
+    after = state._replace(
+        step=step,
+        satisfaction=satisfaction,
+        satiation=np.float32(parameters.satiation.decay) * state.satiation + exposure,
+        items=_remember(state.items, item),
+        ratings=_remember(state.ratings, np.where(consumed, dynamics.scale[rating], np.float32(0))),
+    )
+    outcome = Outcome(
+        slate=slates,
+        places=places,
+        want=reaction.want,
+        examined=examined,
+        place=place,
+        item=item,
+        rating=np.where(consumed, rating, -1),
+        hazard=hazard,
+        left=luck < hazard,
+    )
+    return after, outcome
+
+
+def reward_components(outcome: Outcome, dynamics: Dynamics) -> dict[str, FloatArray]:
+    """Each (n,) float64, named as the fields of `RewardWeights`."""
+    consumed = outcome.item != NO_ITEM
+    return {
+        "rating": np.where(consumed, dynamics.worth[outcome.rating], 0).astype(np.float64),
+        "click": consumed.astype(np.float64),
+        "leave": outcome.left.astype(np.float64),
+        "empty": (outcome.places != Place.SHOWN).sum(axis=1).astype(np.float64),
+    }
+
+
+def reward(components: dict[str, FloatArray], weights: RewardWeights) -> FloatArray:
+    """(n,) float64: the weighted sum of the components."""
+    total = np.zeros(len(components["rating"]))
+    for name, component in components.items():
+        total += getattr(weights, name) * component
+    return total
+
+
+def terminal(state: State, outcome: Outcome, max_episode_steps: int | None) -> tuple[BoolArray, BoolArray]:
+    """(n,) terminated: the user left; (n,) truncated: the session has had `max_episode_steps` steps."""
+    truncated = np.zeros_like(outcome.left) if max_episode_steps is None else state.step >= max_episode_steps
+    return outcome.left, truncated

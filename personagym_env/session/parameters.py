@@ -1,0 +1,168 @@
+"""Parameters of a session: one frozen dataclass per part, every field with its unit, valid and plausible range, source.
+
+The defaults are assumptions. What a log can identify is fitted from it by `personagym_env.session.fit`; the simulation
+card (`personagym_env.card`) prints which parameter is which.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, NamedTuple, Self
+
+Range = tuple[float, float]
+
+_CRASWELL = "position-based model: Craswell et al., WSDM 2008; decay 1 as in Joachims et al., WSDM 2017"
+_LOGIT = "multinomial logit with an outside option: McFadden 1974; as choice model of slates: Ie et al., IJCAI 2019"
+_SATIATION = "exponentially forgotten exposure: Leqi et al., Rebounding Bandits, NeurIPS 2021; magnitude assumed"
+_SMOOTHING = "exponential smoothing of outcomes: Hogarth, Einhorn, Cognitive Psychology 1992; rate assumed"
+_LEAVING = "discrete-time logistic hazard: Singer, Willett, J. Educational Statistics 1993; magnitude assumed"
+_REWARD = "the designer's choice of what to reward, not a claim about users"
+
+
+class Assumption(NamedTuple):
+    """What is known about a parameter that no log has spoken about."""
+
+    name: str
+    """Part and field, for example `examination.decay`."""
+    default: float
+    unit: str
+    valid: Range
+    """Values outside raise ValueError."""
+    plausible: Range
+    """Values worth trying in a sensitivity analysis."""
+    source: str
+
+
+def _assume(default: float, *, unit: str, valid: Range, plausible: Range, source: str) -> Any:
+    return field(default=default, metadata={"unit": unit, "valid": valid, "plausible": plausible, "source": source})
+
+
+class _Part:
+    """Checks every field of a part against its valid range."""
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, entry.name)
+            where = f"{type(self).__name__}.{entry.name}"
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{where} must be a number, got {value!r}")
+            low, high = entry.metadata["valid"]
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"{where} must be a finite number in [{low:g}, {high:g}], got {value!r}")
+
+
+@dataclass(frozen=True)
+class Examination(_Part):
+    """Which places of a slate a user looks at, each independently of the others."""
+
+    decay: float = _assume(1.0, unit="exponent", valid=(0, 100), plausible=(0, 2), source=_CRASWELL)
+    """Place j = 0, 1, ... is examined with probability `(1 / (1 + j)) ** decay`; 0 examines every place."""
+
+
+@dataclass(frozen=True)
+class Choice(_Part):
+    """Which examined item is taken, if any."""
+
+    temperature: float = _assume(1.0, unit="logits per logit", valid=(1e-3, 1e3), plausible=(0.5, 2), source=_LOGIT)
+    """Divides the log odds of wanting an item; small values make choices certain."""
+    outside: float = _assume(0.0, unit="logits", valid=(-1e3, 1e3), plausible=(-2, 2), source=_LOGIT)
+    """Utility of taking nothing; at 0 a single examined item is taken exactly as often as it is wanted."""
+    satiation_weight: float = _assume(0.2, unit="logits", valid=(0, 1e3), plausible=(0, 1), source=_SATIATION)
+    """Utility that an item loses per unit of satiation with its genres."""
+
+
+@dataclass(frozen=True)
+class Satisfaction(_Part):
+    """A latent level in 0..1 that follows what happens to the user; 0 and 1 are the ends of the rating scale."""
+
+    initial: float = _assume(0.6, unit="share of the scale", valid=(0, 1), plausible=(0.4, 0.8), source=_SMOOTHING)
+    """Level at the start of a session."""
+    rate: float = _assume(0.2, unit="per consumption", valid=(0, 1), plausible=(0.05, 0.5), source=_SMOOTHING)
+    """Share of the way towards the normalised rating that one consumption moves the level."""
+    miss_rate: float = _assume(0.1, unit="per step", valid=(0, 1), plausible=(0, 0.3), source=_SMOOTHING)
+    """Share of the way towards 0 that a step without consumption moves the level; logs never show such steps."""
+
+
+@dataclass(frozen=True)
+class Satiation(_Part):
+    """How long a user stays tired of a genre just consumed."""
+
+    decay: float = _assume(0.8, unit="per step", valid=(0, 1), plausible=(0.5, 0.95), source=_SATIATION)
+    """Factor that every step applies; a consumed item then adds 1, shared among its genres."""
+
+
+@dataclass(frozen=True)
+class Leaving(_Part):
+    """Logistic hazard of ending the session after a step."""
+
+    intercept: float = _assume(-2.0, unit="logits", valid=(-1e3, 1e3), plausible=(-4, 0), source=_LEAVING)
+    """Log odds of leaving at satisfaction 0 before the first step."""
+    satisfaction_weight: float = _assume(-2.0, unit="logits", valid=(-1e3, 1e3), plausible=(-4, 0), source=_LEAVING)
+    """Log odds per unit of satisfaction; below 0 satisfied users stay."""
+    duration_weight: float = _assume(0.3, unit="logits", valid=(-1e3, 1e3), plausible=(-1.5, 1), source=_LEAVING)
+    """Log odds per unit of `log(1 + steps)`; above 0 users tire, below 0 those who have stayed keep staying."""
+
+
+@dataclass(frozen=True)
+class RewardWeights(_Part):
+    """Weights that fold the named reward components into one number."""
+
+    rating: float = _assume(1.0, unit="per scale", valid=(-1e6, 1e6), plausible=(0, 1), source=_REWARD)
+    """For the rating of what was consumed, scaled so that the ends of the rating scale are 0 and 1."""
+    click: float = _assume(0.0, unit="per consumption", valid=(-1e6, 1e6), plausible=(0, 1), source=_REWARD)
+    """For having consumed anything."""
+    leave: float = _assume(0.0, unit="per session", valid=(-1e6, 1e6), plausible=(-10, 0), source=_REWARD)
+    """For the user's leaving; below 0 punishes it."""
+    empty: float = _assume(0.0, unit="per place", valid=(-1e6, 1e6), plausible=(-1, 0), source=_REWARD)
+    """For every empty place of the slate; below 0 punishes them."""
+
+
+@dataclass(frozen=True)
+class SessionParameters:
+    """Everything about a session that is a number."""
+
+    examination: Examination = Examination()
+    """Attention to places."""
+    choice: Choice = Choice()
+    """From attention to consumption."""
+    satisfaction: Satisfaction = Satisfaction()
+    """What outcomes do to the user."""
+    satiation: Satiation = Satiation()
+    """What repetition does to the user."""
+    leaving: Leaving = Leaving()
+    """The end of a session."""
+    reward: RewardWeights = RewardWeights()
+    """What counts as a good step."""
+
+    def updated(self, changes: Mapping[str, Mapping[str, float]]) -> Self:
+        """A copy with some fields changed.
+
+        Args:
+            changes: part to field to value, for example `{"choice": {"outside": 1.0}}`.
+
+        Raises:
+            ValueError: a part or field does not exist, or a value is out of range.
+        """
+        parts = {}
+        for part, values in changes.items():
+            known = {entry.name for entry in fields(getattr(self, part))} if part in self.to_dict() else set()
+            if not known:
+                raise ValueError(f"no part {part!r} of SessionParameters, expected one of {sorted(self.to_dict())}")
+            if unknown := set(values) - known:
+                raise ValueError(f"no field {sorted(unknown)} in {part!r}, expected some of {sorted(known)}")
+            parts[part] = replace(getattr(self, part), **values)
+        return replace(self, **parts)
+
+    def to_dict(self) -> dict[str, dict[str, float]]:
+        """Part to field to value; `SessionParameters().updated(...)` reads it back."""
+        return asdict(self)
+
+    def assumptions(self) -> Iterator[tuple[Assumption, float]]:
+        """Every field in order, with the value that it has here."""
+        part: Any
+        entry: Any
+        for part in fields(self):
+            values = getattr(self, part.name)
+            for entry in fields(values):
+                name, value, default = f"{part.name}.{entry.name}", getattr(values, entry.name), entry.default
+                yield Assumption(name=name, default=default, **entry.metadata), float(value)

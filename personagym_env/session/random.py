@@ -1,0 +1,66 @@
+"""Counter-based randomness: a uniform number is a function of where it is used, not of how many were drawn before.
+
+Numbers are outputs of SplitMix64 (Steele, Lea, Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014),
+nested once per coordinate: an output seeds the generator of the next coordinate. So rows need no generator
+objects, a row draws the same numbers in any batch, and two policies under the same seed meet the same luck.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from personagym_env.data.tables import IntArray
+
+UIntArray = npt.NDArray[np.uint64]
+
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_2 = np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31, _S12 = (np.uint64(shift) for shift in (27, 30, 31, 12))
+
+
+class Stream(IntEnum):
+    """What a number decides; numbers of different streams are independent."""
+
+    USER = 0
+    EXAMINATION = 1
+    CHOICE = 2
+    OUTSIDE = 3
+    RATING = 4
+    LEAVING = 5
+
+
+def splitmix64(seed: UIntArray, index: UIntArray) -> UIntArray:
+    """The output number `index` (from 0) of the SplitMix64 generator that starts at `seed`; the arrays broadcast."""
+    z = seed + (index + np.uint64(1)) * _GAMMA
+    z = (z ^ (z >> _S30)) * _MIX_1
+    z = (z ^ (z >> _S27)) * _MIX_2
+    return np.asarray(z ^ (z >> _S31))
+
+
+def uniform(
+    key: UIntArray, episode: IntArray, step: IntArray, stream: Stream, counter: IntArray
+) -> npt.NDArray[np.float64]:
+    """Independent uniform numbers in (0, 1), both ends excluded.
+
+    Args:
+        key: (n,) 64 random bits of each row.
+        episode: (n,) which of the row's sessions it is.
+        step: (n,) which decision of the session it is.
+        stream: what the numbers decide.
+        counter: (n, k) or (1, k) place or item, at least 0.
+
+    Returns:
+        (n, k) numbers; the same arguments give the same numbers.
+    """
+    seed = splitmix64(splitmix64(key, episode.astype(np.uint64)), step.astype(np.uint64))
+    seed = splitmix64(seed, np.array([int(stream)], np.uint64))
+    bits = splitmix64(seed[:, None], counter.astype(np.uint64))
+    # 52 bits and a half: the largest value, 1 - 2**-53, is exact, so that rounding never gives 1.
+    return np.asarray(((bits >> _S12).astype(np.float64) + 0.5) * 2.0**-52)
+
+
+def gumbel(uniforms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Standard Gumbel numbers of the same shape: the one with the largest utility + Gumbel is a logit choice."""
+    return np.asarray(-np.log(-np.log(uniforms)))

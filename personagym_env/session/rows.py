@@ -1,0 +1,132 @@
+"""Rows of sessions: the kernel's state, the agent's sessions and the rows' randomness, moved together.
+
+Both environments are shells over this class; it knows neither Gymnasium nor when to start a session again.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray
+from personagym_env.protocols import NO_ITEM, Observation
+from personagym_env.session import kernel
+from personagym_env.session.random import UIntArray
+from personagym_env.world import World
+
+
+class RowStep(NamedTuple):
+    """One step of b rows."""
+
+    outcome: kernel.Outcome
+    components: dict[str, FloatArray]
+    """Each (b,): the reward's parts by name."""
+    reward: FloatArray
+    """(b,) float64."""
+    terminated: BoolArray
+    """(b,) the user left."""
+    truncated: BoolArray
+    """(b,) the session has reached `max_episode_steps`."""
+
+    def __repr__(self) -> str:
+        return f"RowStep({len(self.reward)} rows)"
+
+
+class SessionRows:
+    """Sessions of one world side by side, each with its own user, clock and luck."""
+
+    def __init__(
+        self, world: World, n: int, *, slate_size: int, history_length: int, max_episode_steps: int | None
+    ) -> None:
+        """Make room for n sessions; each row must be keyed and restarted before it is advanced.
+
+        Raises:
+            ValueError: a size is below 1, or the slate has more places than the catalogue has items.
+        """
+        limits = (("number of environments", n), ("history_length", history_length), ("slate_size", slate_size))
+        for name, value in (*limits, ("max_episode_steps", 1 if max_episode_steps is None else max_episode_steps)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if slate_size > world.train.n_items:
+            raise ValueError(f"slate_size must be at most the {world.train.n_items} items there are, got {slate_size}")
+        self.world = world
+        self.slate_size = slate_size
+        self.history_length = history_length
+        self.max_episode_steps = max_episode_steps
+        self._sessions = world.agent.open(n)
+        self._next_episode = np.zeros(n, np.int64)
+        everyone = np.zeros(n, np.int64)
+        memory = max(history_length, max_episode_steps or 0)
+        self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), everyone, everyone, memory)
+
+    def set_keys(self, rows: IntArray, keys: UIntArray) -> None:
+        """Give rows (b,) new randomness (b,); their next session is their first."""
+        self.state.key[rows] = keys
+        self._next_episode[rows] = 0
+
+    def restart(self, rows: IntArray, users: IntArray | None = None) -> None:
+        """Begin the next session of rows (b,), with the given users (b,) or with users drawn uniformly."""
+        key, episode = self.state.key[rows], self._next_episode[rows]
+        if users is None:
+            users = kernel.draw_users(key, episode, self.world.train.n_users)
+        memory = self.state.items.shape[1]
+        self._put(rows, kernel.initial(self.world.dynamics, key, episode, users, memory))
+        self._next_episode[rows] += 1
+        self._sessions.start(rows, users)
+
+    def advance(self, rows: IntArray, slates: IntArray) -> RowStep:
+        """One step of rows (b,) with slates (b, k) of internal item ids."""
+        if int(self.state.step[rows].max(initial=0)) >= self.state.items.shape[1]:
+            self._grow_memory()
+        state = kernel.State._make(array[rows] for array in self.state)
+        places = kernel.check_places(state, slates, self.world.train)
+        reaction = self._sessions.react(rows, slates)
+        state, outcome = kernel.transition(state, slates, places, reaction, self.world.dynamics)
+        self._put(rows, state)
+        took = np.flatnonzero(outcome.item != NO_ITEM)
+        if len(took):
+            self._sessions.consume(rows[took], outcome.item[took], outcome.rating[took])
+        components = kernel.reward_components(outcome, self.world.dynamics)
+        reward = kernel.reward(components, self.world.parameters.reward)
+        terminated, truncated = kernel.terminal(state, outcome, self.max_episode_steps)
+        return RowStep(outcome, components, reward, terminated, truncated)
+
+    def observe(self) -> Observation:
+        """What policies may see of all rows; every array is a copy."""
+        state, h = self.state, self.history_length
+        return Observation(
+            user=state.user.copy(),
+            profile=self.world.profiles[state.user],
+            history_items=state.items[:, -h:].copy(),
+            history_ratings=state.ratings[:, -h:].copy(),
+            step=state.step.copy(),
+        )
+
+    def describe(self, rows: IntArray, step: RowStep) -> dict[str, Any]:
+        """The `info` of rows (b,) after a step: arrays with leading axis b, and dictionaries of such arrays."""
+        outcome = step.outcome
+        took = outcome.item != NO_ITEM
+        return {
+            "reward_components": step.components,
+            "clicked_item": outcome.item,
+            "clicked_place": outcome.place,
+            "rating": np.where(took, self.world.dynamics.scale[outcome.rating], np.float32(0)),
+            "examined": outcome.examined,
+            "places": outcome.places,
+            "latent": {
+                "satisfaction": self.state.satisfaction[rows],
+                "satiation": self.state.satiation[rows],
+                "want": outcome.want,
+                "hazard": outcome.hazard,
+            },
+        }
+
+    def _put(self, rows: IntArray, part: kernel.State) -> None:
+        for whole, values in zip(self.state, part, strict=True):
+            whole[rows] = values
+
+    def _grow_memory(self) -> None:
+        """Double what every row remembers; only sessions longer than the memory, without own limit, come here."""
+        room = ((0, 0), (self.state.items.shape[1], 0))
+        self.state = self.state._replace(
+            items=np.pad(self.state.items, room, constant_values=NO_ITEM), ratings=np.pad(self.state.ratings, room)
+        )

@@ -1,0 +1,100 @@
+"""A world: a data set, what of it may be known, the users that react, and the parameters of their sessions."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from personagym_env.card import SimulationCard, simulation_card
+from personagym_env.data.sources import load_dataset
+from personagym_env.data.splits import temporal_split
+from personagym_env.data.tables import Dataset, FloatArray, Interactions
+from personagym_env.data.traits import profile_features, user_traits
+from personagym_env.protocols import UserAgent
+from personagym_env.session.fit import SessionFit, fit_sessions
+from personagym_env.session.kernel import Dynamics
+from personagym_env.session.parameters import SessionParameters
+
+DEFAULT_AGENTS = "personagym_agents:load"
+"""Where user agents are looked up by name; a string, because the world does not import its users."""
+
+_ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class World:
+    """Everything that sessions need and share. It holds no session, so any number of environments can use one world."""
+
+    dataset: Dataset
+    train: Interactions
+    """The rows that are known: profiles, already rated items and fits see these alone."""
+    agent: UserAgent
+    parameters: SessionParameters
+    fit: SessionFit = field(default_factory=SessionFit)
+    """Where the parameters come from; empty if none was fitted."""
+
+    def __post_init__(self) -> None:
+        log, agent = self.dataset.interactions, self.agent
+        for name, ours, theirs in (
+            ("users", log.n_users, agent.n_users),
+            ("items", log.n_items, agent.n_items),
+            ("rating scale", log.scale, agent.scale),
+        ):
+            if ours != theirs:
+                raise ValueError(f"user agent {agent.name!r} was made for {name} {theirs}, the data set has {ours}")
+        if (self.train.n_users, self.train.n_items, self.train.scale) != (log.n_users, log.n_items, log.scale):
+            raise ValueError(f"the training log {self.train!r} does not belong to {self.dataset!r}")
+
+    def __repr__(self) -> str:
+        return f"World({self.dataset.name!r}, {len(self.train)} training rows, users {self.agent.name!r})"
+
+    @cached_property
+    def profiles(self) -> FloatArray:
+        """(u, f) float32: what policies may know about each user, from training rows."""
+        return profile_features(user_traits(self.train, self.dataset.catalogue))
+
+    @cached_property
+    def dynamics(self) -> Dynamics:
+        """What the kernel looks up."""
+        return Dynamics.of(self.parameters, self.dataset.catalogue, self.train.scale)
+
+    def card(self) -> SimulationCard:
+        """Which parameters are fitted, assumed or set."""
+        title = f"{self.dataset.name}: {len(self.train):,} training rows, users {self.agent.name}"
+        return simulation_card(title, self.parameters, self.fit)
+
+
+def _load_agent(agent: str, dataset: Dataset, train: Interactions) -> UserAgent:
+    """`module:function` is called with data set and training log; any other name is left to `DEFAULT_AGENTS`."""
+    is_entry_point = _ENTRY_POINT.fullmatch(agent) is not None
+    module, _, function = (agent if is_entry_point else DEFAULT_AGENTS).partition(":")
+    load = cast(Callable[..., UserAgent], getattr(import_module(module), function))
+    return load(dataset, train) if is_entry_point else load(agent, dataset, train)
+
+
+def make_world(
+    dataset: str | Path | Dataset = "ml-100k",
+    agent: str | UserAgent = "default",
+    *,
+    train_share: float = 0.8,
+    parameters: Mapping[str, Mapping[str, float]] | None = None,
+) -> World:
+    """Build a world from names, paths and numbers.
+
+    Args:
+        dataset: a name or path for `personagym_env.data.sources.load_dataset`, or the data set itself.
+        agent: a name or bundle path for `personagym_agents.load`, an entry point `module:function` that is called
+            with the data set and the training log, or the user agent itself.
+        train_share: share of each user's rows, first by time, that is known.
+        parameters: session parameters that are set rather than fitted or assumed, for example
+            `{"choice": {"outside": 1.0}}`.
+    """
+    data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
+    train = temporal_split(data.interactions, train_share).train
+    chosen = parameters or {}
+    fit = fit_sessions(train, SessionParameters().updated(chosen))
+    users = _load_agent(agent, data, train) if isinstance(agent, str) else agent
+    return World(data, train, users, fit.apply(SessionParameters()).updated(chosen), fit)

@@ -1,0 +1,181 @@
+"""What recommenders that score items share: who has seen what, the choice of the best k, saving and loading."""
+
+import inspect
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from scipy import sparse
+
+from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.protocols import NO_ITEM, Observation
+from personagym_recommenders.storage import Learned, read_saved, write_saved
+
+
+def check_users(users: IntArray, n_users: int) -> None:
+    """Raise ValueError if an internal user id lies outside `0..n_users - 1`."""
+    if users.size and not (users.min() >= 0 and users.max() < n_users):
+        raise ValueError(f"observation holds users {users.min()}..{users.max()}, known are 0..{n_users - 1}")
+
+
+def top_k(scores: FloatArray, allowed: BoolArray, k: int) -> IntArray:
+    """The k best allowed items of each row, best first; of equal scores the lower item id comes first.
+
+    Args:
+        scores: (n, m) finite where allowed.
+        allowed: (n, m) what may be chosen.
+        k: places, at least 1.
+
+    Returns:
+        (n, k) distinct item ids in each row.
+
+    Raises:
+        ValueError: k is below 1, a row allows fewer than k items, or an allowed score is not finite.
+    """
+    if scores.shape != allowed.shape:
+        raise ValueError(f"scores have shape {scores.shape}, allowed items {allowed.shape}; both must be (n, m)")
+    if k < 1:
+        raise ValueError(f"k must be at least 1, got {k}")
+    available = allowed.sum(axis=1)
+    if (available < k).any():
+        row = int(np.argmin(available))
+        raise ValueError(f"row {row} has {available[row]} items to choose from, fewer than the k = {k} asked for")
+    if not np.isfinite(scores[allowed]).all():
+        raise ValueError("scores of allowed items must be finite, got NaN or infinity")
+    masked = np.where(allowed, scores, -np.inf)
+    # A partition leaves open which of several equal items at the threshold it takes, so they are counted off by id.
+    threshold = -np.partition(-masked, k - 1, axis=1)[:, k - 1, None]  # (n, 1) score of place k
+    above, level = masked > threshold, masked == threshold
+    room = k - above.sum(axis=1, keepdims=True)
+    chosen = above | (level & (np.cumsum(level, axis=1) <= room))  # (n, m), exactly k in each row
+    items = np.nonzero(chosen)[1].reshape(len(scores), k)
+    order = np.argsort(-np.take_along_axis(masked, items, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(items, order, axis=1)
+
+
+class ScoringRecommender(ABC):
+    """A recommender that gives every item a score and shows the k best.
+
+    A subclass writes `learn` and `score`, and has everything else: exclusion of consumed items, candidates,
+    deterministic choice, saving and loading. Saving follows scikit-learn's habit: every constructor argument is kept
+    under its own name (and fits into JSON), and what is learned is kept in attributes whose names end in an
+    underscore, as numpy arrays or scipy CSR arrays.
+    """
+
+    seen_: sparse.csr_array
+    """(u, m) 1 where the training log has the pair, sorted by item."""
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return type(self).__name__
+
+    @abstractmethod
+    def learn(self, log: Interactions, catalogue: Catalogue) -> None:
+        """Learn from the training rows; `seen_` is there already."""
+
+    @abstractmethod
+    def score(self, observation: Observation) -> FloatArray:
+        """(n, m) a finite score for every item, higher is better; a row depends on its own row alone."""
+
+    def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
+        """Learn from training rows; returns itself.
+
+        Raises:
+            ValueError: the log and the catalogue count different items.
+        """
+        if log.n_items != len(catalogue):
+            raise ValueError(f"the log counts {log.n_items} items, the catalogue has {len(catalogue)}")
+        self.seen_ = binary_matrix(log.users, log.items, (log.n_users, log.n_items))
+        self.learn(log, catalogue)
+        return self
+
+    def recommend(self, observation: Observation, k: int, candidates: BoolArray | None = None) -> IntArray:
+        """Choose the k items of highest score per row, best first; of equal scores the lower item id comes first.
+
+        Args:
+            observation: n rows.
+            k: places of the slate.
+            candidates: (n, m) which items may be shown; None means every item that the user has not consumed, neither
+                in the training log nor in this session.
+
+        Returns:
+            (n, k) distinct internal item ids in each row.
+
+        Raises:
+            ValueError: not fitted, an unknown user, or a row with fewer than k items to choose from.
+        """
+        self._check_fitted()
+        check_users(observation["user"], self.seen_.shape[0])
+        allowed = self._unconsumed(observation) if candidates is None else np.asarray(candidates, np.bool_)
+        return top_k(self.score(observation), allowed, k)
+
+    def history(self, observation: Observation) -> sparse.csr_array:
+        """(n, m) 1 for what each row's user has consumed in the training log or in this session."""
+        before = self.seen_[observation["user"]]
+        rows, columns = np.nonzero(observation["history_items"] != NO_ITEM)
+        items = observation["history_items"][rows, columns]
+        both = sparse.csr_array(before + binary_matrix(rows, items, before.shape))
+        both.data[:] = 1
+        return both
+
+    def save(self, folder: str | Path) -> None:
+        """Write one safetensors file into the folder (made if need be), at once or not at all.
+
+        Raises:
+            ValueError: not fitted.
+            TypeError: a constructor argument does not fit into JSON, or something learned is no array.
+        """
+        self._check_fitted()
+        write_saved(folder, type(self).__name__, self.settings(), self.learned())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: nothing was saved there.
+            ValueError: it was saved by another class, or cannot be read.
+        """
+        saved = read_saved(folder)
+        if saved.kind != cls.__name__:
+            raise ValueError(f"{folder} holds a saved {saved.kind}, not a {cls.__name__}")
+        recommender = cls(**saved.settings)
+        recommender.restore(saved.learned)
+        return recommender
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments by name."""
+        parameters = list(inspect.signature(type(self)).parameters)
+        missing = [name for name in parameters if not hasattr(self, name)]
+        if missing:
+            raise TypeError(
+                f"{type(self).__name__} must keep its constructor arguments {missing} under their own names"
+            )
+        return {name: getattr(self, name) for name in parameters}
+
+    def learned(self) -> Learned:
+        """What was learned: the attributes whose names end in an underscore."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
+
+    def restore(self, learned: Learned) -> None:
+        """Take back what `learned` gave."""
+        for name, value in learned.items():
+            setattr(self, name, value)
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "seen_"):
+            raise ValueError(f"{self.name} must be fitted before it is used")
+
+    def _unconsumed(self, observation: Observation) -> BoolArray:
+        """(n, m) what the row's user has consumed neither in the training log nor in this session."""
+        return np.asarray(self.history(observation).toarray() == 0)
+
+
+def binary_matrix(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sparse.csr_array:
+    """(n, m) 1 at the given places, which may repeat, float32 and with sorted indices."""
+    matrix = sparse.csr_array((np.ones(len(rows), np.float32), (rows, columns)), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix

@@ -1,0 +1,116 @@
+"""Recommenders by name, by file or by module, and the line-ups of the leaderboard."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from personagym_env.protocols import Recommender
+from personagym_recommenders.heuristics import BestRated, LeastPopular, MostPopular, Random, WorstRated
+from personagym_recommenders.item_models import EASE, ItemKNN
+from personagym_recommenders.recbole import RecBole, find_recbole, has_model
+
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    "BPR": {"epochs": 30, "config": {"learning_rate": 0.005}},
+    "LightGCN": {"epochs": 32, "config": {"learning_rate": 0.03, "train_batch_size": 8192}},
+    "NeuMF": {"epochs": 27, "config": {"learning_rate": 0.003}},
+    "SASRec": {"epochs": 10, "config": {"learning_rate": 0.003}},
+    "GRU4Rec": {"epochs": 10, "config": {"learning_rate": 0.003}},
+}
+"""Options of RecBole models that are tried and quick on a CPU. Learning rates, batch sizes and epochs were found with
+`RecBole`'s own search on ML-100K's training rows; `epochs=None` searches again, which other data may need."""
+
+BUILT_IN: Mapping[str, Callable[..., Recommender]] = {
+    "random": Random,
+    "popular": MostPopular,
+    "unpopular": LeastPopular,
+    "best-rated": BestRated,
+    "worst-rated": WorstRated,
+    "item-knn": ItemKNN,
+    "ease": EASE,
+}
+"""Recommenders of this package that need no RecBole, by name."""
+
+DEFAULT_CONTESTANTS = ("random", "popular", "best-rated", "item-knn", "ease", "BPR", "LightGCN", "NeuMF")
+"""What the leaderboard compares unless told otherwise."""
+
+ALL_CONTESTANTS = (*DEFAULT_CONTESTANTS, "SASRec", "GRU4Rec", "worst-rated", "unpopular")
+"""Everything that has a name and a recipe; the sequential models are slow on a CPU."""
+
+
+def load_recommender(spec: str, **options: Any) -> Recommender:
+    """Make an unfitted recommender from a word.
+
+    Args:
+        spec: a name out of `BUILT_IN` ("popular", "ease"), a RecBole model ("BPR", "SimpleX"), a class or function in a
+            file ("path/to/file.py:MyRecommender"), or one in a module ("package.module:MyRecommender").
+        **options: keyword arguments of the constructor; for a model in `RECIPES` they replace the recipe's.
+
+    Raises:
+        ImportError: a RecBole model was asked for without RecBole, or a module does not exist.
+        FileNotFoundError: a file does not exist.
+        ValueError: nothing has that name, or the options do not fit.
+        TypeError: what was found is no recommender.
+    """
+    if ":" in spec:
+        return _make(spec, _find_attribute(spec), options)
+    if spec in BUILT_IN:
+        return _make(spec, BUILT_IN[spec], options)
+    if spec in RECIPES:
+        find_recbole()
+        return _make(spec, RecBole, {"model": spec, **RECIPES[spec], **options})
+    if spec and _installed_model(spec):
+        return _make(spec, RecBole, {"model": spec, **options})
+    raise ValueError(
+        f"no recommender is called {spec!r}. Names: {', '.join(sorted({*BUILT_IN, *RECIPES}))}; "
+        f"any other model of an installed RecBole by its name; or 'path/to/file.py:Class', 'package.module:Class'"
+    )
+
+
+def _installed_model(name: str) -> bool:
+    try:
+        return has_model(name)
+    except ImportError:
+        return False
+
+
+def _make(spec: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Recommender:
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        raise ValueError(f"recommender {spec!r} cannot be made from {dict(options)}: {error}") from error
+    recommender = factory(**options)
+    if not isinstance(recommender, Recommender):
+        missing = [name for name in ("name", "fit", "recommend") if not hasattr(recommender, name)]
+        raise TypeError(f"{spec!r} is no Recommender: {type(recommender).__name__} lacks {', '.join(missing)}")
+    return recommender
+
+
+def _find_attribute(spec: str) -> Callable[..., Any]:
+    place, _, attribute = spec.rpartition(":")
+    module = _load_file(Path(place)) if place.endswith(".py") else importlib.import_module(place)
+    found = getattr(module, attribute, None)
+    if found is None:
+        raise ValueError(f"{place} has no {attribute!r}")
+    if not callable(found):
+        raise TypeError(f"{spec!r} must be a class or a function that makes a recommender, is {type(found).__name__}")
+    made: Callable[..., Any] = found
+    return made
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(f"no file {path}")
+    name = f"personagym_file_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be imported as a Python module")
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling of the file's classes look their module up by name.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

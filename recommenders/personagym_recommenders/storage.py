@@ -1,0 +1,98 @@
+"""Saved recommenders: one safetensors file whose header holds the settings as JSON; nothing is ever unpickled."""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+from scipy import sparse
+
+FILE_NAME = "recommender.safetensors"
+"""The one file of a saved recommender's folder."""
+_CSR_PARTS = ("data", "indices", "indptr", "shape")
+
+Array = npt.NDArray[Any]
+Learned = dict[str, Array | sparse.csr_array]
+"""Learned arrays by name, dense or CSR."""
+
+
+class Saved(NamedTuple):
+    """What a file holds."""
+
+    kind: str
+    """Name of the class that was saved."""
+    settings: dict[str, Any]
+    """The constructor's arguments by name."""
+    learned: Learned
+
+
+def write_saved(folder: str | Path, kind: str, settings: Mapping[str, Any], learned: Learned) -> None:
+    """Write a recommender's file into the folder, replacing an older one in a single step.
+
+    Raises:
+        TypeError: a setting does not fit into JSON, or something learned is no array.
+    """
+    try:
+        header = {"kind": kind, "settings": json.dumps(dict(settings), sort_keys=True)}
+    except TypeError as error:
+        raise TypeError(f"settings of {kind} must fit into JSON: {error}") from error
+    tensors = _flatten(learned)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
+    os.close(handle)
+    try:
+        save_file(tensors, temporary, metadata=header)
+        os.replace(temporary, folder / FILE_NAME)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_saved(folder: str | Path) -> Saved:
+    """Read a recommender's file.
+
+    Raises:
+        FileNotFoundError: the folder holds none.
+        ValueError: the file is damaged or something else.
+    """
+    path = Path(folder) / FILE_NAME
+    if not path.is_file():
+        raise FileNotFoundError(f"no saved recommender in {folder}: {FILE_NAME} is missing")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        return Saved(header["kind"], json.loads(header["settings"]), _unflatten(tensors))
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is no saved recommender, or it is damaged: {error}") from error
+
+
+def _flatten(learned: Learned) -> dict[str, Array]:
+    tensors: dict[str, Array] = {}
+    for name, value in learned.items():
+        if sparse.issparse(value):
+            matrix = sparse.csr_array(value)
+            parts = (matrix.data, matrix.indices, matrix.indptr, np.asarray(matrix.shape, np.int64))
+            tensors |= {f"{name}:{part}": array for part, array in zip(_CSR_PARTS, parts, strict=True)}
+        elif isinstance(value, np.ndarray) and value.dtype != object:
+            tensors[name] = np.ascontiguousarray(value)
+        else:
+            raise TypeError(
+                f"learned attribute {name!r} must be a numpy or scipy CSR array, got {type(value).__name__}"
+            )
+    return tensors
+
+
+def _unflatten(tensors: Mapping[str, Array]) -> Learned:
+    learned: Learned = {name: array for name, array in tensors.items() if ":" not in name}
+    for name in {name.split(":")[0] for name in tensors if ":" in name}:
+        data, indices, indptr, shape = (tensors[f"{name}:{part}"] for part in _CSR_PARTS)
+        learned[name] = sparse.csr_array((data, indices, indptr), shape=(int(shape[0]), int(shape[1])))
+    return learned

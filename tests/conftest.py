@@ -1,0 +1,142 @@
+"""Small worlds with known answers: a synthetic data set and user agents that are tables of numbers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
+from personagym_env.protocols import Reaction
+
+SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
+@dataclass(frozen=True, eq=False)
+class TableAgent:
+    """Users whose want and ratings are looked up, and who want everything less with each item that they consume."""
+
+    name: str
+    scale: tuple[float, ...]
+    want_logit: FloatArray
+    """(u, m)"""
+    rating: FloatArray
+    """(u, m, r)"""
+    weariness: float
+    """Logits that each consumed item takes from every want."""
+
+    @property
+    def n_users(self) -> int:
+        """Rows of the tables."""
+        return self.want_logit.shape[0]
+
+    @property
+    def n_items(self) -> int:
+        """Columns of the tables."""
+        return self.want_logit.shape[1]
+
+    def open(self, n: int) -> "TableSessions":
+        """Room for n sessions."""
+        return TableSessions(self, n)
+
+
+class TableSessions:
+    """Remembers each row's user and how many items the row has consumed; counts the rows that it was asked about."""
+
+    def __init__(self, agent: TableAgent, n: int) -> None:
+        self.agent = agent
+        self.users = np.full(n, -1)
+        self.consumed = np.zeros(n)
+        self.asked = 0
+
+    def start(self, rows: IntArray, users: IntArray) -> None:
+        """Forget what the rows consumed."""
+        self.users[rows], self.consumed[rows] = users, 0
+
+    def react(self, rows: IntArray, slates: IntArray) -> Reaction:
+        """Look the answers up."""
+        assert (self.users[rows] >= 0).all(), "a row was asked before it was started"
+        self.asked += len(rows)
+        users = self.users[rows, None]
+        logit = self.agent.want_logit[users, slates] - self.agent.weariness * self.consumed[rows, None]
+        return Reaction((1 / (1 + np.exp(-logit))).astype(np.float32), self.agent.rating[users, slates])
+
+    def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
+        """Count the consumption."""
+        assert ((ratings >= 0) & (ratings < len(self.agent.scale))).all()
+        self.consumed[rows] += 1
+
+
+@pytest.fixture(scope="session")
+def make_dataset() -> Callable[..., Dataset]:
+    """A factory of synthetic data sets: genres by item id, ratings by a hidden taste, sessions with pauses of a day."""
+
+    def make(
+        n_users: int = 12, n_items: int = 80, n_genres: int = 4, per_user: int = 20, *, timed: bool = True
+    ) -> Dataset:
+        rng = np.random.default_rng(7)
+        genres = np.zeros((n_items, n_genres), np.bool_)
+        genres[np.arange(n_items), np.arange(n_items) % n_genres] = True
+        genres[:, -1] |= np.arange(n_items) % 5 == 0
+        users = np.repeat(np.arange(n_users), per_user)
+        items = np.concatenate([rng.choice(n_items, per_user, replace=False) for _ in range(n_users)])
+        ratings = rng.choice(SCALE, len(users), p=[0.05, 0.1, 0.25, 0.35, 0.25])
+        pauses = np.where(rng.random(len(users)) < 0.15, 86_400, 60)
+        return Dataset(
+            name="synthetic",
+            catalogue=Catalogue(
+                ids=tuple(f"i{j}" for j in range(n_items)),
+                titles=tuple(f"Film {j}" for j in range(n_items)),
+                years=np.full(n_items, 1990),
+                genre_names=tuple(f"genre {g}" for g in range(n_genres)),
+                genres=genres,
+            ),
+            users=Users(ids=tuple(f"u{i}" for i in range(n_users)), attributes={"age": ("30",) * n_users}),
+            interactions=Interactions.from_columns(
+                users,
+                items,
+                ratings,
+                np.cumsum(pauses) if timed else None,
+                n_users=n_users,
+                n_items=n_items,
+                scale=SCALE,
+            ),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_agent() -> Callable[..., TableAgent]:
+    """A factory of table agents; `want` and `rating` (index into the scale) make every answer the same."""
+
+    def make(
+        n_users: int = 12,
+        n_items: int = 80,
+        *,
+        want: float | None = None,
+        rating: int | None = None,
+        scale: tuple[float, ...] = SCALE,
+        weariness: float = 0.0,
+    ) -> TableAgent:
+        rng = np.random.default_rng(11)
+        logit = rng.normal(0, 1.5, (n_users, n_items))
+        if want is not None:
+            logit[:] = np.log(want / (1 - want))
+        distribution = rng.dirichlet(np.ones(len(scale)), (n_users, n_items)).astype(np.float32)
+        if rating is not None:
+            distribution[:] = np.eye(len(scale))[rating]
+        return TableAgent("table", scale, logit, distribution, weariness)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def dataset(make_dataset: Callable[..., Dataset]) -> Dataset:
+    return make_dataset()
+
+
+@pytest.fixture(scope="session")
+def agent(make_agent: Callable[..., TableAgent]) -> TableAgent:
+    """Users with varied tastes whose wants depend on what they consumed."""
+    return make_agent(weariness=0.05)

@@ -1,0 +1,70 @@
+"""The simulation card names every parameter and where it comes from."""
+
+import json
+from dataclasses import fields
+
+from personagym_env.card import simulation_card
+from personagym_env.session.fit import Estimate, SessionFit
+from personagym_env.session.parameters import SessionParameters
+
+FIT = SessionFit(
+    estimates={
+        "satisfaction.initial": Estimate(0.64, 0.63, 0.65, 1234, "mean"),
+        "leaving.intercept": Estimate(-1.1, -1.4, -0.8, 1200, "hazard"),
+    },
+    statistics={"sessions": 321.0},
+    notes=("something: for a reason",),
+)
+PARAMETERS = FIT.apply(SessionParameters()).updated({"leaving": {"intercept": -3.0}, "choice": {"outside": 1.0}})
+CARD = simulation_card("a world", PARAMETERS, FIT)
+
+
+def test_card_lists_every_field_of_the_parameters_with_its_value() -> None:
+    listed = {entry.assumption.name: entry.value for entry in CARD.entries}
+    expected = {}
+    for part in fields(PARAMETERS):
+        values = getattr(PARAMETERS, part.name)
+        expected |= {f"{part.name}.{entry.name}": getattr(values, entry.name) for entry in fields(values)}
+    assert listed == expected
+
+
+def test_origins_are_told_apart() -> None:
+    origins = {entry.assumption.name: entry.origin for entry in CARD.entries}
+    assert origins.pop("satisfaction.initial") == "fitted"
+    assert origins.pop("leaving.intercept") == "set"
+    assert origins.pop("choice.outside") == "set"
+    assert set(origins.values()) == {"assumed"}
+
+
+def test_table_shows_values_intervals_ranges_sources_notes_and_statistics() -> None:
+    text = CARD.to_text(width=400)
+    for entry in CARD.entries:
+        assert entry.assumption.name in text
+    for part in (
+        "a world",
+        "[0.63, 0.65]",
+        "1,234 rows",
+        "the log says -1.1",
+        "Craswell",
+        "for a reason",
+        "sessions: 321",
+    ):
+        assert part in text, part
+
+
+def test_json_holds_what_the_table_holds() -> None:
+    card = json.loads(CARD.to_json())
+    assert card["title"] == "a world"
+    assert card["statistics"] == {"sessions": 321.0}
+    assert card["parameters"]["satisfaction.initial"]["estimate"]["high"] == 0.65
+    assert card["parameters"]["choice.outside"] | {"source": ""} == {
+        "value": 1.0,
+        "origin": "set",
+        "estimate": None,
+        "default": 0.0,
+        "unit": "logits",
+        "valid": [-1000.0, 1000.0],
+        "plausible": [-2, 2],
+        "source": "",
+    }
+    assert len(card["parameters"]) == len(CARD.entries)

@@ -1,0 +1,158 @@
+"""Sessions cut from logs, and planted parameters found again."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.session.fit import cut_sessions, fit_sessions, satisfaction_after
+from personagym_env.session.kernel import scale_worth
+from personagym_env.session.parameters import SessionParameters
+
+SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+PLANTED = {"leaving.intercept": -1.0, "leaving.satisfaction_weight": -2.5, "leaving.duration_weight": 0.4}
+
+
+def log_of(users: list[int], ratings: list[float], minutes: list[float] | None) -> Interactions:
+    n = len(users)
+    times = None if minutes is None else (np.array(minutes) * 60).astype(np.int64)
+    items = np.arange(n)
+    return Interactions.from_columns(
+        np.array(users), items, np.array(ratings), times, n_users=max(users) + 1, n_items=n, scale=SCALE
+    )
+
+
+def simulate_log(n_users: int, rows_per_user: int, seed: int, planted: dict[str, float] = PLANTED) -> Interactions:
+    """Users who rate at random and pause for a day where the planted hazard says so."""
+    rng = np.random.default_rng(seed)
+    ratings = rng.choice(5, (n_users, rows_per_user), p=[0.1, 0.15, 0.25, 0.3, 0.2])
+    worth = scale_worth(SCALE)[ratings]
+    initial, rate = worth.mean(), SessionParameters().satisfaction.rate
+    level, position = np.full(n_users, initial), np.zeros(n_users)
+    times, clock = np.empty((n_users, rows_per_user), np.int64), np.zeros(n_users, np.int64)
+    for t in range(rows_per_user):
+        clock += 60
+        times[:, t] = clock
+        level, position = level + rate * (worth[:, t] - level), position + 1
+        logit = (
+            planted["leaving.intercept"]
+            + planted["leaving.satisfaction_weight"] * level
+            + planted["leaving.duration_weight"] * np.log1p(position)
+        )
+        left = rng.random(n_users) < expit(logit)
+        clock[left] += 86_400
+        level[left], position[left] = initial, 0
+    users = np.repeat(np.arange(n_users), rows_per_user)
+    items = np.tile(np.arange(rows_per_user), n_users)
+    return Interactions.from_columns(
+        users,
+        items,
+        np.take(SCALE, ratings.ravel()),
+        times.ravel(),
+        n_users=n_users,
+        n_items=rows_per_user,
+        scale=SCALE,
+    )
+
+
+def test_a_pause_longer_than_the_gap_or_another_user_begins_a_session() -> None:
+    log = log_of([0, 0, 0, 0, 1, 1], [3.0] * 6, [0, 30, 60.5, 61, 61.5, 62])
+    sessions = cut_sessions(log, 30)
+    np.testing.assert_array_equal(sessions.first, [0, 2, 4])
+    np.testing.assert_array_equal(sessions.length, [2, 2, 2])
+    np.testing.assert_array_equal(sessions.position, [1, 2, 1, 2, 1, 2])
+    np.testing.assert_array_equal(sessions.last, [False, True, False, True, False, True])
+    np.testing.assert_array_equal(sessions.censored, [False, False, False, True, False, True])
+
+
+def test_satisfaction_follows_each_session_on_its_own() -> None:
+    sessions = cut_sessions(log_of([0, 0, 0, 1], [3.0] * 4, [0, 1, 100, 100]))
+    after = satisfaction_after(np.array([1.0, 0.0, 1.0, 0.0]), sessions, 0.5, 0.5)
+    np.testing.assert_allclose(after, [0.75, 0.375, 0.75, 0.25])
+
+
+def test_planted_parameters_lie_in_their_intervals() -> None:
+    fit = fit_sessions(simulate_log(800, 100, seed=1))
+    for name, value in PLANTED.items():
+        estimate = fit.estimates[name]
+        # Wider than the 95 % interval by half, so that three coefficients of a right fit hardly ever fail together.
+        slack = 0.25 * (estimate.high - estimate.low)
+        assert estimate.low - slack < value < estimate.high + slack, name
+        assert estimate.high - estimate.low < 0.5, name
+        assert estimate.low < estimate.value < estimate.high, name
+    assert fit.estimates["satisfaction.initial"].value == pytest.approx(0.5875, abs=0.01)
+    assert fit.notes == ()
+
+
+def test_intervals_cover_the_planted_parameters_about_as_often_as_they_say() -> None:
+    covered = [
+        [fit.estimates[name].low < value < fit.estimates[name].high for name, value in PLANTED.items()]
+        for fit in (fit_sessions(simulate_log(60, 60, seed)) for seed in range(60))
+    ]
+    assert 0.85 < np.mean(covered) <= 1
+
+
+def test_a_log_without_the_effect_gives_an_interval_around_zero() -> None:
+    planted = {**PLANTED, "leaving.satisfaction_weight": 0.0}
+    estimate = fit_sessions(simulate_log(500, 60, seed=4, planted=planted)).estimates["leaving.satisfaction_weight"]
+    assert estimate.low < 0 < estimate.high
+
+
+def test_estimates_replace_defaults_and_nothing_else() -> None:
+    fit = fit_sessions(simulate_log(100, 60, seed=1))
+    parameters = fit.apply(SessionParameters())
+    assert parameters.leaving.intercept == fit.estimates["leaving.intercept"].value
+    assert parameters.examination == SessionParameters().examination
+    assert parameters.satisfaction.rate == SessionParameters().satisfaction.rate
+
+
+def test_statistics_describe_the_sessions() -> None:
+    log = log_of([0, 0, 0, 0, 1], [3.0] * 5, [0, 1, 2, 100, 100])
+    statistics = fit_sessions(log, gap_minutes=30).statistics
+    assert statistics["sessions"] == 3
+    assert statistics["sessions whose end is observed"] == 1
+    assert statistics["ratings per session, median"] == 1
+    assert statistics["ratings per session, mean"] == pytest.approx(5 / 3)
+
+
+def test_without_timestamps_the_hazard_keeps_its_defaults_and_says_so(make_dataset: Callable[..., Dataset]) -> None:
+    fit = fit_sessions(make_dataset(timed=False).interactions)
+    assert set(fit.estimates) == {"satisfaction.initial"}
+    assert fit.statistics == {}
+    assert "no timestamps" in fit.notes[0]
+    assert fit.apply(SessionParameters()).leaving == SessionParameters().leaving
+
+
+@pytest.mark.parametrize(
+    ("ratings", "minutes", "reason"),
+    [
+        ([3.0] * 400, [100 * (i // 3) + i for i in range(400)], "does not identify"),
+        ([float(1 + i % 5) for i in range(400)], list(range(400)), "only 0 observed ends"),
+    ],
+    ids=["constant ratings", "one endless session"],
+)
+def test_a_log_that_does_not_identify_the_hazard_says_so(
+    ratings: list[float], minutes: list[float], reason: str
+) -> None:
+    fit = fit_sessions(log_of([0] * 400, ratings, minutes))
+    assert set(fit.estimates) == {"satisfaction.initial"}
+    assert reason in fit.notes[0]
+
+
+def test_perfectly_predicted_leaving_is_not_fitted() -> None:
+    ratings = [1.0 if i % 4 == 3 else 5.0 for i in range(400)]
+    fit = fit_sessions(log_of([0] * 400, ratings, [1000 * (i // 4) + i for i in range(400)]))
+    assert "leaving.intercept" not in fit.estimates
+
+
+def test_an_empty_log_fits_nothing(dataset: Dataset) -> None:
+    empty = dataset.interactions.take(np.zeros(len(dataset.interactions), np.bool_))
+    assert fit_sessions(empty).estimates == {}
+
+
+@pytest.mark.parametrize("gap", [0.0, -1.0, float("nan")])
+def test_a_gap_must_be_positive(dataset: Dataset, gap: float) -> None:
+    with pytest.raises(ValueError, match="gap_minutes"):
+        cut_sessions(dataset.interactions, gap)
