@@ -75,7 +75,7 @@ class Args:
 
 
 class Work:
-    """One bar for the whole, one for what is going on; what is done leaves a line with the seconds that it took."""
+    """One bar for the whole and one for what is going on; whatever is done leaves a line."""
 
     def __init__(self, console: Console) -> None:
         columns = (TextColumn("{task.description:<46}"), BarColumn(), MofNCompleteColumn())
@@ -84,13 +84,13 @@ class Work:
     @contextmanager
     def bar(self, description: str, total: int | None) -> Iterator[Advance]:
         """A bar for one piece of work; yields what counts its progress."""
-        begin = time.perf_counter()
         task = self.bars.add_task(escape(description), total=total)
         yield lambda done: self.bars.advance(task, done)
         self.bars.remove_task(task)
-        self.bars.console.print(
-            f"{description:<50} {time.perf_counter() - begin:7.1f} s", markup=False, highlight=False
-        )
+
+    def tell(self, line: str) -> None:
+        """Leave a line above the bars."""
+        self.bars.console.print(line, markup=False, highlight=False)
 
 
 def choose_recommenders(args: Args, world: World) -> list[Recommender]:
@@ -171,8 +171,11 @@ def run(args: Args, console: Console) -> Leaderboard:
         questions = FidelityTest.draw(split, rng)
         fidelity = {}
         for population, judge in worlds.items():
+            asked = time.perf_counter()
             with work.bar(f"fidelity of {population}", questions.n_questions) as advance:
                 fidelity[population] = questions.ask(judge.agent, progress=advance)
+            rate = questions.n_questions / (time.perf_counter() - asked)
+            work.tell(f"{population} answered {questions.n_questions:,} questions, {rate:,.0f} a second")
         pool = ClosedPool(split.test)
         plan = SessionPlan.draw(
             split.train.n_users, users=args.users, episodes_per_user=args.episodes_per_user, seed=args.seed
@@ -180,7 +183,10 @@ def run(args: Args, console: Console) -> Leaderboard:
         measured = []
         with work.bar("all recommenders", len(recommenders)) as advance:
             for one in recommenders:
+                started = time.perf_counter()
                 measured.append(measure(one, worlds, split, pool, fidelity, plan, work))
+                spent = time.perf_counter() - started - measured[-1].fit_seconds
+                work.tell(f"{one.name}: fitted in {measured[-1].fit_seconds:.1f} s, judged in {spent:.1f} s")
                 advance(1)
     setting = {
         "data fingerprint": dataset.fingerprint(),

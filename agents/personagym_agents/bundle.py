@@ -1,10 +1,10 @@
 """A trained population on disk: base weights, adapters, tokenizer, personas and a manifest; safetensors and JSON only.
 
-    bundle/
-      manifest.json     how it was made, on which rows, with which metrics
-      personas.json     names, centroids and assignment
-      base/             as `transformers` saves a causal LM and its tokenizer
-      adapters/NAME/    as `peft` saves an adapter, one folder each
+bundle/
+  manifest.json     how it was made, on which rows, with which metrics
+  personas.json     names, centroids and assignment
+  base/             as `transformers` saves a causal LM and its tokenizer
+  adapters/NAME/    as `peft` saves an adapter, one folder each
 """
 
 import json
@@ -17,7 +17,6 @@ import numpy as np
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.checkpoint import fresh_folder, replace_folder
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.model import load_base
@@ -57,22 +56,17 @@ def adapter_name(persona: int) -> str:
     return f"persona-{persona}"
 
 
-def save_bundle(
-    place: Path,
-    model: PreTrainedModel,
-    adapted: PeftModel,
-    tokenizer: PreTrainedTokenizerBase,
-    personas: Personas,
-    manifest: Manifest,
-) -> None:
-    """Write a bundle, complete or not at all. `model` is the base without adapters."""
-    made = fresh_folder(place)
-    model.save_pretrained(made / "base", safe_serialization=True)
+def save_base(made: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write the base into the folder of a bundle, before adapters change the model's layers."""
+    model.save_pretrained(made / "base")
     tokenizer.save_pretrained(made / "base")
-    adapted.save_pretrained(made / "adapters", safe_serialization=True)
-    (made / "personas.json").write_text(personas.to_json(), encoding="utf-8")
+
+
+def save_population(made: Path, adapted: PeftModel, personas: Personas, manifest: Manifest) -> None:
+    """Write all that belongs to a bundle beside its base."""
+    adapted.save_pretrained(str(made / "adapters"), save_embedding_layers=False)
+    (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
     (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
-    replace_folder(made, place)
 
 
 def read_manifest(place: Path) -> Manifest:
@@ -127,7 +121,7 @@ def load_bundle_agent(
     for name in names[1:]:
         adapted.load_adapter(place / "adapters" / name, adapter_name=name)
     return LanguageUserAgent(
-        adapted.get_base_model(),
+        model,  # `peft` has put the adapters into its layers
         corpus,
         name="persona",
         adapter_of=[names[persona] for persona in np.asarray(personas.assignment)],

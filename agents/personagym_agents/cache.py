@@ -22,13 +22,14 @@ class PrefixStore:
 
     def reserve(self, layer: int, like: torch.Tensor, columns: int) -> None:
         """Make room for `columns` in a layer whose keys look like `like` (b, heads, L, head width)."""
-        have = self.keys[layer].shape[2] if layer < len(self.keys) else 0
-        if have >= columns:
+        known = layer < len(self.keys)
+        have = self.keys[layer].shape[2] if known else 0
+        if known and have >= columns:
             return
         columns = -(-columns // _GROWTH) * _GROWTH
         for side in (self.keys, self.values):
             grown = like.new_zeros(self.n, like.shape[1], columns, like.shape[3])
-            if layer < len(side):
+            if known:
                 grown[:, :, :have] = side[layer]
                 side[layer] = grown
             else:

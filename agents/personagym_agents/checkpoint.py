@@ -74,8 +74,8 @@ def restore(
     state = optimiser.state_dict()
     moments: dict[int, dict[str, torch.Tensor]] = {}
     for key, value in _with_prefix(tensors, "optimiser.").items():
-        index, _, name = key.partition(".")
-        moments.setdefault(int(index), {})[name] = value
+        number, _, name = key.partition(".")
+        moments.setdefault(int(number), {})[name] = value
     optimiser.load_state_dict({**state, "state": moments})
     return Progress(**json.loads((place / "progress.json").read_text()))
 

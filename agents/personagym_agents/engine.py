@@ -84,12 +84,13 @@ class LanguageSessions:
         self._script[rows, end + 1] = self._population.of_answer[1 + np.asarray(ratings)]
         self._written[rows] = end + 2
 
+    @torch.inference_mode()
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`."""
-        rows = np.asarray(rows, np.int64)
+        chosen = np.asarray(rows, np.int64)
         candidates: Index = self._population.of_item[np.asarray(slates)]
-        self._make_room(rows, candidates)
-        logits = torch.cat([self._score(rows[block], candidates[block]) for block in _blocks(len(rows))])
+        self._make_room(chosen, candidates)
+        logits = torch.cat([self._score(chosen[block], candidates[block]) for block in _blocks(len(rows))])
         chance = torch.softmax(logits.double(), dim=-1)[..., 0]
         rating = torch.softmax(logits[..., 1:].double(), dim=-1)
         return Reaction((1 - chance).clamp(_EDGE, 1 - _EDGE).cpu().numpy(), rating.cpu().numpy())
@@ -101,6 +102,7 @@ class LanguageSessions:
         place = np.minimum(self._encoded[rows][:, None] + offset, self._script.shape[1] - 1)
         return np.where(offset < count[:, None], self._script[rows[:, None], place], NO_PIECE)
 
+    @torch.inference_mode()
     def _encode(self, rows: Index) -> None:
         """Bring the store up to date with the scripts, rows of like length together."""
         rows = rows[np.argsort(self._written[rows], kind="stable")]
@@ -114,7 +116,6 @@ class LanguageSessions:
         at_end = torch.take_along_dim(hidden, last[..., None], dim=1)
         return answer_logits(self._population.model, at_end, self._population.answer_ids)
 
-    @torch.inference_mode()
     def _pass(self, rows: Index, candidates: Index) -> tuple[torch.Tensor, Packed]:
         """Run pending pieces and candidates (b, k) behind the stored prefixes; store what was pending."""
         pending = self._pending(rows)

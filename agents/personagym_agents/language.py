@@ -61,7 +61,7 @@ class LanguageUserAgent:
         self._profiles = writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users)
         self._recent = recent
         self._population = Population(
-            model=model.eval(),
+            model=model.eval(),  # type: ignore[no-untyped-call]
             pieces=Pieces.of(corpus.encoded + corpus.encode_headers(self._profiles)),
             scripts=_scripts(corpus, recent),
             adapters=None if adapter_of is None else tuple(adapter_of),

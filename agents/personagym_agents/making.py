@@ -8,12 +8,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from personagym_agents.adapters import add_adapters, lora_config
-from personagym_agents.bundle import Manifest, adapter_name, load_bundle_agent, save_bundle
+from personagym_agents.bundle import (
+    Manifest,
+    adapter_name,
+    load_bundle_agent,
+    read_manifest,
+    save_base,
+    save_population,
+)
+from personagym_agents.checkpoint import fresh_folder, replace_folder
 from personagym_agents.corpus import Corpus, tokenizer_texts
-from personagym_agents.language import HISTORY_LINES
+from personagym_agents.language import HISTORY_LINES, LanguageUserAgent
 from personagym_agents.model import load_base, small_model
 from personagym_agents.personas import Personas, PersonaSettings, fit_personas
 from personagym_agents.profile import StatisticalProfileWriter
@@ -22,6 +31,7 @@ from personagym_agents.training import Report, TrainingSettings, train
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 from personagym_env.data.traits import user_traits
+from personagym_env.evaluation.fidelity import FidelityTest
 
 SMALL = "small"
 """Name of the base that is trained here from random weights."""
@@ -36,7 +46,9 @@ class AdapterSettings:
     alpha: int = 16
     dropout: float = 0.1
     training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(epochs=2, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98)
+        default_factory=lambda: TrainingSettings(
+            epochs=2, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98
+        )
     )
 
 
@@ -88,26 +100,18 @@ def make_bundle(
     begin = time.monotonic()
     torch.manual_seed(settings.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    writer = StatisticalProfileWriter()
     personas = _personas(dataset, split, settings, say)
     model, tokenizer = _base(dataset, split, settings)
     corpus = Corpus.build(dataset, split.train, tokenizer)
-    model.resize_token_embeddings(max(len(tokenizer), model.get_input_embeddings().num_embeddings))
-    model.to(device)
+    if len(tokenizer) > model.config.vocab_size:
+        model.resize_token_embeddings(len(tokenizer))
+    model.to(device)  # type: ignore[arg-type]
     say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
     if settings.base == SMALL:
-        train(model, corpus, writer, settings.training, name="base", run=run, report=report)
-    plain = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    options = settings.adapters
-    names = [adapter_name(persona) for persona in range(len(personas))]
-    adapted = add_adapters(model, names, lora_config(options.rank, options.alpha, options.dropout))
-    for persona, name in enumerate(names):
-        say(f"adapter {name}: {personas.names[persona]} ({personas.sizes[persona]} users)")
-        adapted.set_adapter(name)
-        members = np.asarray(personas.assignment) == persona
-        train(
-            adapted.get_base_model(), corpus, writer, options.training, name=name, run=run, report=report, users=members
-        )
+        train(model, corpus, StatisticalProfileWriter(), settings.training, name="base", run=run, report=report)
+    made = fresh_folder(place)
+    save_base(made, model, tokenizer)
+    adapted = _train_adapters(model, corpus, personas, settings.adapters, run=run, say=say, report=report)
     manifest = Manifest(
         dataset=dataset.name,
         train_fingerprint=split.train.fingerprint(),
@@ -119,8 +123,51 @@ def make_bundle(
         seconds=time.monotonic() - begin,
         metrics={},
     )
-    save_bundle(place, model, plain, adapted, tokenizer, personas, manifest)
-    return manifest
+    save_population(made, adapted, personas, manifest)
+    users = {"base": False, "persona": True}
+    measured = {
+        name: _measure(load_bundle_agent(made, dataset, split.train, adapters=adapters), split)
+        for name, adapters in users.items()
+    }
+    save_population(made, adapted, personas, replace(manifest, metrics=measured))
+    replace_folder(made, place)
+    return read_manifest(place)
+
+
+def _train_adapters(
+    model: PreTrainedModel,
+    corpus: Corpus,
+    personas: Personas,
+    settings: AdapterSettings,
+    *,
+    run: Path,
+    say: Say,
+    report: Report,
+) -> PeftModel:
+    names = [adapter_name(persona) for persona in range(len(personas))]
+    adapted = add_adapters(model, names, lora_config(settings.rank, settings.alpha, settings.dropout))
+    for persona, name in enumerate(names):
+        say(f"adapter {name}: {personas.names[persona]} ({personas.sizes[persona]} users)")
+        adapted.set_adapter(name)
+        members = np.asarray(personas.assignment) == persona
+        train(
+            model,
+            corpus,
+            StatisticalProfileWriter(),
+            settings.training,
+            name=name,
+            run=run,
+            report=report,
+            users=members,
+        )
+    return adapted
+
+
+def _measure(agent: LanguageUserAgent, split: Split) -> dict[str, float]:
+    """Held-out figures of a population, as `benchmarks/fidelity.py` prints them with intervals."""
+    asked = FidelityTest.draw(split, np.random.default_rng(0)).ask(agent)
+    everybody = np.ones((1, split.test.n_users))
+    return {name: round(float(figure.resampled(everybody)[0]), 4) for name, figure in asked.statistics.items()}
 
 
 def _personas(dataset: Dataset, split: Split, settings: BundleSettings, say: Say) -> Personas:
@@ -131,9 +178,7 @@ def _personas(dataset: Dataset, split: Split, settings: BundleSettings, say: Say
     return personas
 
 
-def _base(
-    dataset: Dataset, split: Split, settings: BundleSettings
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _base(dataset: Dataset, split: Split, settings: BundleSettings) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if settings.base != SMALL:
         return load_base(settings.base)
     people = np.arange(split.train.n_users)

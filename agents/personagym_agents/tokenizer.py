@@ -35,7 +35,9 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int = 4096) -> PreTrainedT
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN)
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, pad_token=PAD, bos_token=BEGIN
+    )
 
 
 class Answers(NamedTuple):
@@ -58,7 +60,7 @@ def answer_tokens(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> A
             return Answers(tuple(piece[0] for piece in pieces), lead)
     added = [f"<|{word}|>" for word in words]
     tokenizer.add_tokens(added)
-    return Answers(tuple(int(tokenizer.convert_tokens_to_ids(token)) for token in added), " ")
+    return Answers(tuple(len(tokenizer) - len(added) + place for place in range(len(added))), " ")
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:

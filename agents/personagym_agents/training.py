@@ -19,8 +19,8 @@ from personagym_agents.packing import pack
 from personagym_agents.profile import ProfileWriter
 from personagym_agents.sampling import NONE, Epoch, SamplingOptions, sample_epoch
 
-Report = Callable[[str, int, dict[str, float]], None]
-"""Called with the name of the training, the step and the losses since the last call."""
+Report = Callable[[str, int, dict[str, float], float], None]
+"""Called with the name of the training, the step, its losses in nats, and the share of the training that is done."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def train(
     torch.set_flush_denormal(True)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = _optimiser(parameters, settings)
-    average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
+    average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))  # type: ignore[no-untyped-call]
     progress = restore(run / name, parameters, average, optimiser) or Progress(epoch=0, step=0)
     model.train()
     for number in range(progress.epoch, settings.epochs):
@@ -134,13 +134,13 @@ def train(
             optimiser.zero_grad()
             average.update_parameters(torch.nn.ParameterList(parameters))
             step += 1
-            report(name, step, losses | {"epoch": number + (place + 1) / len(batches)})
+            report(name, step, losses, (number + (place + 1) / len(batches)) / settings.epochs)
         progress = Progress(epoch=number + 1, step=step)
         store(run / name, parameters, average, optimiser, progress)
     with torch.no_grad():
         for parameter, averaged in zip(parameters, average.module.parameters(), strict=True):
             parameter.copy_(averaged)
-    model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
 
 
 def _step(
@@ -158,5 +158,5 @@ def _step(
     due = torch.nn.functional.dropout(hidden[row, packed.ends[asked]].float(), settings.dropout)
     answers = torch.tensor(corpus.answers.ids, device=device)
     losses = answer_losses(answer_logits(model, due, answers), rating[asked], chosen[asked])
-    (losses.rating + settings.choice_weight * losses.choice).backward()
+    (losses.rating + settings.choice_weight * losses.choice).backward()  # type: ignore[no-untyped-call]
     return {"rating": losses.rating.item(), "choice": losses.choice.item()}

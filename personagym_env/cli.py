@@ -1,0 +1,140 @@
+"""The command line: `personagym train | user | card | play`.
+
+It is wiring, so it reaches the users by name when a command runs, as `gym.make` does.
+"""
+
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from personagym_env.data.sources import load_dataset
+from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.tables import Dataset
+
+console = Console()
+SHARE = 0.8
+
+
+@dataclass
+class Train:
+    """Train language-model users on a log and write them as a bundle."""
+
+    output: Path
+    """Folder of the bundle."""
+    dataset: str = "ml-100k"
+    """Name or path of the data."""
+    base: str = "small"
+    """`small` trains a small Llama from random weights; else a causal LM by name or path, which gets adapters alone."""
+    epochs: int | None = None
+    """Epochs of the small base; None for the default."""
+    personas: int | None = None
+    """Number of personas; None chooses by the criterion."""
+    run: Path = Path("runs/train")
+    """Folder of checkpoints and TensorBoard logs. A run that was cut off goes on from there."""
+
+    def main(self) -> None:
+        """Run the command."""
+        from personagym_agents.making import BundleSettings, make_bundle
+        from personagym_agents.personas import PersonaSettings
+        from personagym_agents.reporting import training_report
+
+        dataset = load_dataset(self.dataset)
+        split = temporal_split(dataset.interactions, SHARE)
+        settings = BundleSettings(base=self.base, personas=PersonaSettings(n_personas=self.personas))
+        if self.epochs is not None:
+            settings = replace(settings, training=replace(settings.training, epochs=self.epochs))
+        columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
+        with Progress(*columns, console=console) as progress, training_report(self.run, progress) as report:
+            manifest = make_bundle(
+                dataset,
+                split,
+                settings,
+                place=self.output,
+                run=self.run,
+                command="personagym " + " ".join(sys.argv[1:]),
+                split_words=f"each user's first {SHARE:.0%} of ratings by time are training rows",
+                say=progress.console.print,
+                report=report,
+            )
+        console.print(f"bundle at {self.output}, made in {manifest.seconds / 60:.1f} minutes")
+        console.print(manifest.metrics)
+
+
+@dataclass
+class User:
+    """Print the document that a language-model user begins a session with."""
+
+    user: Annotated[int, tyro.conf.Positional]
+    """Internal user id, from 0."""
+    dataset: str = "ml-100k"
+    agent: str = "persona"
+    """`persona` for the shipped bundle, or the folder of another one."""
+
+    def main(self) -> None:
+        """Run the command."""
+        from personagym_agents import load
+
+        dataset, split = _data(self.dataset)
+        agent = load(self.agent, dataset, split.train)
+        if not hasattr(agent, "document"):
+            raise SystemExit(f"{agent.name!r} users have no document: name a bundle of language-model users")
+        if not 0 <= self.user < agent.n_users:
+            raise SystemExit(f"user must lie in 0..{agent.n_users - 1}, got {self.user}")
+        console.print(agent.document(self.user), markup=False, highlight=False)
+
+
+@dataclass
+class Card:
+    """Print the simulation card: every parameter of the session model, fitted or assumed."""
+
+    dataset: str = "ml-100k"
+    agent: str = "default"
+
+    def main(self) -> None:
+        """Run the command."""
+        from personagym_env.world import make_world
+
+        console.print(make_world(self.dataset, self.agent).card().to_text(console.width), markup=False, highlight=False)
+
+
+@dataclass
+class Play:
+    """Watch one session: random slates, shown step by step."""
+
+    dataset: str = "ml-100k"
+    agent: str = "default"
+    user: int | None = None
+    """Internal user id; None draws one."""
+    slate_size: int = 5
+    steps: int = 8
+    seed: int = 0
+
+    def main(self) -> None:
+        """Run the command."""
+        from personagym_env.env import PersonaRecEnv
+        from personagym_env.world import make_world
+
+        world = make_world(self.dataset, self.agent)
+        env = PersonaRecEnv(world, self.slate_size, max_episode_steps=self.steps, render_mode="ansi")
+        env.action_space.seed(self.seed)
+        env.reset(seed=self.seed, options=None if self.user is None else {"user": self.user})
+        done = False
+        while not done:
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            console.print(env.render(), markup=False, highlight=False)
+            done = terminated or truncated
+
+
+def _data(source: str) -> tuple[Dataset, Split]:
+    dataset = load_dataset(source)
+    return dataset, temporal_split(dataset.interactions, SHARE)
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    tyro.extras.subcommand_cli_from_dict({"train": Train, "user": User, "card": Card, "play": Play}).main()

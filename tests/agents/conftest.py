@@ -1,0 +1,93 @@
+"""Tiny random language models of several architectures, and users that they play."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    LlamaConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Qwen2Config,
+)
+
+from personagym_agents.adapters import add_adapters, lora_config
+from personagym_agents.corpus import Corpus, tokenizer_texts
+from personagym_agents.language import LanguageUserAgent
+from personagym_agents.tokenizer import train_tokenizer
+from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.tables import Dataset
+
+ARCHITECTURES = ("llama", "qwen2", "gpt2")
+ADAPTERS = ("persona-0", "persona-1")
+
+
+@pytest.fixture(scope="session")
+def small_data(make_dataset: Callable[..., Dataset]) -> Dataset:
+    return make_dataset(n_users=10, n_items=60, per_user=24)
+
+
+@pytest.fixture(scope="session")
+def small_split(small_data: Dataset) -> Split:
+    return temporal_split(small_data.interactions)
+
+
+@pytest.fixture(scope="session")
+def small_tokenizer(small_data: Dataset, small_split: Split) -> PreTrainedTokenizerBase:
+    texts = tokenizer_texts(small_data, small_split.train, ["30; likes genre 1"], np.random.default_rng(0))
+    return train_tokenizer(texts, 600)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(small_tokenizer: PreTrainedTokenizerBase) -> Callable[..., PreTrainedModel]:
+    """A factory of random models whose answers differ enough to be told apart."""
+
+    def make(architecture: str, positions: int = 512) -> PreTrainedModel:
+        torch.manual_seed(3)
+        size = len(small_tokenizer)
+        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+        config = {
+            "llama": lambda: LlamaConfig(
+                vocab_size=size, num_key_value_heads=2, max_position_embeddings=positions, **sizes
+            ),
+            "qwen2": lambda: Qwen2Config(
+                vocab_size=size, num_key_value_heads=2, max_position_embeddings=positions, **sizes
+            ),
+            "gpt2": lambda: GPT2Config(vocab_size=size, n_embd=32, n_layer=2, n_head=4, n_positions=positions),
+        }[architecture]()
+        model = AutoModelForCausalLM.from_config(config)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                parameter.mul_(4.0) if parameter.ndim > 1 else None
+        return model.eval()
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_language_agent(
+    tiny_model: Callable[..., PreTrainedModel],
+    small_data: Dataset,
+    small_split: Split,
+    small_tokenizer: PreTrainedTokenizerBase,
+) -> Callable[..., LanguageUserAgent]:
+    """A factory of language-model users, with two random adapters unless told otherwise."""
+
+    def make(architecture: str = "llama", *, adapted: bool = True, positions: int = 512) -> LanguageUserAgent:
+        model = tiny_model(architecture, positions)
+        corpus = Corpus.build(small_data, small_split.train, small_tokenizer)
+        if not adapted:
+            return LanguageUserAgent(model, corpus, name=architecture, history_lines=8)
+        wrapped = add_adapters(model, ADAPTERS, lora_config(rank=2, alpha=16, dropout=0.0))
+        torch.manual_seed(5)
+        with torch.no_grad():
+            for name, parameter in wrapped.named_parameters():
+                if "lora_B" in name:
+                    parameter.normal_(std=0.3)
+        adapter_of = [ADAPTERS[user % 2] for user in range(small_split.train.n_users)]
+        return LanguageUserAgent(model, corpus, name=architecture, adapter_of=adapter_of, history_lines=8)
+
+    return make

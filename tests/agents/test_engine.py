@@ -1,0 +1,101 @@
+"""The packed, cached, mixed-adapter pass must give what one plain prompt per pair gives."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from personagym_agents.engine import NO_PIECE
+from personagym_agents.language import LanguageUserAgent
+from personagym_agents.model import answer_logits
+from personagym_agents.packing import PREFIX, Pieces, pack
+from personagym_env.conformance.user_agent import check_user_agent
+from personagym_env.data.tables import FloatArray
+
+
+def plain_answers(agent: LanguageUserAgent, user: int, consumed: list[tuple[int, int]], item: int) -> FloatArray:
+    """(1 + r,) answer probabilities of one prompt: no cache, no packing, no batch, one adapter switched on."""
+    population, corpus = agent._population, agent.corpus
+    script = [int(piece) for piece in population.scripts[user] if piece != NO_PIECE]
+    for known, rating in consumed:
+        script += [int(corpus.of_item[known]), int(corpus.of_answer[1 + rating])]
+    script.append(int(corpus.of_item[item]))
+    tokens = [t for piece in script for t in population.pieces.tokens[piece, : population.pieces.lengths[piece]]]
+    model = population.model
+    if population.adapters is not None:
+        for module in model.modules():
+            if hasattr(module, "set_adapter") and hasattr(module, "lora_A"):
+                module.set_adapter(population.adapters[user])
+    with torch.inference_mode():
+        hidden = model.base_model(input_ids=torch.tensor([tokens])).last_hidden_state[:, -1]
+    return torch.softmax(answer_logits(model, hidden, population.answer_ids).double(), dim=-1)[0].numpy()
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
+def test_packed_scoring_equals_one_prompt_per_pair(
+    make_language_agent: Callable[..., LanguageUserAgent], architecture: str, adapted: bool
+) -> None:
+    agent = make_language_agent(architecture, adapted=adapted)
+    rng = np.random.default_rng(1)
+    users = rng.permutation(agent.n_users)[:5]
+    sessions = agent.open(7)
+    rows = np.array([6, 0, 3, 2, 4])
+    sessions.start(rows, users)
+    consumed: dict[int, list[tuple[int, int]]] = {int(user): [] for user in users}
+    for _ in range(3):
+        slates = rng.integers(0, agent.n_items, (5, 4))
+        want, rating = sessions.react(rows, slates)
+        for place, user in enumerate(users.tolist()):
+            for column, item in enumerate(slates[place].tolist()):
+                expected = plain_answers(agent, user, consumed[user], item)
+                assert want[place, column] == pytest.approx(1 - expected[0], abs=1e-4)
+                np.testing.assert_allclose(rating[place, column], expected[1:] / expected[1:].sum(), atol=1e-4)
+        takers = np.array([0, 2, 3])
+        items, ratings = slates[takers, 0], rng.integers(0, 5, 3)
+        sessions.consume(rows[takers], items, ratings)
+        for place, item, rating_index in zip(takers, items.tolist(), ratings.tolist(), strict=True):
+            consumed[int(users[place])].append((item, rating_index))
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gpt2"])
+def test_language_users_conform(make_language_agent: Callable[..., LanguageUserAgent], architecture: str) -> None:
+    check_user_agent(make_language_agent(architecture))
+
+
+def test_adapters_matter(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
+    slates = np.arange(6)[None]
+    answers = []
+    for adapted in (False, True):
+        sessions = make_language_agent(adapted=adapted).open(1)
+        sessions.start(np.array([0]), np.array([1]))
+        answers.append(sessions.react(np.array([0]), slates).want)
+    assert np.abs(answers[0] - answers[1]).max() > 1e-3
+
+
+def test_full_window_drops_oldest_lines_and_counts_them(
+    make_language_agent: Callable[..., LanguageUserAgent],
+) -> None:
+    agent = make_language_agent(adapted=False, positions=200)
+    sessions = agent.open(1)
+    row = np.array([0])
+    sessions.start(row, np.array([2]))
+    for item in range(30):
+        reaction = sessions.react(row, np.array([[item, 40]]))
+        assert np.isfinite(reaction.want).all()
+        sessions.consume(row, np.array([item]), np.array([item % 5]))
+    assert sessions.dropped_lines[0] > 0
+    assert sessions._filled[0] <= 200
+
+
+def test_candidates_do_not_see_each_other() -> None:
+    pieces = Pieces.of([[1, 2], [3], [4, 5, 6], [7]])
+    packed = pack(pieces, np.array([[0, 1, 2, 3], [1, 2, -1, -1]]), np.array([[PREFIX, PREFIX, 1, 2], [PREFIX, 1, 1, 1]]))
+    assert packed.tokens.tolist() == [[1, 2, 3, 4, 5, 6, 7], [3, 4, 5, 6, 0, 0, 0]]
+    assert packed.positions[0].tolist() == [0, 1, 2, 3, 4, 5, 3]
+    assert packed.positions[1, :4].tolist() == [0, 1, 2, 3]
+    sees = packed.mask(torch.float32)[:, 0] == 0
+    assert sees[0, 6].tolist() == [True, True, True, False, False, False, True]
+    assert sees[0, 5].tolist() == [True, True, True, True, True, True, False]
+    assert not sees[1, :4, 4:].any(), "padding is seen"
