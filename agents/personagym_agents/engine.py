@@ -84,7 +84,7 @@ class LanguageSessions:
         self._script[rows, end + 1] = self._population.of_answer[1 + np.asarray(ratings)]
         self._written[rows] = end + 2
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`."""
         chosen = np.asarray(rows, np.int64)
@@ -102,7 +102,7 @@ class LanguageSessions:
         place = np.minimum(self._encoded[rows][:, None] + offset, self._script.shape[1] - 1)
         return np.where(offset < count[:, None], self._script[rows[:, None], place], NO_PIECE)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _encode(self, rows: Index) -> None:
         """Bring the store up to date with the scripts, rows of like length together."""
         rows = rows[np.argsort(self._written[rows], kind="stable")]

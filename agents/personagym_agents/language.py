@@ -15,7 +15,7 @@ from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_env.data.tables import Interactions
 from personagym_env.data.traits import user_traits
 
-HISTORY_LINES = 40
+HISTORY_LINES = 24
 """A document shows this many of a user's latest ratings; the profile sums up what came before."""
 
 

@@ -15,9 +15,15 @@ class Losses(NamedTuple):
     """Of the ratings, given that the item was consumed."""
     choice: torch.Tensor
     """Of consumed against skipped candidates."""
+    taught: torch.Tensor
+    """Of the teacher's rating distributions on items that have no rating."""
+
+    def total(self, choice_weight: float, teaching_weight: float) -> torch.Tensor:
+        """The weighted sum that training minimises."""
+        return self.rating + choice_weight * self.choice + teaching_weight * self.taught
 
 
-def answer_losses(logits: torch.Tensor, rating: torch.Tensor, chosen: torch.Tensor) -> Losses:
+def answer_losses(logits: torch.Tensor, rating: torch.Tensor, chosen: torch.Tensor, teacher: torch.Tensor) -> Losses:
     """Losses over answers.
 
     The softmax over all answers factors into P(skip) and the rating given no skip, so that the sum of the two losses
@@ -27,10 +33,13 @@ def answer_losses(logits: torch.Tensor, rating: torch.Tensor, chosen: torch.Tens
         logits: (n, 1 + r) of the answers, skip first.
         rating: (n,) rating index, or `NONE` where there is nothing to learn.
         chosen: (n,) 1 consumed, 0 skipped, or `NONE`.
+        teacher: (s, r) the teacher's rating distribution on each of the s skipped candidates, in order
+            (knowledge distillation: Hinton, Vinyals, Dean 2015, eq. 2 at temperature 1).
     """
-    rated, asked = rating != NONE, chosen != NONE
+    rated, asked, skipped = rating != NONE, chosen != NONE, chosen == 0
     consumed = torch.logsumexp(logits[:, 1:], dim=-1) - logits[:, 0]
     return Losses(
         rating=functional.cross_entropy(logits[rated, 1:], rating[rated]),
         choice=functional.binary_cross_entropy_with_logits(consumed[asked], chosen[asked].to(logits.dtype)),
+        taught=functional.cross_entropy(logits[skipped, 1:], teacher),
     )

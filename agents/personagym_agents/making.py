@@ -21,17 +21,19 @@ from personagym_agents.bundle import (
     save_population,
 )
 from personagym_agents.checkpoint import fresh_folder, replace_folder
+from personagym_agents.classical import fit_classical
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.language import HISTORY_LINES, LanguageUserAgent
 from personagym_agents.model import load_base, small_model
 from personagym_agents.personas import Personas, PersonaSettings, fit_personas
 from personagym_agents.profile import StatisticalProfileWriter
 from personagym_agents.tokenizer import train_tokenizer
-from personagym_agents.training import Report, TrainingSettings, train
+from personagym_agents.training import Report, Teacher, TrainingSettings, train
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import Dataset
+from personagym_env.data.tables import Dataset, FloatArray, IntArray
 from personagym_env.data.traits import user_traits
 from personagym_env.evaluation.fidelity import FidelityTest
+from personagym_env.evaluation.pairs import react_to_pairs
 
 SMALL = "small"
 """Name of the base that is trained here from random weights."""
@@ -69,6 +71,8 @@ class BundleSettings:
     """Training of the small base."""
     adapters: AdapterSettings = field(default_factory=AdapterSettings)
     personas: PersonaSettings = field(default_factory=PersonaSettings)
+    teacher: str = "mf"
+    """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES
 
 
@@ -107,11 +111,14 @@ def make_bundle(
         model.resize_token_embeddings(len(tokenizer))
     model.to(device)  # type: ignore[arg-type]
     say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
+    teacher = _teacher(settings.teacher, split)
     if settings.base == SMALL:
-        train(model, corpus, StatisticalProfileWriter(), settings.training, name="base", run=run, report=report)
+        train(
+            model, corpus, StatisticalProfileWriter(), teacher, settings.training, name="base", run=run, report=report
+        )
     made = fresh_folder(place)
     save_base(made, model, tokenizer)
-    adapted = _train_adapters(model, corpus, personas, settings.adapters, run=run, say=say, report=report)
+    adapted = _train_adapters(model, corpus, personas, teacher, settings.adapters, run=run, say=say, report=report)
     manifest = Manifest(
         dataset=dataset.name,
         train_fingerprint=split.train.fingerprint(),
@@ -138,6 +145,7 @@ def _train_adapters(
     model: PreTrainedModel,
     corpus: Corpus,
     personas: Personas,
+    teacher: Teacher,
     settings: AdapterSettings,
     *,
     run: Path,
@@ -145,7 +153,8 @@ def _train_adapters(
     report: Report,
 ) -> PeftModel:
     names = [adapter_name(persona) for persona in range(len(personas))]
-    adapted = add_adapters(model, names, lora_config(settings.rank, settings.alpha, settings.dropout))
+    config = lora_config(model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout)
+    adapted = add_adapters(model, names, config)
     for persona, name in enumerate(names):
         say(f"adapter {name}: {personas.names[persona]} ({personas.sizes[persona]} users)")
         adapted.set_adapter(name)
@@ -154,6 +163,7 @@ def _train_adapters(
             model,
             corpus,
             StatisticalProfileWriter(),
+            teacher,
             settings.training,
             name=name,
             run=run,
@@ -161,6 +171,15 @@ def _train_adapters(
             users=members,
         )
     return adapted
+
+
+def _teacher(name: str, split: Split) -> Teacher:
+    users = fit_classical(name, split.train)
+
+    def teach(people: IntArray, items: IntArray) -> FloatArray:
+        return react_to_pairs(users, people, items, rows=256).rating
+
+    return teach
 
 
 def _measure(agent: LanguageUserAgent, split: Split) -> dict[str, float]:

@@ -42,6 +42,8 @@ class Sequences(NamedTuple):
     """(N, s) rating index to be predicted at the piece's end, or `NONE`."""
     chosen: Index
     """(N, s) 1 for a consumed candidate, 0 for a sampled unseen item, or `NONE`."""
+    unseen: Index
+    """(N, s) item of each sampled unseen candidate, or `NONE`."""
     user: Index
     """(N,) whose sequence it is."""
 
@@ -118,7 +120,9 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
     hands = _hands(train, options, rng)
     most = max(len(hand.shown) for hand in hands)
     columns = 1 + 2 * most + 2 * (int(most * options.candidate_share) + 1)
-    piece, segment, rating, chosen = (np.full((len(hands), columns), fill) for fill in (NONE, PREFIX, NONE, NONE))
+    piece, segment, rating, chosen, unseen = (
+        np.full((len(hands), columns), fill) for fill in (NONE, PREFIX, NONE, NONE, NONE)
+    )
     answer = corpus.of_answer[1 + train.rating_index]
     hidden = rng.random(len(train)) < options.hidden_titles
     history_piece = np.where(hidden, corpus.of_row_untitled, corpus.of_row)
@@ -131,13 +135,14 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
         piece[row, 2 : 2 + 2 * len(history) : 2] = answer[history]
         rating[row, told] = train.rating_index[history]
         asked = slice(1 + 2 * len(history), 1 + 2 * len(history) + 2 * positives)
-        unseen = _unseen(train, hand.user, positives, rng)
-        piece[row, asked] = np.concatenate([corpus.of_row[candidates], corpus.of_item[unseen]])
+        drawn = _unseen(train, hand.user, positives, rng)
+        piece[row, asked] = np.concatenate([corpus.of_row[candidates], corpus.of_item[drawn]])
         segment[row, asked] = np.arange(1, 2 * positives + 1)
         segment[row, asked.stop :] = 2 * positives
         rating[row, asked] = np.concatenate([train.rating_index[candidates], np.full(positives, NONE)])
         chosen[row, asked] = np.repeat([1, 0], positives)
+        unseen[row, asked] = np.concatenate([np.full(positives, NONE), drawn])
     pieces = Pieces.of(corpus.encoded + _headers(hands, corpus, writer))
     order = rng.permutation(len(hands))
     user = np.array([hand.user for hand in hands])
-    return Epoch(pieces, Sequences(*(array[order] for array in (piece, segment, rating, chosen, user))))
+    return Epoch(pieces, Sequences(*(array[order] for array in (piece, segment, rating, chosen, unseen, user))))

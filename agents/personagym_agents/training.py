@@ -17,8 +17,11 @@ from personagym_agents.loss import answer_losses
 from personagym_agents.model import answer_logits, hidden_states
 from personagym_agents.packing import pack
 from personagym_agents.profile import ProfileWriter
-from personagym_agents.sampling import NONE, Epoch, SamplingOptions, sample_epoch
+from personagym_agents.sampling import NONE, Epoch, SamplingOptions, Sequences, sample_epoch
+from personagym_env.data.tables import FloatArray, IntArray
 
+Teacher = Callable[[IntArray, IntArray], FloatArray]
+"""Gives, for users (n,) and items (n,) without a rating, rating distributions (n, r) learned from training rows."""
 Report = Callable[[str, int, dict[str, float], float], None]
 """Called with the name of the training, the step, its losses in nats, and the share of the training that is done."""
 
@@ -40,6 +43,8 @@ class TrainingSettings:
     """Of the embeddings and of the last hidden states."""
     choice_weight: float = 0.5
     """Weight of the choice loss beside the rating loss."""
+    teaching_weight: float = 1.0
+    """Weight of the teacher's loss beside the rating loss."""
     averaging: float = 0.995
     """Decay of the moving average of the weights, which is what training returns."""
     clip: float = 1.0
@@ -90,6 +95,7 @@ def train(
     model: PreTrainedModel,
     corpus: Corpus,
     writer: ProfileWriter,
+    teacher: Teacher,
     settings: TrainingSettings,
     *,
     name: str,
@@ -106,6 +112,7 @@ def train(
         model: a causal LM; parameters that do not require gradients stay as they are.
         corpus: texts and training rows.
         writer: writes the profiles.
+        teacher: says what ratings unseen items would get; dense, low-noise targets beside the sparse real ones.
         settings: hyper-parameters.
         name: names the checkpoint within `run`.
         run: folder of the checkpoints.
@@ -128,7 +135,7 @@ def train(
             share = _schedule((number + place / len(batches)) / settings.epochs, step, settings)
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * share
-            losses = _step(model, epoch, batch, corpus, settings)
+            losses = _step(model, epoch, batch, corpus, teacher, settings)
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
             optimiser.step()
             optimiser.zero_grad()
@@ -144,7 +151,12 @@ def train(
 
 
 def _step(
-    model: PreTrainedModel, epoch: Epoch, batch: npt.NDArray[np.int64], corpus: Corpus, settings: TrainingSettings
+    model: PreTrainedModel,
+    epoch: Epoch,
+    batch: npt.NDArray[np.int64],
+    corpus: Corpus,
+    teacher: Teacher,
+    settings: TrainingSettings,
 ) -> dict[str, float]:
     """Gradients of one batch."""
     sequences, device = epoch.sequences, model.device
@@ -157,6 +169,14 @@ def _step(
         hidden = hidden_states(model, packed, dropout=settings.dropout)
     due = torch.nn.functional.dropout(hidden[row, packed.ends[asked]].float(), settings.dropout)
     answers = torch.tensor(corpus.answers.ids, device=device)
-    losses = answer_losses(answer_logits(model, due, answers), rating[asked], chosen[asked])
-    (losses.rating + settings.choice_weight * losses.choice).backward()  # type: ignore[no-untyped-call]
-    return {"rating": losses.rating.item(), "choice": losses.choice.item()}
+    taught = torch.from_numpy(_lesson(sequences, batch, teacher)).to(device, torch.float32)
+    losses = answer_losses(answer_logits(model, due, answers), rating[asked], chosen[asked], taught)
+    total = losses.total(settings.choice_weight, settings.teaching_weight)
+    total.backward()  # type: ignore[no-untyped-call]
+    return {name: value.item() for name, value in losses._asdict().items()}
+
+
+def _lesson(sequences: Sequences, batch: npt.NDArray[np.int64], teacher: Teacher) -> FloatArray:
+    """(s, r) the teacher's answers on the batch's unseen candidates, in the order of the sequences."""
+    row, column = np.nonzero(sequences.chosen[batch] == 0)
+    return teacher(sequences.user[batch][row], sequences.unseen[batch][row, column])

@@ -1,6 +1,6 @@
 """Data sets written as RecBole's atomic files, the exchange format."""
 
-import csv
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -72,14 +72,18 @@ def _log(dataset: Dataset) -> _Rows:
     return (*header, "timestamp:float"), zip(users, items, ratings, log.timestamps.tolist(), strict=True)
 
 
+def _quoted(text: str) -> str:
+    """The text, quoted where it must be; `csv.writer` leaves a lone carriage return bare, which ends a line."""
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in '\t"\r\n') else text
+
+
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Write a file beside its place and move it there when it is whole and on disk."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with scratch.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-            writer.writerow(header)
-            writer.writerows(rows)
+            for row in itertools.chain([header], rows):
+                file.write("\t".join(_quoted(str(field)) for field in row) + "\n")
             file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, path)

@@ -81,7 +81,7 @@ def make_language_agent(
         corpus = Corpus.build(small_data, small_split.train, small_tokenizer)
         if not adapted:
             return LanguageUserAgent(model, corpus, name=architecture, history_lines=8)
-        wrapped = add_adapters(model, ADAPTERS, lora_config(rank=2, alpha=16, dropout=0.0))
+        wrapped = add_adapters(model, ADAPTERS, lora_config(model, rank=2, alpha=16, dropout=0.0))
         torch.manual_seed(5)
         with torch.no_grad():
             for name, parameter in wrapped.named_parameters():

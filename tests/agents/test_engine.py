@@ -27,9 +27,9 @@ def plain_answers(agent: LanguageUserAgent, user: int, consumed: list[tuple[int,
         for module in model.modules():
             if hasattr(module, "set_adapter") and hasattr(module, "lora_A"):
                 module.set_adapter(population.adapters[user])
-    with torch.inference_mode():
+    with torch.no_grad():
         hidden = model.base_model(input_ids=torch.tensor([tokens])).last_hidden_state[:, -1]
-    return torch.softmax(answer_logits(model, hidden, population.answer_ids).double(), dim=-1)[0].numpy()
+        return torch.softmax(answer_logits(model, hidden, population.answer_ids).double(), dim=-1)[0].numpy()
 
 
 @pytest.mark.parametrize("adapted", [False, True])
@@ -91,7 +91,9 @@ def test_full_window_drops_oldest_lines_and_counts_them(
 
 def test_candidates_do_not_see_each_other() -> None:
     pieces = Pieces.of([[1, 2], [3], [4, 5, 6], [7]])
-    packed = pack(pieces, np.array([[0, 1, 2, 3], [1, 2, -1, -1]]), np.array([[PREFIX, PREFIX, 1, 2], [PREFIX, 1, 1, 1]]))
+    packed = pack(
+        pieces, np.array([[0, 1, 2, 3], [1, 2, -1, -1]]), np.array([[PREFIX, PREFIX, 1, 2], [PREFIX, 1, 1, 1]])
+    )
     assert packed.tokens.tolist() == [[1, 2, 3, 4, 5, 6, 7], [3, 4, 5, 6, 0, 0, 0]]
     assert packed.positions[0].tolist() == [0, 1, 2, 3, 4, 5, 3]
     assert packed.positions[1, :4].tolist() == [0, 1, 2, 3]
