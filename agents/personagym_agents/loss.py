@@ -16,7 +16,7 @@ class Losses(NamedTuple):
     choice: torch.Tensor
     """Of consumed against skipped candidates."""
     taught: torch.Tensor
-    """Of the teacher's rating distributions on items that have no rating."""
+    """Of the teacher's rating distributions on skipped candidates."""
 
     def total(self, choice_weight: float, teaching_weight: float) -> torch.Tensor:
         """The weighted sum that training minimises."""
@@ -33,8 +33,8 @@ def answer_losses(logits: torch.Tensor, rating: torch.Tensor, chosen: torch.Tens
         logits: (n, 1 + r) of the answers, skip first.
         rating: (n,) rating index, or `NONE` where there is nothing to learn.
         chosen: (n,) 1 consumed, 0 skipped, or `NONE`.
-        teacher: (s, r) the teacher's rating distribution on each of the s skipped candidates, in order
-            (knowledge distillation: Hinton, Vinyals, Dean 2015, eq. 2 at temperature 1).
+        teacher: (s, r) the teacher's rating distributions on the s skipped candidates, in order (knowledge
+            distillation: Hinton, Vinyals, Dean 2015, at temperature 1).
     """
     rated, asked, skipped = rating != NONE, chosen != NONE, chosen == 0
     consumed = torch.logsumexp(logits[:, 1:], dim=-1) - logits[:, 0]

@@ -42,8 +42,8 @@ class Sequences(NamedTuple):
     """(N, s) rating index to be predicted at the piece's end, or `NONE`."""
     chosen: Index
     """(N, s) 1 for a consumed candidate, 0 for a sampled unseen item, or `NONE`."""
-    unseen: Index
-    """(N, s) item of each sampled unseen candidate, or `NONE`."""
+    item: Index
+    """(N, s) item of each line that an answer is due on, or `NONE`."""
     user: Index
     """(N,) whose sequence it is."""
 
@@ -120,7 +120,7 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
     hands = _hands(train, options, rng)
     most = max(len(hand.shown) for hand in hands)
     columns = 1 + 2 * most + 2 * (int(most * options.candidate_share) + 1)
-    piece, segment, rating, chosen, unseen = (
+    piece, segment, rating, chosen, item = (
         np.full((len(hands), columns), fill) for fill in (NONE, PREFIX, NONE, NONE, NONE)
     )
     answer = corpus.of_answer[1 + train.rating_index]
@@ -141,8 +141,9 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
         segment[row, asked.stop :] = 2 * positives
         rating[row, asked] = np.concatenate([train.rating_index[candidates], np.full(positives, NONE)])
         chosen[row, asked] = np.repeat([1, 0], positives)
-        unseen[row, asked] = np.concatenate([np.full(positives, NONE), drawn])
+        item[row, told] = train.items[history]
+        item[row, asked] = np.concatenate([train.items[candidates], drawn])
     pieces = Pieces.of(corpus.encoded + _headers(hands, corpus, writer))
     order = rng.permutation(len(hands))
     user = np.array([hand.user for hand in hands])
-    return Epoch(pieces, Sequences(*(array[order] for array in (piece, segment, rating, chosen, unseen, user))))
+    return Epoch(pieces, Sequences(*(array[order] for array in (piece, segment, rating, chosen, item, user))))

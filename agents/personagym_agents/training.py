@@ -30,11 +30,11 @@ Report = Callable[[str, int, dict[str, float], float], None]
 class TrainingSettings:
     """Hyper-parameters of one training."""
 
-    epochs: int = 20
+    epochs: int = 12
     """Times that every training row is shown."""
-    batch: int = 24
+    batch: int = 12
     """Sequences in a step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.5e-3
     """Peak of the cosine schedule, after `warmup` steps."""
     warmup: int = 100
     weight_decay: float = 0.3
@@ -43,7 +43,7 @@ class TrainingSettings:
     """Of the embeddings and of the last hidden states."""
     choice_weight: float = 0.5
     """Weight of the choice loss beside the rating loss."""
-    teaching_weight: float = 1.0
+    teaching_weight: float = 2.0
     """Weight of the teacher's loss beside the rating loss."""
     averaging: float = 0.995
     """Decay of the moving average of the weights, which is what training returns."""
@@ -112,7 +112,7 @@ def train(
         model: a causal LM; parameters that do not require gradients stay as they are.
         corpus: texts and training rows.
         writer: writes the profiles.
-        teacher: says what ratings unseen items would get; dense, low-noise targets beside the sparse real ones.
+        teacher: says what ratings unseen items would get: targets with less noise than one rating.
         settings: hyper-parameters.
         name: names the checkpoint within `run`.
         run: folder of the checkpoints.
@@ -163,7 +163,7 @@ def _step(
     packed = pack(epoch.pieces, sequences.piece[batch], sequences.segment[batch]).to(device)
     rating = torch.from_numpy(sequences.rating[batch]).to(device)
     chosen = torch.from_numpy(sequences.chosen[batch]).to(device)
-    asked = (rating != NONE) | (chosen != NONE)
+    asked = torch.from_numpy(sequences.item[batch] != NONE).to(device)
     row = torch.nonzero(asked)[:, 0]
     with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
         hidden = hidden_states(model, packed, dropout=settings.dropout)
@@ -177,6 +177,10 @@ def _step(
 
 
 def _lesson(sequences: Sequences, batch: npt.NDArray[np.int64], teacher: Teacher) -> FloatArray:
-    """(s, r) the teacher's answers on the batch's unseen candidates, in the order of the sequences."""
+    """(s, r) the teacher's answers on the unseen candidates of a batch, in the order of the sequences.
+
+    Only on those: on a training row the teacher knows the rating itself, and a model that learns from it learns to
+    remember (tried: .005 worse in RMSE on a validation tail of the training rows).
+    """
     row, column = np.nonzero(sequences.chosen[batch] == 0)
-    return teacher(sequences.user[batch][row], sequences.unseen[batch][row, column])
+    return teacher(sequences.user[batch][row], sequences.item[batch][row, column])

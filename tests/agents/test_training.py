@@ -1,0 +1,128 @@
+"""Training: what it is shown, that it learns, and that a killed run goes on as if nothing had happened."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from personagym_agents.corpus import Corpus
+from personagym_agents.loss import answer_losses
+from personagym_agents.profile import StatisticalProfileWriter
+from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
+from personagym_agents.training import TrainingSettings, train
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset, FloatArray, IntArray
+
+SETTINGS = TrainingSettings(epochs=3, batch=6, warmup=2, learning_rate=1e-2, averaging=0.5)
+
+
+@pytest.fixture
+def corpus(small_data: Dataset, small_split: Split, small_tokenizer: PreTrainedTokenizerBase) -> Corpus:
+    return Corpus.build(small_data, small_split.train, small_tokenizer)
+
+
+def level_teacher(users: IntArray, items: IntArray) -> FloatArray:
+    return np.full((len(users), 5), 0.2)
+
+
+def silent(name: str, step: int, losses: dict[str, float], share: float) -> None:
+    assert all(np.isfinite(value) for value in losses.values())
+
+
+def run_training(model: PreTrainedModel, corpus: Corpus, run: Path, report=silent, settings=SETTINGS) -> None:  # type: ignore[no-untyped-def]
+    train(
+        model,
+        corpus,
+        StatisticalProfileWriter(),
+        level_teacher,
+        settings,
+        name="base",
+        run=run,
+        report=report,
+    )
+
+
+def test_every_row_is_shown_once_and_negatives_are_unseen(corpus: Corpus) -> None:
+    epoch = sample_epoch(corpus, StatisticalProfileWriter(), SamplingOptions(lines=10), np.random.default_rng(0))
+    sequences, log = epoch.sequences, corpus.train
+    row, column = np.nonzero(sequences.rating != NONE)
+    pairs = np.stack([sequences.user[row], sequences.item[row, column], sequences.rating[row, column]], axis=1)
+    expected = np.stack([log.users, log.items, log.rating_index], axis=1)
+    assert sorted(pairs.tolist()) == sorted(expected.tolist())
+    row, column = np.nonzero(sequences.chosen == 0)
+    assert len(row) > 0
+    assert not log.contains(sequences.user[row], sequences.item[row, column]).any()
+
+
+def test_no_answer_can_be_read_before_it_is_due(corpus: Corpus) -> None:
+    """A candidate's rated line never stands in the history of its own sequence, and the header tells other rows."""
+    epoch = sample_epoch(corpus, StatisticalProfileWriter(), SamplingOptions(lines=10), np.random.default_rng(1))
+    sequences = epoch.sequences
+    for user, items, chosen, rating in zip(
+        sequences.user, sequences.item, sequences.chosen, sequences.rating, strict=True
+    ):
+        history = items[(chosen == NONE) & (rating != NONE)]
+        candidates = items[chosen != NONE]
+        assert not np.isin(candidates, history).any(), f"user {user} is told an answer"
+
+
+def test_crowd_of_a_training_line_leaves_its_own_rating_out(corpus: Corpus) -> None:
+    """Two logs that differ in one rating give that row the same line."""
+    log = corpus.train
+    ratings = log.ratings.copy()
+    ratings[0] = 5.0 if ratings[0] < 3 else 1.0
+    changed = type(log)(log.users, log.items, ratings, log.timestamps, log.n_users, log.n_items, log.scale)
+    other = Corpus.build(corpus.dataset, changed, corpus.tokenizer)
+    assert corpus.encoded[corpus.of_row[0]] == other.encoded[other.of_row[0]]
+
+
+def test_losses_factor_the_six_way_cross_entropy() -> None:
+    logits = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    rating, chosen = torch.tensor([2, 0, 4, NONE]), torch.tensor([1, 1, 1, 0])
+    losses = answer_losses(logits, rating, chosen, torch.full((1, 5), 0.2))
+    answer = torch.where(chosen == 1, rating + 1, 0)
+    six_way = torch.nn.functional.cross_entropy(logits, answer, reduction="sum")
+    assert torch.isclose(3 * losses.rating + 4 * losses.choice, six_way)
+
+
+def test_training_lowers_the_losses(tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, tmp_path: Path) -> None:
+    seen: list[float] = []
+    settings = TrainingSettings(epochs=12, batch=6, warmup=2, learning_rate=1e-2, averaging=0.5)
+    run_training(
+        tiny_model("llama"), corpus, tmp_path, lambda _, __, losses, ___: seen.append(losses["taught"]), settings
+    )
+    assert np.mean(seen[-4:]) < np.mean(seen[:4])
+    assert np.mean(seen[-4:]) < np.log(5) + 0.1, "a level teacher is learned to within a tenth of a nat"
+
+
+def test_killed_training_resumes_to_the_same_weights(
+    tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, tmp_path: Path
+) -> None:
+    whole, broken = tiny_model("llama"), tiny_model("llama")
+    run_training(whole, corpus, tmp_path / "whole")
+
+    class KilledError(Exception):
+        pass
+
+    def kill(name: str, step: int, losses: dict[str, float], share: float) -> None:
+        if share > 0.5:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run_training(broken, corpus, tmp_path / "broken", kill)
+    resumed = tiny_model("llama")
+    run_training(resumed, corpus, tmp_path / "broken")
+    for (name, expected), actual in zip(whole.named_parameters(), resumed.parameters(), strict=True):
+        torch.testing.assert_close(actual, expected, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_frozen_parameters_stay(tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, tmp_path: Path) -> None:
+    model = tiny_model("llama")
+    frozen = model.get_input_embeddings().weight
+    frozen.requires_grad_(False)
+    before = frozen.detach().clone()
+    run_training(model, corpus, tmp_path)
+    assert torch.equal(before, frozen)
