@@ -58,7 +58,9 @@ class Args:
     """One more recommender, `path/to/file.py:Class`; may be given several times."""
     reference: bool = True
     """Show what a greedy recommender reaches that reads the users it is judged by; stands outside the agreement."""
-    users: int | None = 300
+    shortlist: int | None = 300
+    """Items that the reference asks users about, those with the most training ratings; None for all, which takes long."""
+    users: int | None = 200
     """Users who have sessions, drawn at random; None for all."""
     episodes_per_user: int = 1
     """Sessions of each of them."""
@@ -102,7 +104,7 @@ def choose_recommenders(args: Args, world: World) -> list[Recommender]:
     groups = {"default": DEFAULT_CONTESTANTS, "all": ALL_CONTESTANTS}
     specs = groups.get(args.contestants) or tuple(spec.strip() for spec in args.contestants.split(",") if spec.strip())
     chosen = [load_recommender(spec) for spec in (*specs, *args.recommender)]
-    chosen += [UserAgentGreedy(world.agent)] if args.reference else []
+    chosen += [UserAgentGreedy(world.agent, shortlist=args.shortlist)] if args.reference else []
     names = [recommender.name for recommender in chosen]
     if len(set(names)) != len(names):
         raise ValueError(f"recommenders need distinct names, got {names}")

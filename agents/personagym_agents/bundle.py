@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from personagym_agents.adapters import stack_adapters
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
-from personagym_agents.model import load_base
+from personagym_agents.model import load_base, quietly
 from personagym_agents.personas import Personas
 from personagym_env.data.tables import Dataset, Interactions
 
@@ -57,14 +58,24 @@ def adapter_name(persona: int) -> str:
 
 
 def save_base(made: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Write the base into the folder of a bundle, before adapters change the model's layers."""
-    model.save_pretrained(made / "base")
+    """Write the base into the folder of a bundle, before adapters change the model's layers.
+
+    Weights are stored in half precision, which halves the bundle, and computed with in single precision.
+    """
+    with quietly():
+        model.save_pretrained(made / "base", state_dict=_halved(model.state_dict()))
     tokenizer.save_pretrained(made / "base")
+
+
+def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
 
 
 def save_population(made: Path, adapted: PeftModel, personas: Personas, manifest: Manifest) -> None:
     """Write all that belongs to a bundle beside its base."""
-    adapted.save_pretrained(str(made / "adapters"), save_embedding_layers=False)
+    adapted.save_pretrained(
+        str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False
+    )
     (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
     (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
 
@@ -111,19 +122,22 @@ def load_bundle_agent(
             f"{manifest.split}, fingerprint {manifest.train_fingerprint[:12]}, and the given training rows have "
             f"fingerprint {train.fingerprint()[:12]}; train a bundle on them with `personagym train`"
         )
-    model, tokenizer = load_base(place / "base")
+    with quietly():
+        model, tokenizer = load_base(place / "base")
     corpus = Corpus.build(dataset, train, tokenizer)
     personas = Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
     if not adapters:
         return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines)
     names = [adapter_name(persona) for persona in range(len(personas))]
-    adapted = PeftModel.from_pretrained(model, place / "adapters" / names[0], adapter_name=names[0])
-    for name in names[1:]:
-        adapted.load_adapter(place / "adapters" / name, adapter_name=name)
+    with quietly():
+        adapted = PeftModel.from_pretrained(model, place / "adapters" / names[0], adapter_name=names[0])
+        for name in names[1:]:
+            adapted.load_adapter(place / "adapters" / name, adapter_name=name)
     return LanguageUserAgent(
-        model,  # `peft` has put the adapters into its layers
+        model,
         corpus,
         name="persona",
-        adapter_of=[names[persona] for persona in np.asarray(personas.assignment)],
+        gate=stack_adapters(model, names),
+        adapter_of=personas.assignment,
         history_lines=manifest.history_lines,
     )

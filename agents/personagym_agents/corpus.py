@@ -18,21 +18,22 @@ Index = npt.NDArray[np.int64]
 class LineTexts:
     """Distinct item lines: the same item reads differently as the crowd that it is shown with does."""
 
-    def __init__(self, catalogue: Catalogue, crowd: Crowd, train: Interactions) -> None:
+    def __init__(self, catalogue: Catalogue) -> None:
         self.texts: list[str] = []
         self._known: dict[tuple[int, str, str, bool], int] = {}
         self._catalogue = catalogue
-        own_count, own_mean = crowd.without_own(train)
-        self.of_item = self._add(np.arange(len(catalogue)), crowd.counts, crowd.means)
+
+    def of_items(self, crowd: Crowd) -> Index:
         """(m,) line of each item with the whole crowd, as inference shows it."""
-        self.of_row = self._add(train.items, own_count, own_mean)
+        return self._add(np.arange(len(self._catalogue)), crowd.counts, crowd.means)
+
+    def of_rows(self, crowd: Crowd, train: Interactions, *, titled: bool = True) -> Index:
         """(n,) line of each training row with the crowd of the other rows, so that no line holds its own answer."""
-        self.of_row_untitled = self._add(train.items, own_count, own_mean, titled=False)
-        """(n,) the same with the title hidden."""
+        return self._add(train.items, *crowd.without_own(train), titled=titled)
 
     def _add(self, items: IntArray, counts: IntArray, means: npt.NDArray[np.floating], *, titled: bool = True) -> Index:
         columns = (items.tolist(), counts.tolist(), means.tolist())
-        return np.array([self._line(*row, titled) for row in zip(*columns, strict=True)])
+        return np.array([self._line(*row, titled) for row in zip(*columns, strict=True)], np.int64)
 
     def _line(self, item: int, count: int, mean: float, titled: bool) -> int:
         key = (item, count_words(count), f"{mean:.1f}", titled)
@@ -56,18 +57,28 @@ class Corpus:
     """Token lists of all lines, then of the answers; headers are appended behind them."""
     of_item: Index
     """(m,) piece of each item's line."""
-    of_row: Index
-    """(n,) piece of each training row's line."""
-    of_row_untitled: Index
-    """(n,) piece of each training row's line with the title hidden."""
     of_answer: Index
     """(1 + r,) piece of each answer."""
+    of_row: Index
+    """(n,) piece of each training row's line; empty unless the corpus was built for training."""
+    of_row_untitled: Index
+    """(n,) the same with the title hidden."""
 
     @classmethod
-    def build(cls, dataset: Dataset, train: Interactions, tokenizer: PreTrainedTokenizerBase) -> "Corpus":
-        """Write and tokenise every line that training or inference can show."""
+    def build(
+        cls,
+        dataset: Dataset,
+        train: Interactions,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        for_training: bool = False,
+    ) -> "Corpus":
+        """Write and tokenise every line that inference can show, and those that only training shows if asked."""
         crowd = crowd_statistics(train)
-        lines = LineTexts(dataset.catalogue, crowd, train)
+        lines = LineTexts(dataset.catalogue)
+        of_item = lines.of_items(crowd)
+        rows = train if for_training else train.take(np.zeros(len(train), np.bool_))
+        of_row, untitled = (lines.of_rows(crowd, rows, titled=titled) for titled in (True, False))
         answers = answer_tokens(tokenizer, answer_words(train.scale))
         encoded = encode_texts(tokenizer, [text + answers.lead for text in lines.texts])
         return cls(
@@ -77,10 +88,10 @@ class Corpus:
             tokenizer=tokenizer,
             answers=answers,
             encoded=encoded + [[token] for token in answers.ids],
-            of_item=lines.of_item,
-            of_row=lines.of_row,
-            of_row_untitled=lines.of_row_untitled,
+            of_item=of_item,
             of_answer=len(encoded) + np.arange(len(answers.ids)),
+            of_row=of_row,
+            of_row_untitled=untitled,
         )
 
     def line_text(self, item: int) -> str:
@@ -97,11 +108,12 @@ def tokenizer_texts(
     dataset: Dataset, train: Interactions, profiles: list[str], rng: np.random.Generator
 ) -> Iterator[str]:
     """Lines and profiles about as often as training shows them: what the bundled tokenizer is trained on."""
-    lines = LineTexts(dataset.catalogue, crowd_statistics(train), train)
+    crowd, lines = crowd_statistics(train), LineTexts(dataset.catalogue)
+    of_row, of_item = lines.of_rows(crowd, train), lines.of_items(crowd)
     skip, *ratings = answer_words(train.scale)
-    for line, rating in zip(lines.of_row, train.rating_index, strict=True):
+    for line, rating in zip(of_row, train.rating_index, strict=True):
         yield f"{lines.texts[line]} {ratings[rating]}"
     for item in rng.integers(0, len(dataset.catalogue), len(train) // 4):
-        yield f"{lines.texts[lines.of_item[item]]} {skip}"
+        yield f"{lines.texts[of_item[item]]} {skip}"
     for _ in range(max(1, len(train) // (4 * max(1, len(profiles))))):
         yield from profiles

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
-from personagym_agents.adapters import mixed_adapters
+from personagym_agents.adapters import AdapterGate
 from personagym_agents.cache import PackedPass, PrefixStore
 from personagym_agents.model import answer_logits, decoder_of
 from personagym_agents.packing import PREFIX, Packed, Pieces, pack
@@ -22,8 +22,10 @@ from personagym_env.protocols import Reaction
 
 Index = npt.NDArray[np.int64]
 NO_PIECE = -1
-_BLOCK = 64
+_ROWS = 64
 """Rows of one packed pass: enough to fill the matrix products, few enough to stay in the processor's cache."""
+_CANDIDATES = 16
+"""Candidates per row of one packed pass: they do not see each other, yet attention is computed over all of them."""
 _EDGE = 1e-6
 """Wants lie within (edge, 1 - edge), so that their logits stay finite."""
 
@@ -35,8 +37,10 @@ class Population(NamedTuple):
     pieces: Pieces
     scripts: Index
     """(u, s) pieces of each user's document before any session, `NO_PIECE` behind its end."""
-    adapters: tuple[str, ...] | None
-    """(u,) name of each user's adapter, None where the model has none."""
+    gate: AdapterGate | None
+    """Of the model's stacked adapters, None where it has none."""
+    adapters: Index
+    """(u,) which of the gate's adapters each user has; not read without a gate."""
     of_item: Index
     """(m,) piece of each item's line."""
     of_answer: Index
@@ -90,7 +94,13 @@ class LanguageSessions:
         chosen = np.asarray(rows, np.int64)
         candidates: Index = self._population.of_item[np.asarray(slates)]
         self._make_room(chosen, candidates)
-        logits = torch.cat([self._score(chosen[block], candidates[block]) for block in _blocks(len(rows))])
+        columns = list(_blocks(candidates.shape[1], _CANDIDATES))
+        logits = torch.cat(
+            [
+                torch.cat([self._score(chosen[some], candidates[some, few]) for few in columns], dim=1)
+                for some in _blocks(len(chosen), _ROWS)
+            ]
+        )
         chance = torch.softmax(logits.double(), dim=-1)[..., 0]
         rating = torch.softmax(logits[..., 1:].double(), dim=-1)
         return Reaction((1 - chance).clamp(_EDGE, 1 - _EDGE).cpu().numpy(), rating.cpu().numpy())
@@ -106,7 +116,7 @@ class LanguageSessions:
     def _encode(self, rows: Index) -> None:
         """Bring the store up to date with the scripts, rows of like length together."""
         rows = rows[np.argsort(self._written[rows], kind="stable")]
-        for block in _blocks(len(rows)):
+        for block in _blocks(len(rows), _ROWS):
             self._pass(np.sort(rows[block]), np.zeros((len(rows[block]), 0), np.int64))
 
     def _score(self, rows: Index, candidates: Index) -> torch.Tensor:
@@ -139,15 +149,15 @@ class LanguageSessions:
         old = torch.where(torch.arange(cache.stored) < filled[:, None], 0.0, torch.finfo(dtype).min).to(dtype)
         old = old[:, None, None].expand(-1, 1, packed.tokens.shape[1], -1)
         mask = torch.cat([old, packed.mask(dtype)], dim=-1)
-        names = None if self._population.adapters is None else [self._population.adapters[u] for u in self._user[rows]]
-        with mixed_adapters(model, names):
-            outputs = decoder_of(model)(
-                input_ids=packed.tokens.to(device),
-                attention_mask=mask.to(device),
-                position_ids=(packed.positions + filled[:, None]).clamp(max=self._population.window - 1).to(device),
-                past_key_values=cache,
-                use_cache=True,
-            )
+        if self._population.gate is not None:
+            self._population.gate.choose(self._population.adapters[self._user[rows]], dtype, device)
+        outputs = decoder_of(model)(
+            input_ids=packed.tokens.to(device),
+            attention_mask=mask.to(device),
+            position_ids=(packed.positions + filled[:, None]).clamp(max=self._population.window - 1).to(device),
+            past_key_values=cache,
+            use_cache=True,
+        )
         hidden: torch.Tensor = outputs.last_hidden_state
         return hidden
 
@@ -171,5 +181,5 @@ class LanguageSessions:
             self._encode(full)
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    return (slice(begin, min(begin + _BLOCK, count)) for begin in range(0, count, _BLOCK))
+def _blocks(count: int, size: int) -> Iterator[slice]:
+    return (slice(begin, min(begin + size, count)) for begin in range(0, count, size))

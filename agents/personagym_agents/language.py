@@ -1,18 +1,17 @@
 """Language-model users behind the `UserAgent` protocol."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import PreTrainedModel
 
+from personagym_agents.adapters import AdapterGate
 from personagym_agents.corpus import Corpus
 from personagym_agents.document import write_document
 from personagym_agents.engine import NO_PIECE, LanguageSessions, Population
 from personagym_agents.packing import Pieces
 from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
-from personagym_env.data.tables import Interactions
+from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
 HISTORY_LINES = 24
@@ -37,7 +36,8 @@ class LanguageUserAgent:
         model: the causal LM, with its adapters if any, in evaluation mode.
         corpus: texts and training rows.
         name: for tables.
-        adapter_of: (u,) adapter name of each user; None if the model has no adapters.
+        gate: of the model's stacked adapters; None if it has none.
+        adapter_of: (u,) which of the gate's adapters each user has; needed with a gate.
         history_lines: latest ratings that a document shows when a session opens.
         writer: writes the profile from the rows before those.
     """
@@ -48,10 +48,13 @@ class LanguageUserAgent:
         corpus: Corpus,
         *,
         name: str,
-        adapter_of: Sequence[str] | None = None,
+        gate: AdapterGate | None = None,
+        adapter_of: IntArray | None = None,
         history_lines: int = HISTORY_LINES,
         writer: ProfileWriter | None = None,
     ) -> None:
+        if (gate is None) != (adapter_of is None):
+            raise ValueError("a gate and the adapter of each user belong together: give both or neither")
         self.name = name
         self.corpus = corpus
         recent, earlier = recent_and_earlier(corpus.train, history_lines)
@@ -64,7 +67,8 @@ class LanguageUserAgent:
             model=model.eval(),  # type: ignore[no-untyped-call]
             pieces=Pieces.of(corpus.encoded + corpus.encode_headers(self._profiles)),
             scripts=_scripts(corpus, recent),
-            adapters=None if adapter_of is None else tuple(adapter_of),
+            gate=gate,
+            adapters=people if adapter_of is None else np.asarray(adapter_of, np.int64),
             of_item=corpus.of_item,
             of_answer=corpus.of_answer,
             answer_ids=torch.tensor(corpus.answers.ids, device=model.device),

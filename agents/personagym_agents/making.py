@@ -49,7 +49,7 @@ class AdapterSettings:
     dropout: float = 0.1
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            epochs=2, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98
+            epochs=1, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98
         )
     )
 
@@ -106,7 +106,7 @@ def make_bundle(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     personas = _personas(dataset, split, settings, say)
     model, tokenizer = _base(dataset, split, settings)
-    corpus = Corpus.build(dataset, split.train, tokenizer)
+    corpus = Corpus.build(dataset, split.train, tokenizer, for_training=True)
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
     model.to(device)  # type: ignore[arg-type]

@@ -1,5 +1,8 @@
 """The causal language model of the users: made from a configuration or loaded by name, asked for answers only."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -11,6 +14,7 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.utils import logging as hf_logging
 
 from personagym_agents.packing import Packed
 
@@ -36,10 +40,31 @@ def small_model(vocabulary: int, *, width: int = 128, layers: int = 3, heads: in
     return LlamaForCausalLM(config)
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without progress bars that are meant for gigabytes, and without a warning that users can do nothing about.
+
+    `peft` asks `transformers` for a property by a name that is deprecated there.
+    """
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
+            )
+            yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
 def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A causal LM and its tokenizer by name or path, weights from safetensors only and no code from the repository."""
+    """A causal LM in single precision and its tokenizer; weights from safetensors alone, and no code is run."""
     tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False, use_safetensors=True)
+    model = AutoModelForCausalLM.from_pretrained(
+        name, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+    )
     return model, tokenizer
 
 

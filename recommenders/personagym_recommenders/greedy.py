@@ -26,22 +26,31 @@ class UserAgentGreedy(ScoringRecommender):
         agent: the users.
         block_users: users that are asked at once.
         block_items: items that a user is asked about at once.
+        shortlist: ask only about the items with the most training ratings, so many of them; all others rank below.
+            None asks about every item.
     """
 
     table_: npt.NDArray[np.float32]
     """(u, m) scores of the users that are known."""
     known_: BoolArray
     """(u,) whose scores have been read."""
+    asked_: IntArray
+    """Items that users are asked about."""
 
-    def __init__(self, agent: UserAgent, block_users: int = 64, block_items: int = 256) -> None:
+    def __init__(
+        self, agent: UserAgent, block_users: int = 64, block_items: int = 256, shortlist: int | None = None
+    ) -> None:
         if block_users < 1 or block_items < 1:
             raise ValueError(f"blocks must be at least 1, got {block_users} users and {block_items} items")
+        if shortlist is not None and shortlist < 1:
+            raise ValueError(f"shortlist must be at least 1 or None, got {shortlist}")
         self.agent: UserAgent | None = agent
         self.block_users = block_users
         self.block_items = block_items
+        self.shortlist = shortlist
 
     def learn(self, log: Interactions, catalogue: Catalogue) -> None:
-        """Forget all scores; the log is not read.
+        """Forget all scores; of the log only the items' counts are read, for the shortlist.
 
         Raises:
             ValueError: the agent has other users or items than the log.
@@ -54,6 +63,8 @@ class UserAgentGreedy(ScoringRecommender):
             )
         self.table_ = np.zeros((log.n_users, log.n_items), np.float32)
         self.known_ = np.zeros(log.n_users, np.bool_)
+        counts = np.bincount(log.items, minlength=log.n_items)
+        self.asked_ = np.sort(np.argsort(-counts, kind="stable")[: self.shortlist])
 
     def score(self, observation: Observation) -> FloatArray:
         """(n, m) want times expected rating at the start of a session."""
@@ -63,7 +74,7 @@ class UserAgentGreedy(ScoringRecommender):
 
     def settings(self) -> dict[str, Any]:
         """The sizes of the blocks; an agent is not saved."""
-        return {"block_users": self.block_users, "block_items": self.block_items}
+        return {"block_users": self.block_users, "block_items": self.block_items, "shortlist": self.shortlist}
 
     def save(self, folder: str | Path) -> None:
         """Read the users that are missing and write the scores of all."""
@@ -93,7 +104,7 @@ class UserAgentGreedy(ScoringRecommender):
         """Ask the users about all items and remember the answers."""
         for first in range(0, len(users), self.block_users):
             block = users[first : first + self.block_users]
-            self.table_[block] = np.concatenate(list(self._ask(block)), axis=1)
+            self.table_[block[:, None], self.asked_] = np.concatenate(list(self._ask(block)), axis=1)
             self.known_[block] = True
 
     def _ask(self, users: IntArray) -> Iterator[npt.NDArray[np.float32]]:
@@ -102,7 +113,7 @@ class UserAgentGreedy(ScoringRecommender):
         scale = np.asarray(agent.scale)
         sessions, rows = agent.open(len(users)), np.arange(len(users))
         sessions.start(rows, users)
-        for first in range(0, agent.n_items, self.block_items):
-            items = np.arange(first, min(first + self.block_items, agent.n_items))
+        for first in range(0, len(self.asked_), self.block_items):
+            items = self.asked_[first : first + self.block_items]
             reaction = sessions.react(rows, np.tile(items, (len(users), 1)))
             yield np.asarray(reaction.want * (reaction.rating @ scale), np.float32)

@@ -14,7 +14,7 @@ from transformers import (
     Qwen2Config,
 )
 
-from personagym_agents.adapters import add_adapters, lora_config
+from personagym_agents.adapters import add_adapters, lora_config, stack_adapters
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.tokenizer import train_tokenizer
@@ -23,6 +23,18 @@ from personagym_env.data.tables import Dataset
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2")
 ADAPTERS = ("persona-0", "persona-1")
+RANK = 2
+
+
+def with_adapters(model: PreTrainedModel) -> PreTrainedModel:
+    """The model with two random adapters, the same at every call."""
+    wrapped = add_adapters(model, ADAPTERS, lora_config(model, rank=RANK, alpha=16, dropout=0.0))
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for name, parameter in wrapped.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(std=0.3)
+    return model
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +80,17 @@ def tiny_model(small_tokenizer: PreTrainedTokenizerBase) -> Callable[..., PreTra
 
 
 @pytest.fixture(scope="session")
+def reference_model(tiny_model: Callable[..., PreTrainedModel]) -> Callable[..., PreTrainedModel]:
+    """A factory of the models that `make_language_agent` uses, with the adapters as `peft` runs them."""
+
+    def make(architecture: str, *, adapted: bool) -> PreTrainedModel:
+        model = tiny_model(architecture)
+        return with_adapters(model) if adapted else model
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def make_language_agent(
     tiny_model: Callable[..., PreTrainedModel],
     small_data: Dataset,
@@ -81,13 +104,9 @@ def make_language_agent(
         corpus = Corpus.build(small_data, small_split.train, small_tokenizer)
         if not adapted:
             return LanguageUserAgent(model, corpus, name=architecture, history_lines=8)
-        wrapped = add_adapters(model, ADAPTERS, lora_config(model, rank=2, alpha=16, dropout=0.0))
-        torch.manual_seed(5)
-        with torch.no_grad():
-            for name, parameter in wrapped.named_parameters():
-                if "lora_B" in name:
-                    parameter.normal_(std=0.3)
-        adapter_of = [ADAPTERS[user % 2] for user in range(small_split.train.n_users)]
-        return LanguageUserAgent(model, corpus, name=architecture, adapter_of=adapter_of, history_lines=8)
+        with_adapters(model)
+        gate = stack_adapters(model, ADAPTERS)
+        adapter_of = np.arange(small_split.train.n_users) % 2
+        return LanguageUserAgent(model, corpus, name=architecture, gate=gate, adapter_of=adapter_of, history_lines=8)
 
     return make

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
+from transformers import PreTrainedModel
 
 from personagym_agents.engine import NO_PIECE
 from personagym_agents.language import LanguageUserAgent
@@ -14,7 +16,9 @@ from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.tables import FloatArray
 
 
-def plain_answers(agent: LanguageUserAgent, user: int, consumed: list[tuple[int, int]], item: int) -> FloatArray:
+def plain_answers(
+    agent: LanguageUserAgent, model: PreTrainedModel, user: int, consumed: list[tuple[int, int]], item: int
+) -> FloatArray:
     """(1 + r,) answer probabilities of one prompt: no cache, no packing, no batch, one adapter switched on."""
     population, corpus = agent._population, agent.corpus
     script = [int(piece) for piece in population.scripts[user] if piece != NO_PIECE]
@@ -22,11 +26,9 @@ def plain_answers(agent: LanguageUserAgent, user: int, consumed: list[tuple[int,
         script += [int(corpus.of_item[known]), int(corpus.of_answer[1 + rating])]
     script.append(int(corpus.of_item[item]))
     tokens = [t for piece in script for t in population.pieces.tokens[piece, : population.pieces.lengths[piece]]]
-    model = population.model
-    if population.adapters is not None:
-        for module in model.modules():
-            if hasattr(module, "set_adapter") and hasattr(module, "lora_A"):
-                module.set_adapter(population.adapters[user])
+    for module in model.modules():
+        if isinstance(module, LoraLayer):
+            module.set_adapter(f"persona-{user % 2}")
     with torch.no_grad():
         hidden = model.base_model(input_ids=torch.tensor([tokens])).last_hidden_state[:, -1]
         return torch.softmax(answer_logits(model, hidden, population.answer_ids).double(), dim=-1)[0].numpy()
@@ -35,9 +37,13 @@ def plain_answers(agent: LanguageUserAgent, user: int, consumed: list[tuple[int,
 @pytest.mark.parametrize("adapted", [False, True])
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
 def test_packed_scoring_equals_one_prompt_per_pair(
-    make_language_agent: Callable[..., LanguageUserAgent], architecture: str, adapted: bool
+    make_language_agent: Callable[..., LanguageUserAgent],
+    reference_model: Callable[..., PreTrainedModel],
+    architecture: str,
+    adapted: bool,
 ) -> None:
     agent = make_language_agent(architecture, adapted=adapted)
+    model = reference_model(architecture, adapted=adapted)
     rng = np.random.default_rng(1)
     users = rng.permutation(agent.n_users)[:5]
     sessions = agent.open(7)
@@ -49,7 +55,7 @@ def test_packed_scoring_equals_one_prompt_per_pair(
         want, rating = sessions.react(rows, slates)
         for place, user in enumerate(users.tolist()):
             for column, item in enumerate(slates[place].tolist()):
-                expected = plain_answers(agent, user, consumed[user], item)
+                expected = plain_answers(agent, model, user, consumed[user], item)
                 assert want[place, column] == pytest.approx(1 - expected[0], abs=1e-4)
                 np.testing.assert_allclose(rating[place, column], expected[1:] / expected[1:].sum(), atol=1e-4)
         takers = np.array([0, 2, 3])

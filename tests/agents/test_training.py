@@ -21,7 +21,7 @@ SETTINGS = TrainingSettings(epochs=3, batch=6, warmup=2, learning_rate=1e-2, ave
 
 @pytest.fixture
 def corpus(small_data: Dataset, small_split: Split, small_tokenizer: PreTrainedTokenizerBase) -> Corpus:
-    return Corpus.build(small_data, small_split.train, small_tokenizer)
+    return Corpus.build(small_data, small_split.train, small_tokenizer, for_training=True)
 
 
 def level_teacher(users: IntArray, items: IntArray) -> FloatArray:
@@ -75,7 +75,7 @@ def test_crowd_of_a_training_line_leaves_its_own_rating_out(corpus: Corpus) -> N
     ratings = log.ratings.copy()
     ratings[0] = 5.0 if ratings[0] < 3 else 1.0
     changed = type(log)(log.users, log.items, ratings, log.timestamps, log.n_users, log.n_items, log.scale)
-    other = Corpus.build(corpus.dataset, changed, corpus.tokenizer)
+    other = Corpus.build(corpus.dataset, changed, corpus.tokenizer, for_training=True)
     assert corpus.encoded[corpus.of_row[0]] == other.encoded[other.of_row[0]]
 
 
