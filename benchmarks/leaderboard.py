@@ -59,7 +59,7 @@ class Args:
     reference: bool = True
     """Show what a greedy recommender reaches that reads the users it is judged by; stands outside the agreement."""
     shortlist: int | None = 300
-    """Items that the reference asks users about, those with the most training ratings; None for all, which takes long."""
+    """Items that the reference asks users about, those with the most training ratings; None for all, slowly."""
     users: int | None = 200
     """Users who have sessions, drawn at random; None for all."""
     episodes_per_user: int = 1
