@@ -120,8 +120,16 @@ class FidelityTest:
 
     @classmethod
     def draw(cls, split: Split, rng: np.random.Generator, negatives: int = 50) -> "FidelityTest":
-        """Draw `negatives` unseen items per user, the same for every population that is asked."""
+        """Draw unseen items per user, the same for every population that is asked.
+
+        Args:
+            split: training and held-out rows.
+            rng: of the draw.
+            negatives: unseen items of each user; fewer where the catalogue is so small that some user has fewer.
+        """
         owners = np.flatnonzero(split.test.counts)
+        rated = split.train.counts + split.test.counts
+        negatives = max(1, min(negatives, split.train.n_items - int(rated[owners].max(initial=0))))
         return cls(split, owners, unseen_items(split, owners, negatives, rng))
 
     @property

@@ -1,6 +1,7 @@
 """Which folder a name or path means, ML-100K's known facts, and the second real set where it is at hand."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +84,8 @@ def test_recbole_is_never_imported(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     (tmp_path / "recbole" / "__init__.py").write_text("raise RuntimeError('imported')")
     (example / "ml-100k.inter").write_text(INTER)
     monkeypatch.syspath_prepend(str(tmp_path))
+    # Another test may have imported the real one.
+    monkeypatch.delitem(sys.modules, "recbole", raising=False)
     with pytest.raises(DataError, match=r"dataset_example.*expected MovieLens-100K"):
         load_dataset("ml-100k")
 
