@@ -85,7 +85,7 @@ class User:
             raise SystemExit(f"{agent.name!r} users have no document: name a bundle of language-model users")
         if not 0 <= self.user < agent.n_users:
             raise SystemExit(f"user must lie in 0..{agent.n_users - 1}, got {self.user}")
-        console.print(agent.document(self.user), markup=False, highlight=False)
+        console.print(agent.document(self.user), markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass
@@ -126,7 +126,7 @@ class Play:
         done = False
         while not done:
             _, _, terminated, truncated, _ = env.step(env.action_space.sample())
-            console.print(env.render(), markup=False, highlight=False)
+            console.print(env.render(), markup=False, highlight=False, soft_wrap=True)
             done = terminated or truncated
 
 
