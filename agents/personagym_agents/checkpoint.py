@@ -19,6 +19,8 @@ class Progress:
     """Epochs that are done."""
     step: int
     """Steps that are done."""
+    identity: str
+    """Of the rows and settings: a checkpoint continues this training and no other."""
 
 
 def replace_folder(made: Path, place: Path) -> None:
@@ -58,14 +60,28 @@ def store(
 
 
 def restore(
-    place: Path, parameters: list[torch.nn.Parameter], average: AveragedModel, optimiser: torch.optim.Optimizer
+    place: Path,
+    parameters: list[torch.nn.Parameter],
+    average: AveragedModel,
+    optimiser: torch.optim.Optimizer,
+    identity: str,
 ) -> Progress | None:
-    """Load a checkpoint into the parts of a training; None if there is none."""
+    """Load a checkpoint into the parts of a training; None if there is none.
+
+    Raises:
+        ValueError: the checkpoint is of a training on other rows or with other settings.
+    """
     old = place.with_name(place.name + ".old")
     if not place.exists() and old.exists():
         os.replace(old, place)  # killed between the two renames of `replace_folder`
     if not place.exists():
         return None
+    progress = Progress(**json.loads((place / "progress.json").read_text()))
+    if progress.identity != identity:
+        raise ValueError(
+            f"{place} holds a checkpoint of another training, with other rows or settings: "
+            "delete it, or give the run another folder"
+        )
     tensors = load_file(place / "state.safetensors")
     with torch.no_grad():
         for index, parameter in enumerate(parameters):
@@ -77,7 +93,7 @@ def restore(
         number, _, name = key.partition(".")
         moments.setdefault(int(number), {})[name] = value
     optimiser.load_state_dict({**state, "state": moments})
-    return Progress(**json.loads((place / "progress.json").read_text()))
+    return progress
 
 
 def _with_prefix(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:

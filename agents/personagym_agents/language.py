@@ -68,7 +68,7 @@ class LanguageUserAgent:
             pieces=Pieces.of(corpus.encoded + corpus.encode_headers(self._profiles)),
             scripts=_scripts(corpus, recent),
             gate=gate,
-            adapters=people if adapter_of is None else np.asarray(adapter_of, np.int64),
+            adapters=np.zeros(len(people), np.int64) if adapter_of is None else np.asarray(adapter_of, np.int64),
             of_item=corpus.of_item,
             of_answer=corpus.of_answer,
             answer_ids=torch.tensor(corpus.answers.ids, device=model.device),

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 
@@ -112,13 +113,24 @@ def make_bundle(
     model.to(device)  # type: ignore[arg-type]
     say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
     teacher = _teacher(settings.teacher, split)
+    identity = sha256(f"{split.train.fingerprint()} {settings!r}".encode()).hexdigest()
     if settings.base == SMALL:
         train(
-            model, corpus, StatisticalProfileWriter(), teacher, settings.training, name="base", run=run, report=report
+            model,
+            corpus,
+            StatisticalProfileWriter(),
+            teacher,
+            settings.training,
+            name="base",
+            run=run,
+            identity=identity,
+            report=report,
         )
     made = fresh_folder(place)
     save_base(made, model, tokenizer)
-    adapted = _train_adapters(model, corpus, personas, teacher, settings.adapters, run=run, say=say, report=report)
+    adapted = _train_adapters(
+        model, corpus, personas, teacher, settings.adapters, run=run, identity=identity, say=say, report=report
+    )
     manifest = Manifest(
         dataset=dataset.name,
         train_fingerprint=split.train.fingerprint(),
@@ -149,6 +161,7 @@ def _train_adapters(
     settings: AdapterSettings,
     *,
     run: Path,
+    identity: str,
     say: Say,
     report: Report,
 ) -> PeftModel:
@@ -167,6 +180,7 @@ def _train_adapters(
             settings.training,
             name=name,
             run=run,
+            identity=identity,
             report=report,
             users=members,
         )

@@ -32,7 +32,9 @@ def silent(name: str, step: int, losses: dict[str, float], share: float) -> None
     assert all(np.isfinite(value) for value in losses.values())
 
 
-def run_training(model: PreTrainedModel, corpus: Corpus, run: Path, report=silent, settings=SETTINGS) -> None:  # type: ignore[no-untyped-def]
+def run_training(
+    model: PreTrainedModel, corpus: Corpus, run: Path, report=silent, settings=SETTINGS, identity="this"
+) -> None:  # type: ignore[no-untyped-def]
     train(
         model,
         corpus,
@@ -41,6 +43,7 @@ def run_training(model: PreTrainedModel, corpus: Corpus, run: Path, report=silen
         settings,
         name="base",
         run=run,
+        identity=identity,
         report=report,
     )
 
@@ -126,3 +129,11 @@ def test_frozen_parameters_stay(tiny_model: Callable[..., PreTrainedModel], corp
     before = frozen.detach().clone()
     run_training(model, corpus, tmp_path)
     assert torch.equal(before, frozen)
+
+
+def test_checkpoint_of_another_training_is_refused(
+    tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, tmp_path: Path
+) -> None:
+    run_training(tiny_model("llama"), corpus, tmp_path)
+    with pytest.raises(ValueError, match="checkpoint of another training"):
+        run_training(tiny_model("llama"), corpus, tmp_path, identity="other")
