@@ -93,6 +93,17 @@ class Observation(TypedDict):
     """(n,) decisions taken so far in this session."""
 
 
+def rows_of(observation: Observation, rows: IntArray | slice) -> Observation:
+    """The same observation of some rows."""
+    return Observation(
+        user=observation["user"][rows],
+        profile=observation["profile"][rows],
+        history_items=observation["history_items"][rows],
+        history_ratings=observation["history_ratings"][rows],
+        step=observation["step"][rows],
+    )
+
+
 @runtime_checkable
 class Recommender(Protocol):
     """A way to choose slates."""

@@ -76,6 +76,7 @@ def save_population(made: Path, adapted: PeftModel, personas: Personas, manifest
     adapted.save_pretrained(
         str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False
     )
+    (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
     (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
     (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
 

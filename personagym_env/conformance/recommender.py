@@ -12,7 +12,7 @@ import numpy as np
 
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 from personagym_env.data.traits import profile_features, user_traits
-from personagym_env.protocols import NO_ITEM, Observation, Recommender
+from personagym_env.protocols import NO_ITEM, Observation, Recommender, rows_of
 
 ROWS = 5
 """Users that the suite asks about at once."""
@@ -76,16 +76,6 @@ def _draw(log: Interactions, catalogue: Catalogue, users: IntArray, rng: np.rand
     return Observation(user=users, profile=profile, history_items=items, history_ratings=ratings, step=step)
 
 
-def _row(observation: Observation, rows: slice) -> Observation:
-    return Observation(
-        user=observation["user"][rows],
-        profile=observation["profile"][rows],
-        history_items=observation["history_items"][rows],
-        history_ratings=observation["history_ratings"][rows],
-        step=observation["step"][rows],
-    )
-
-
 def _copy(observation: Observation) -> Observation:
     return Observation(
         user=observation["user"].copy(),
@@ -143,7 +133,7 @@ def _check_purity(recommender: Recommender, observation: Observation, k: int) ->
     for name, column in given.items():
         same = np.array_equal(np.asarray(column), np.asarray(dict(observation)[name]))
         assert same, f"recommend must not write into the observation's {name}"
-    recommender.recommend(_row(observation, slice(1, None)), k)
+    recommender.recommend(rows_of(observation, slice(1, None)), k)
     assert np.array_equal(kept, recommender.recommend(observation, k)), "asking twice must give the same slates"
     assert np.array_equal(kept, first), "a slate must not change after it was given (a reused buffer?)"
 
@@ -151,9 +141,9 @@ def _check_purity(recommender: Recommender, observation: Observation, k: int) ->
 def _check_independence(recommender: Recommender, observation: Observation, k: int) -> None:
     whole = recommender.recommend(observation, k)
     for i in range(ROWS):
-        alone = recommender.recommend(_row(observation, slice(i, i + 1)), k)
+        alone = recommender.recommend(rows_of(observation, slice(i, i + 1)), k)
         assert np.array_equal(alone, whole[i : i + 1]), "a row must get the same slate alone as in a batch"
-    turned = recommender.recommend(_row(observation, slice(None, None, -1)), k)
+    turned = recommender.recommend(rows_of(observation, slice(None, None, -1)), k)
     assert np.array_equal(turned[::-1], whole), "the order of the rows must not matter"
 
 

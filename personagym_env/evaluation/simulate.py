@@ -14,7 +14,7 @@ from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE, draw_key
 from personagym_env.evaluation.offline import Progress, check_answer
 from personagym_env.evaluation.statistics import RatioOfSums, Statistic
-from personagym_env.protocols import NO_ITEM, Observation, Recommender
+from personagym_env.protocols import NO_ITEM, Recommender, rows_of
 from personagym_env.session.rows import SessionRows
 from personagym_env.world import World
 
@@ -136,7 +136,7 @@ def simulate(
     live, started = job.copy(), len(job)
     _begin(sessions, live, job, plan)
     while len(live):
-        slates = np.asarray(recommender.recommend(_rows_of(sessions.observe(), live), slate_size))
+        slates = np.asarray(recommender.recommend(rows_of(sessions.observe(), live), slate_size))
         check_answer(recommender.name, slates, (len(live), slate_size))
         step = sessions.advance(live, slates)
         playing = job[live]
@@ -163,13 +163,3 @@ def _begin(sessions: SessionRows, rows: IntArray, jobs: IntArray, plan: SessionP
     keys = [draw_key(seeding.np_random(plan.seed + int(job))[0]) for job in jobs]
     sessions.set_keys(rows, np.concatenate(keys))
     sessions.restart(rows, plan.users[jobs])
-
-
-def _rows_of(observation: Observation, rows: IntArray) -> Observation:
-    return Observation(
-        user=observation["user"][rows],
-        profile=observation["profile"][rows],
-        history_items=observation["history_items"][rows],
-        history_ratings=observation["history_ratings"][rows],
-        step=observation["step"][rows],
-    )
