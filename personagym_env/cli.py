@@ -6,7 +6,7 @@ It is wiring, so it reaches the users by name when a command runs, as `gym.make`
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -28,24 +28,33 @@ class Train:
     """Folder of the bundle."""
     dataset: str = "ml-100k"
     """Name or path of the data."""
+    preset: Literal["default", "paper"] = "default"
+    """`paper` takes the adapters of *Personas within Parameters*, for a `base` of the user's."""
     base: str = "small"
     """`small` trains a small Llama from random weights; else a causal LM by name or path, which gets adapters alone."""
     epochs: int | None = None
     """Epochs of the small base; None for the default."""
     personas: int | None = None
-    """Number of personas; None chooses by the criterion."""
+    """Number of personas; None takes the preset's, or chooses by the criterion."""
+    groups: Literal["none", "single", "random", "persona", "individual"] = "persona"
+    """Users who share an adapter."""
+    memory: bool = True
+    """Whether users recall evidence about an item before they answer."""
     run: Path = Path("runs/train")
     """Folder of checkpoints and TensorBoard logs. A run that was cut off goes on from there."""
 
     def main(self) -> None:
         """Run the command."""
-        from personagym_agents.making import BundleSettings, make_bundle
+        from personagym_agents.making import BundleSettings, make_bundle, paper_settings
         from personagym_agents.personas import PersonaSettings
         from personagym_agents.reporting import training_report
 
         dataset = load_dataset(self.dataset)
         split = temporal_split(dataset.interactions, SHARE)
-        settings = BundleSettings(base=self.base, personas=PersonaSettings(n_personas=self.personas))
+        settings = BundleSettings(base=self.base) if self.preset == "default" else paper_settings(self.base)
+        settings = replace(settings, adapters=replace(settings.adapters, groups=self.groups), memory=self.memory)
+        if self.personas is not None:
+            settings = replace(settings, personas=PersonaSettings(n_personas=self.personas))
         if self.epochs is not None:
             settings = replace(settings, training=replace(settings.training, epochs=self.epochs))
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
@@ -61,7 +70,7 @@ class Train:
                 say=progress.console.print,
                 report=report,
             )
-        console.print(f"bundle at {self.output}, made in {manifest.seconds / 60:.1f} minutes")
+        console.print(f"bundle at {self.output}, on held-out rows:")
         console.print(manifest.metrics)
 
 

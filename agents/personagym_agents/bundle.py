@@ -3,6 +3,7 @@
 bundle/
   manifest.json     how it was made, on which rows, with which metrics
   personas.json     names, centroids and assignment
+  memory.safetensors  what users recall about their own training rows, cross-fitted; absent without a memory
   base/             as `transformers` saves a causal LM and its tokenizer
   adapters/NAME/    as `peft` saves an adapter, one folder each
 """
@@ -15,18 +16,21 @@ from typing import Any
 
 import torch
 from peft import PeftModel
+from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.adapters import stack_adapters
+from personagym_agents.adapters import mix_adapters
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
+from personagym_agents.memory import Memory
 from personagym_agents.model import load_base, quietly
-from personagym_agents.personas import Personas
-from personagym_env.data.tables import Dataset, Interactions
+from personagym_agents.personas import Groups, Personas
+from personagym_env.data.tables import Dataset, IntArray, Interactions
 
-FORMAT = 1
+FORMAT = 2
 BUNDLED = Path(__file__).parent / "bundles" / "ml-100k"
 """The bundle that the package ships."""
+_MEMORY = "memory.safetensors"
 AS_BASE = "__base__"
 """`peft`'s name for rows that pass through no adapter."""
 
@@ -45,16 +49,14 @@ class Manifest:
     history_lines: int
     settings: Mapping[str, Any]
     versions: Mapping[str, str]
-    seconds: float
-    """Time that making it took."""
     metrics: Mapping[str, Mapping[str, float]]
     """Population to measure to value on the held-out rows."""
     format: int = FORMAT
 
 
-def adapter_name(persona: int) -> str:
-    """Folder and `peft` name of a persona's adapter."""
-    return f"persona-{persona}"
+def adapter_names(kind: Groups, groups: IntArray) -> list[str]:
+    """Folder and `peft` name of each group's adapter: `persona-0`, `persona-1`, ..."""
+    return [f"{kind}-{number}" for number in range(int(groups.max(initial=-1)) + 1)]
 
 
 def save_base(made: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
@@ -68,15 +70,22 @@ def save_base(made: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizer
 
 
 def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    """In half precision; tensors that share memory, as tied embeddings do, still share it and are stored once."""
+    halves = {value.data_ptr(): value.half() for value in state.values() if value.is_floating_point()}
+    return {name: halves.get(value.data_ptr(), value) for name, value in state.items()}
 
 
-def save_population(made: Path, adapted: PeftModel, personas: Personas, manifest: Manifest) -> None:
+def save_population(
+    made: Path, adapted: PeftModel | None, personas: Personas, memory: Memory | None, manifest: Manifest
+) -> None:
     """Write all that belongs to a bundle beside its base."""
-    adapted.save_pretrained(
-        str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False
-    )
-    (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
+    if memory is not None:
+        save_file({"own": memory.own}, made / _MEMORY)
+    if adapted is not None:
+        adapted.save_pretrained(
+            str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False
+        )
+        (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
     (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
     (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
 
@@ -110,7 +119,7 @@ def load_bundle_agent(
         place: folder of the bundle; None for the shipped one.
         dataset: texts of items and users.
         train: the rows that the bundle was trained on, which also are the users' histories.
-        adapters: False leaves the persona adapters out, as a control.
+        adapters: False leaves the adapters out, as a control.
 
     Raises:
         ValueError: the bundle was trained on other rows.
@@ -125,11 +134,15 @@ def load_bundle_agent(
         )
     with quietly():
         model, tokenizer = load_base(place / "base")
-    corpus = Corpus.build(dataset, train, tokenizer)
+    recalled = place / _MEMORY
+    memory = Memory(train, load_file(recalled)["own"]) if recalled.is_file() else None
+    corpus = Corpus.build(dataset, train, tokenizer, memory=memory)
     personas = Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
-    if not adapters:
+    kind: Groups = manifest.settings["adapters"]["groups"]
+    groups = personas.groups(kind)
+    names = adapter_names(kind, groups)
+    if not adapters or not names:
         return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines)
-    names = [adapter_name(persona) for persona in range(len(personas))]
     with quietly():
         adapted = PeftModel.from_pretrained(model, place / "adapters" / names[0], adapter_name=names[0])
         for name in names[1:]:
@@ -137,8 +150,8 @@ def load_bundle_agent(
     return LanguageUserAgent(
         model,
         corpus,
-        name="persona",
-        gate=stack_adapters(model, names),
-        adapter_of=personas.assignment,
+        name=kind,
+        gate=mix_adapters(model, names),
+        adapter_of=groups,
         history_lines=manifest.history_lines,
     )

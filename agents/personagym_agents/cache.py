@@ -7,6 +7,8 @@ import torch
 from numpy import int64
 from transformers import Cache
 
+from personagym_env.data.tables import IntArray
+
 Index = npt.NDArray[int64]
 _GROWTH = 128
 """Columns by which the store grows."""
@@ -49,24 +51,28 @@ class PackedPass(Cache):
         # Consecutive rows are a view; others have to be gathered.
         self.rows: Any = slice(int(rows[0]), int(rows[-1]) + 1) if whole else torch.from_numpy(rows)
         self.fresh: list[tuple[torch.Tensor, torch.Tensor]] = []
+        """Per layer the keys and values of the pass's own tokens."""
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Take the pass's keys and values (b, heads, L, head width); give back the stored ones followed by them."""
-        self.store.reserve(layer_idx, key_states, self.stored)
+        end = self.stored + key_states.shape[2]
+        self.store.reserve(layer_idx, key_states, end)
         self.fresh.append((key_states, value_states))
-        keys, values = self.store.keys[layer_idx], self.store.values[layer_idx]
-        return (
-            torch.cat([keys[self.rows, :, : self.stored], key_states], dim=2),
-            torch.cat([values[self.rows, :, : self.stored], value_states], dim=2),
-        )
+        shown = []
+        for side, own in ((self.store.keys, key_states), (self.store.values, value_states)):
+            # The columns behind the stored ones are free: the pass's own tokens go there, so that nothing is joined.
+            behind = side[layer_idx][:, :, :end][self.rows]
+            behind[:, :, self.stored :] = own
+            shown.append(behind)
+        return shown[0], shown[1]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         """Stored columns; the positions themselves are given to the model explicitly."""
         return self.stored
 
-    def keep(self, rows: Index, column: Index, token: Index, place: Index) -> None:
+    def keep(self, rows: IntArray, column: IntArray, token: IntArray, place: IntArray) -> None:
         """Move tokens of the pass into the store.
 
         Args:

@@ -4,7 +4,7 @@ They are the floors that every fidelity table prints, and the cheap users for qu
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,9 @@ CALIBRATION_ROWS = 50_000
 """Rows that link and want are fitted on at most, drawn at random."""
 LARGEST_LOGIT = 12.0
 """Keeps P(want) inside (0, 1) in 32-bit floats."""
+
+
+Number = TypeVar("Number", bound=np.number)
 
 
 class PairAnswers(NamedTuple):
@@ -171,7 +174,9 @@ def _user_blocks(users: IntArray, n_items: int) -> list[IntArray]:
     return [users[begin : begin + size] for begin in range(0, len(users), size)]
 
 
-def at_pairs(answer: Callable[[IntArray], FloatArray], users: IntArray, items: IntArray, n_items: int) -> FloatArray:
+def at_pairs(
+    answer: Callable[[IntArray], npt.NDArray[Number]], users: IntArray, items: IntArray, n_items: int
+) -> npt.NDArray[Number]:
     """(n, ...) the entries of `answer`, which maps (b,) users to (b, m, ...), at n pairs of user and item."""
     distinct, place = np.unique(users, return_inverse=True)
     order = np.argsort(place, kind="stable")

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from transformers import PreTrainedTokenizerBase
 
 from personagym_agents.document import answer_words, count_words, one_header, write_line
+from personagym_agents.memory import Codes, Memory
 from personagym_agents.tokenizer import Answers, answer_tokens, encode_texts
 from personagym_env.data.tables import Catalogue, Dataset, IntArray, Interactions
 from personagym_env.data.traits import Crowd, crowd_statistics
@@ -46,19 +47,22 @@ class LineTexts:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """Token pieces of one data set under one tokenizer."""
+    """Token pieces of one data set under one tokenizer. f is the number of the memory's fields, 0 without one."""
 
     dataset: Dataset
     train: Interactions
     crowd: Crowd
     tokenizer: PreTrainedTokenizerBase
     answers: Answers
+    memory: Memory | None
     encoded: list[list[int]]
-    """Token lists of all lines, then of the answers; headers are appended behind them."""
+    """Token lists of all lines, of the answers, of the memory's words; headers are appended behind them."""
     of_item: Index
     """(m,) piece of each item's line."""
     of_answer: Index
     """(1 + r,) piece of each answer."""
+    of_memory: Index
+    """(f,) piece of each memory field's first level; those of the other levels follow it."""
     of_row: Index
     """(n,) piece of each training row's line; empty unless the corpus was built for training."""
     of_row_untitled: Index
@@ -71,32 +75,67 @@ class Corpus:
         train: Interactions,
         tokenizer: PreTrainedTokenizerBase,
         *,
+        memory: Memory | None = None,
         for_training: bool = False,
     ) -> "Corpus":
-        """Write and tokenise every line that inference can show, and those that only training shows if asked."""
+        """Write and tokenise every line that inference can show, and those that only training shows if asked.
+
+        Args:
+            dataset: texts of items and users.
+            train: rows that texts and histories are made from.
+            tokenizer: of the language model.
+            memory: what users recall about items; None for lines without recollections.
+            for_training: whether to write the lines of the training rows too.
+        """
         crowd = crowd_statistics(train)
         lines = LineTexts(dataset.catalogue)
         of_item = lines.of_items(crowd)
         rows = train if for_training else train.take(np.zeros(len(train), np.bool_))
         of_row, untitled = (lines.of_rows(crowd, rows, titled=titled) for titled in (True, False))
         answers = answer_tokens(tokenizer, answer_words(train.scale))
-        encoded = encode_texts(tokenizer, [text + answers.lead for text in lines.texts])
+        fields = [] if memory is None else memory.words
+        last = len(fields) - 1
+        encoded = encode_texts(tokenizer, [text + ("" if fields else answers.lead) for text in lines.texts])
+        recalled = encode_texts(
+            tokenizer,
+            [word + (answers.lead if field == last else "") for field in range(len(fields)) for word in fields[field]],
+        )
+        levels = np.array([len(words) for words in fields], np.int64)
         return cls(
             dataset=dataset,
             train=train,
             crowd=crowd,
             tokenizer=tokenizer,
             answers=answers,
-            encoded=encoded + [[token] for token in answers.ids],
+            memory=memory,
+            encoded=encoded + [[token] for token in answers.ids] + recalled,
             of_item=of_item,
             of_answer=len(encoded) + np.arange(len(answers.ids)),
+            of_memory=len(encoded) + len(answers.ids) + np.cumsum(levels) - levels,
             of_row=of_row,
             of_row_untitled=untitled,
         )
 
-    def line_text(self, item: int) -> str:
-        """What a document says about an item."""
-        return write_line(self.dataset.catalogue, item, int(self.crowd.counts[item]), float(self.crowd.means[item]))
+    @property
+    def own(self) -> Codes:
+        """(n, f) what is recalled about each training row's item by a memory without that row."""
+        return np.zeros((len(self.train), 0), np.uint8) if self.memory is None else self.memory.own
+
+    def recall(self, users: IntArray) -> Codes:
+        """(b, m, f) what (b,) users recall about every item."""
+        if self.memory is None:
+            return np.zeros((len(users), len(self.of_item), 0), np.uint8)
+        return self.memory.recall(users)
+
+    def with_memory(self, lines: Index, codes: Codes) -> Index:
+        """(..., 1 + f) pieces of whole lines: (...) the item's piece, then what (..., f) is recalled about it."""
+        return np.concatenate([lines[..., None], self.of_memory + codes], axis=-1)
+
+    def line_text(self, item: int, codes: Codes) -> str:
+        """What a document says about an item, with what (f,) is recalled about it."""
+        line = write_line(self.dataset.catalogue, item, int(self.crowd.counts[item]), float(self.crowd.means[item]))
+        fields = [] if self.memory is None else self.memory.words
+        return line + "".join(words[code] for words, code in zip(fields, codes.tolist(), strict=True))
 
     def encode_headers(self, profiles: list[str]) -> list[list[int]]:
         """Token lists of profiles, each opened by the tokenizer's begin token if it has one."""
@@ -105,12 +144,14 @@ class Corpus:
 
 
 def tokenizer_texts(
-    dataset: Dataset, train: Interactions, profiles: list[str], rng: np.random.Generator
+    dataset: Dataset, train: Interactions, profiles: list[str], rng: np.random.Generator, memory: Memory | None = None
 ) -> Iterator[str]:
     """Lines and profiles about as often as training shows them: what the bundled tokenizer is trained on."""
     crowd, lines = crowd_statistics(train), LineTexts(dataset.catalogue)
     of_row, of_item = lines.of_rows(crowd, train), lines.of_items(crowd)
     skip, *ratings = answer_words(train.scale)
+    for words in [] if memory is None else memory.words:
+        yield from words * 100
     for line, rating in zip(of_row, train.rating_index, strict=True):
         yield f"{lines.texts[line]} {ratings[rating]}"
     for item in rng.integers(0, len(dataset.catalogue), len(train) // 4):

@@ -1,5 +1,7 @@
 """Language-model users behind the `UserAgent` protocol."""
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,7 +16,7 @@ from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
-HISTORY_LINES = 24
+HISTORY_LINES = 8
 """A document shows this many of a user's latest ratings; the profile sums up what came before."""
 
 
@@ -23,10 +25,10 @@ def window_of(model: PreTrainedModel) -> int:
     return int(getattr(model.config, "max_position_embeddings", 0) or 2048)
 
 
-def recent_and_earlier(train: Interactions, lines: int) -> tuple[Interactions, Interactions]:
-    """Each user's last `lines` rows, and the rows before them."""
+def recent_rows(train: Interactions, lines: int) -> npt.NDArray[np.bool_]:
+    """(n,) whether a row is among its user's last `lines`."""
     from_end = np.repeat(train.indptr[1:], train.counts) - np.arange(len(train))
-    return train.take(from_end <= lines), train.take(from_end > lines)
+    return np.asarray(from_end <= lines)
 
 
 class LanguageUserAgent:
@@ -36,7 +38,7 @@ class LanguageUserAgent:
         model: the causal LM, with its adapters if any, in evaluation mode.
         corpus: texts and training rows.
         name: for tables.
-        gate: of the model's stacked adapters; None if it has none.
+        gate: of the model's mixed adapters; None if it has none.
         adapter_of: (u,) which of the gate's adapters each user has; needed with a gate.
         history_lines: latest ratings that a document shows when a session opens.
         writer: writes the profile from the rows before those.
@@ -57,20 +59,19 @@ class LanguageUserAgent:
             raise ValueError("a gate and the adapter of each user belong together: give both or neither")
         self.name = name
         self.corpus = corpus
-        recent, earlier = recent_and_earlier(corpus.train, history_lines)
-        traits = user_traits(earlier, corpus.dataset.catalogue, corpus.crowd)
+        recent = recent_rows(corpus.train, history_lines)
+        traits = user_traits(corpus.train.take(~recent), corpus.dataset.catalogue, corpus.crowd)
         people = np.arange(corpus.train.n_users)
         writer = StatisticalProfileWriter() if writer is None else writer
         self._profiles = writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users)
         self._recent = recent
-        self._population = Population(
+        self.population: Final = Population(
             model=model.eval(),  # type: ignore[no-untyped-call]
             pieces=Pieces.of(corpus.encoded + corpus.encode_headers(self._profiles)),
             scripts=_scripts(corpus, recent),
             gate=gate,
             adapters=np.zeros(len(people), np.int64) if adapter_of is None else np.asarray(adapter_of, np.int64),
-            of_item=corpus.of_item,
-            of_answer=corpus.of_answer,
+            corpus=corpus,
             answer_ids=torch.tensor(corpus.answers.ids, device=model.device),
             window=window_of(model),
         )
@@ -92,23 +93,26 @@ class LanguageUserAgent:
 
     def open(self, n: int) -> LanguageSessions:
         """See `UserAgent.open`."""
-        return LanguageSessions(self._population, n)
+        return LanguageSessions(self.population, n)
 
     def document(self, user: int) -> str:
         """The text that a session of the user begins with."""
-        rows = np.arange(self._recent.indptr[user], self._recent.indptr[user + 1])
+        train, own = self.corpus.train, self.corpus.own
+        rows = np.flatnonzero(self._recent & (train.users == user))
         return write_document(
             self._profiles[user],
-            [self.corpus.line_text(item) for item in self._recent.items[rows]],
-            [f"{rating:g}" for rating in self._recent.ratings[rows]],
+            [self.corpus.line_text(int(train.items[row]), own[row]) for row in rows],
+            [f"{rating:g}" for rating in train.ratings[rows]],
         )
 
 
-def _scripts(corpus: Corpus, recent: Interactions) -> npt.NDArray[np.int64]:
-    """(u, 1 + 2h) pieces of each user's document: header, then line and answer of each shown row."""
-    scripts = np.full((recent.n_users, 1 + 2 * int(recent.counts.max(initial=0))), NO_PIECE)
+def _scripts(corpus: Corpus, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """(u, 1 + h (2 + f)) pieces of each user's document: header, then line and answer of each shown training row."""
+    recent = corpus.train.take(shown)
+    line = corpus.with_memory(corpus.of_item[recent.items], corpus.own[shown])
+    told = np.column_stack([line, corpus.of_answer[1 + recent.rating_index]])
+    scripts = np.full((recent.n_users, 1 + told.shape[1] * int(recent.counts.max(initial=0))), NO_PIECE)
     scripts[:, 0] = len(corpus.encoded) + np.arange(recent.n_users)
-    column = 1 + 2 * (np.arange(len(recent)) - recent.indptr[recent.users])
-    scripts[recent.users, column] = corpus.of_item[recent.items]
-    scripts[recent.users, column + 1] = corpus.of_answer[1 + recent.rating_index]
+    place = np.arange(len(recent)) - recent.indptr[recent.users]
+    scripts[recent.users[:, None], 1 + told.shape[1] * place[:, None] + np.arange(told.shape[1])] = told
     return scripts

@@ -1,7 +1,6 @@
 """From a log to a bundle: personas, tokenizer, base model, one adapter per persona, metrics, manifest."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from importlib.metadata import version
@@ -12,10 +11,10 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.adapters import add_adapters, lora_config
+from personagym_agents.adapters import Targets, add_adapters, lora_config
 from personagym_agents.bundle import (
     Manifest,
-    adapter_name,
+    adapter_names,
     load_bundle_agent,
     read_manifest,
     save_base,
@@ -25,8 +24,9 @@ from personagym_agents.checkpoint import fresh_folder, replace_folder
 from personagym_agents.classical import fit_classical
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.language import HISTORY_LINES, LanguageUserAgent
+from personagym_agents.memory import Memory
 from personagym_agents.model import load_base, small_model
-from personagym_agents.personas import Personas, PersonaSettings, fit_personas
+from personagym_agents.personas import Groups, Personas, PersonaSettings, fit_personas
 from personagym_agents.profile import StatisticalProfileWriter
 from personagym_agents.tokenizer import train_tokenizer
 from personagym_agents.training import Report, Teacher, TrainingSettings, train
@@ -38,16 +38,21 @@ from personagym_env.evaluation.pairs import react_to_pairs
 
 SMALL = "small"
 """Name of the base that is trained here from random weights."""
+_AFTER_BASE = ("adapters", "personas", "history_lines")
+"""Settings that the base owes nothing to, so that ablations of them share it."""
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class AdapterSettings:
-    """The persona adapters."""
+    """The adapters."""
 
+    groups: Groups = "persona"
+    """Users who share an adapter."""
     rank: int = 16
     alpha: int = 16
     dropout: float = 0.1
+    targets: Targets = "all-linear"
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
             epochs=1, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98
@@ -72,9 +77,21 @@ class BundleSettings:
     """Training of the small base."""
     adapters: AdapterSettings = field(default_factory=AdapterSettings)
     personas: PersonaSettings = field(default_factory=PersonaSettings)
+    memory: bool = True
+    """Whether lines say what the user recalls about the item."""
     teacher: str = "mf"
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES
+
+
+def paper_settings(base: str) -> BundleSettings:
+    """The setting of *Personas within Parameters*: four personas, wide adapters on queries and keys, two epochs."""
+    training = TrainingSettings(epochs=2, learning_rate=3e-4, weight_decay=0.0, teaching_weight=0.0)
+    return BundleSettings(
+        base=base,
+        adapters=AdapterSettings(rank=256, alpha=32, dropout=0.1, targets="query-key", training=training),
+        personas=PersonaSettings(n_personas=4),
+    )
 
 
 def make_bundle(
@@ -102,18 +119,17 @@ def make_bundle(
         say: is told what happens.
         report: is told the losses.
     """
-    begin = time.monotonic()
     torch.manual_seed(settings.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     personas = _personas(dataset, split, settings, say)
-    model, tokenizer = _base(dataset, split, settings)
-    corpus = Corpus.build(dataset, split.train, tokenizer, for_training=True)
+    memory = Memory.learn(split.train, np.random.default_rng(settings.training.seed)) if settings.memory else None
+    model, tokenizer = _base(dataset, split, memory, settings)
+    corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, for_training=True)
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
     model.to(device)  # type: ignore[arg-type]
     say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
     teacher = _teacher(settings.teacher, split)
-    identity = sha256(f"{split.train.fingerprint()} {settings!r}".encode()).hexdigest()
     if settings.base == SMALL:
         train(
             model,
@@ -123,13 +139,21 @@ def make_bundle(
             settings.training,
             name="base",
             run=run,
-            identity=identity,
+            identity=_identity(split, settings, without=_AFTER_BASE),
             report=report,
         )
     made = fresh_folder(place)
     save_base(made, model, tokenizer)
     adapted = _train_adapters(
-        model, corpus, personas, teacher, settings.adapters, run=run, identity=identity, say=say, report=report
+        model,
+        corpus,
+        personas,
+        teacher,
+        settings.adapters,
+        run=run,
+        identity=_identity(split, settings, without=("history_lines",)),
+        say=say,
+        report=report,
     )
     manifest = Manifest(
         dataset=dataset.name,
@@ -139,16 +163,15 @@ def make_bundle(
         history_lines=settings.history_lines,
         settings=asdict(settings),
         versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
-        seconds=time.monotonic() - begin,
         metrics={},
     )
-    save_population(made, adapted, personas, manifest)
-    users = {"base": False, "persona": True}
-    measured = {
-        name: _measure(load_bundle_agent(made, dataset, split.train, adapters=adapters), split)
-        for name, adapters in users.items()
-    }
-    save_population(made, adapted, personas, replace(manifest, metrics=measured))
+    save_population(made, adapted, personas, memory, manifest)
+    agents = [
+        load_bundle_agent(made, dataset, split.train, adapters=adapters)
+        for adapters in (False, *((True,) if settings.adapters.groups != "none" else ()))
+    ]
+    measured = {agent.name: _measure(agent, split) for agent in agents}
+    save_population(made, adapted, personas, memory, replace(manifest, metrics=measured))
     replace_folder(made, place)
     return read_manifest(place)
 
@@ -164,14 +187,20 @@ def _train_adapters(
     identity: str,
     say: Say,
     report: Report,
-) -> PeftModel:
-    names = [adapter_name(persona) for persona in range(len(personas))]
-    config = lora_config(model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout)
+) -> PeftModel | None:
+    groups = personas.groups(settings.groups)
+    names = adapter_names(settings.groups, groups)
+    if not names:
+        return None
+    config = lora_config(
+        model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout, targets=settings.targets
+    )
     adapted = add_adapters(model, names, config)
-    for persona, name in enumerate(names):
-        say(f"adapter {name}: {personas.names[persona]} ({personas.sizes[persona]} users)")
+    for number, name in enumerate(names):
+        members = groups == number
+        known_as = f" ({personas.names[number]})" if settings.groups == "persona" else ""
+        say(f"adapter {name}{known_as}: {members.sum()} users")
         adapted.set_adapter(name)
-        members = np.asarray(personas.assignment) == persona
         train(
             model,
             corpus,
@@ -185,6 +214,12 @@ def _train_adapters(
             users=members,
         )
     return adapted
+
+
+def _identity(split: Split, settings: BundleSettings, without: Collection[str] = ()) -> str:
+    """Of the training rows and settings, by which a checkpoint is known."""
+    kept = {name: value for name, value in vars(settings).items() if name not in without}
+    return sha256(f"{split.train.fingerprint()} {kept!r}".encode()).hexdigest()
 
 
 def _teacher(name: str, split: Split) -> Teacher:
@@ -211,12 +246,14 @@ def _personas(dataset: Dataset, split: Split, settings: BundleSettings, say: Say
     return personas
 
 
-def _base(dataset: Dataset, split: Split, settings: BundleSettings) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def _base(
+    dataset: Dataset, split: Split, memory: Memory | None, settings: BundleSettings
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if settings.base != SMALL:
         return load_base(settings.base)
     people = np.arange(split.train.n_users)
     traits = user_traits(split.train, dataset.catalogue)
     profiles = StatisticalProfileWriter().write(people, traits, dataset.catalogue, dataset.users)
     rng = np.random.default_rng(settings.training.seed)
-    tokenizer = train_tokenizer(tokenizer_texts(dataset, split.train, profiles, rng), settings.vocabulary)
+    tokenizer = train_tokenizer(tokenizer_texts(dataset, split.train, profiles, rng, memory), settings.vocabulary)
     return small_model(len(tokenizer), width=settings.width, layers=settings.layers), tokenizer

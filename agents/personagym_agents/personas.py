@@ -6,7 +6,7 @@ Shapes: u users, f features, p personas, g genres.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,11 @@ ADJECTIVES: dict[str, tuple[str, str]] = {
     "activity": ("casual", "tireless"),
 }
 """Trait to the words for a persona that lies below and above the average user."""
+
+
+Groups = Literal["none", "single", "random", "persona", "individual"]
+"""Users who share an adapter: none have one, all do, random groups of the personas' sizes (a control), each persona,
+each user alone."""
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,24 @@ class Personas:
         if features.shape[1] != len(self.mean):
             raise ValueError(f"personas of {len(self.mean)} features cannot place users of {features.shape[1]}")
         return np.asarray(_distances((features - self.mean) / self.scale, self.centroids).argmin(axis=1))
+
+    def groups(self, kind: Groups) -> IntArray:
+        """(u,) number of each user's adapter among those of its `kind`, from 0; empty where there are none.
+
+        Random groups are the same at every call, so that a bundle need not store them.
+        """
+        users = len(self.assignment)
+        match kind:
+            case "none":
+                return np.zeros(0, np.int64)
+            case "single":
+                return np.zeros(users, np.int64)
+            case "random":
+                return np.random.default_rng(users).permutation(self.assignment)
+            case "persona":
+                return self.assignment
+            case "individual":
+                return np.arange(users)
 
     def table(self) -> str:
         """The criterion and the personas as text for the terminal."""

@@ -41,9 +41,9 @@ class Sequences(NamedTuple):
     rating: Index
     """(N, s) rating index to be predicted at the piece's end, or `NONE`."""
     chosen: Index
-    """(N, s) 1 for a consumed candidate, 0 for a sampled unseen item, or `NONE`."""
+    """(N, s) 1 at the end of a consumed candidate, 0 of a sampled unseen item, or `NONE`."""
     item: Index
-    """(N, s) item of each line that an answer is due on, or `NONE`."""
+    """(N, s) item of the line that an answer is due on at the piece's end, or `NONE`."""
     user: Index
     """(N,) whose sequence it is."""
 
@@ -119,26 +119,29 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
     train = corpus.train
     hands = _hands(train, options, rng)
     most = max(len(hand.shown) for hand in hands)
-    columns = 1 + 2 * most + 2 * (int(most * options.candidate_share) + 1)
+    width = 1 + len(corpus.of_memory)  # pieces of a line, the last of which an answer is due on
+    columns = 1 + (width + 1) * most + 2 * width * (int(most * options.candidate_share) + 1)
     piece, segment, rating, chosen, item = (
         np.full((len(hands), columns), fill) for fill in (NONE, PREFIX, NONE, NONE, NONE)
     )
     answer = corpus.of_answer[1 + train.rating_index]
     hidden = rng.random(len(train)) < options.hidden_titles
-    history_piece = np.where(hidden, corpus.of_row_untitled, corpus.of_row)
+    history_line = corpus.with_memory(np.where(hidden, corpus.of_row_untitled, corpus.of_row), corpus.own)
+    candidate_line = corpus.with_memory(corpus.of_row, corpus.own)
     for row, hand in enumerate(hands):
         positives = max(1, int(len(hand.shown) * options.candidate_share))
         history, candidates = hand.shown[positives:], hand.shown[:positives]
-        told = slice(1, 1 + 2 * len(history), 2)
+        begin = 1 + (width + 1) * len(history)
+        end = begin + width * 2 * positives
         piece[row, 0] = len(corpus.encoded) + row
-        piece[row, told] = history_piece[history]
-        piece[row, 2 : 2 + 2 * len(history) : 2] = answer[history]
-        rating[row, told] = train.rating_index[history]
-        asked = slice(1 + 2 * len(history), 1 + 2 * len(history) + 2 * positives)
+        piece[row, 1:begin] = np.column_stack([history_line[history], answer[history]]).ravel()
         drawn = _unseen(train, hand.user, positives, rng)
-        piece[row, asked] = np.concatenate([corpus.of_row[candidates], corpus.of_item[drawn]])
-        segment[row, asked] = np.arange(1, 2 * positives + 1)
-        segment[row, asked.stop :] = 2 * positives
+        strange = corpus.with_memory(corpus.of_item[drawn], corpus.recall(np.array([hand.user]))[0, drawn])
+        piece[row, begin:end] = np.concatenate([candidate_line[candidates], strange]).ravel()
+        segment[row, begin:end] = np.repeat(np.arange(1, 2 * positives + 1), width)
+        segment[row, end:] = 2 * positives
+        told, asked = slice(width, begin, width + 1), slice(begin + width - 1, end, width)
+        rating[row, told] = train.rating_index[history]
         rating[row, asked] = np.concatenate([train.rating_index[candidates], np.full(positives, NONE)])
         chosen[row, asked] = np.repeat([1, 0], positives)
         item[row, told] = train.items[history]

@@ -30,20 +30,20 @@ Report = Callable[[str, int, dict[str, float], float], None]
 class TrainingSettings:
     """Hyper-parameters of one training."""
 
-    epochs: int = 10
+    epochs: int = 8
     """Times that every training row is shown."""
-    batch: int = 16
+    batch: int = 24
     """Sequences in a step."""
     learning_rate: float = 2e-3
     """Peak of the cosine schedule, after `warmup` steps."""
     warmup: int = 100
     weight_decay: float = 0.3
     """AdamW's, on matrices alone."""
-    dropout: float = 0.2
+    dropout: float = 0.15
     """Of the embeddings and of the last hidden states."""
-    choice_weight: float = 1.0
+    choice_weight: float = 0.5
     """Weight of the choice loss beside the rating loss."""
-    teaching_weight: float = 4.0
+    teaching_weight: float = 1.0
     """Weight of the teacher's loss beside the rating loss."""
     averaging: float = 0.995
     """Decay of the moving average of the weights, which is what training returns."""

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from scipy import sparse
 
 FILE_NAME = "recommender.safetensors"
@@ -68,7 +68,7 @@ def read_saved(folder: str | Path) -> Saved:
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        tensors: dict[str, Array] = load_file(path)
         return Saved(header["kind"], json.loads(header["settings"]), _unflatten(tensors))
     except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is no saved recommender, or it is damaged: {error}") from error

@@ -5,23 +5,16 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    GPT2Config,
-    LlamaConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Qwen2Config,
-)
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.adapters import add_adapters, lora_config, stack_adapters
+from personagym_agents.adapters import add_adapters, lora_config, mix_adapters
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.language import LanguageUserAgent
+from personagym_agents.memory import Memory
 from personagym_agents.tokenizer import train_tokenizer
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
 
-ARCHITECTURES = ("llama", "qwen2", "gpt2")
 ADAPTERS = ("persona-0", "persona-1")
 RANK = 2
 
@@ -48,8 +41,14 @@ def small_split(small_data: Dataset) -> Split:
 
 
 @pytest.fixture(scope="session")
-def small_tokenizer(small_data: Dataset, small_split: Split) -> PreTrainedTokenizerBase:
-    texts = tokenizer_texts(small_data, small_split.train, ["30; likes genre 1"], np.random.default_rng(0))
+def small_memory(small_split: Split) -> Memory:
+    return Memory.learn(small_split.train, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="session")
+def small_tokenizer(small_data: Dataset, small_split: Split, small_memory: Memory) -> PreTrainedTokenizerBase:
+    rng = np.random.default_rng(0)
+    texts = tokenizer_texts(small_data, small_split.train, ["30; likes genre 1"], rng, small_memory)
     return train_tokenizer(texts, 600)
 
 
@@ -61,15 +60,15 @@ def tiny_model(small_tokenizer: PreTrainedTokenizerBase) -> Callable[..., PreTra
         torch.manual_seed(3)
         size = len(small_tokenizer)
         sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
-        config = {
-            "llama": lambda: LlamaConfig(
-                vocab_size=size, num_key_value_heads=2, max_position_embeddings=positions, **sizes
-            ),
-            "qwen2": lambda: Qwen2Config(
-                vocab_size=size, num_key_value_heads=2, max_position_embeddings=positions, **sizes
-            ),
-            "gpt2": lambda: GPT2Config(vocab_size=size, n_embd=32, n_layer=2, n_head=4, n_positions=positions),
-        }[architecture]()
+        if architecture == "gpt2":
+            sizes = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": positions}
+        else:
+            sizes["max_position_embeddings"] = positions
+        if architecture not in ("gpt2", "gpt_neox"):
+            sizes["num_key_value_heads"] = 2
+        if architecture in ("qwen3", "gemma"):
+            sizes["head_dim"] = 8
+        config = AutoConfig.for_model(architecture, vocab_size=size, pad_token_id=0, **sizes)
         model = AutoModelForCausalLM.from_config(config)
         with torch.no_grad():
             for parameter in model.parameters():
@@ -96,16 +95,17 @@ def make_language_agent(
     small_data: Dataset,
     small_split: Split,
     small_tokenizer: PreTrainedTokenizerBase,
+    small_memory: Memory,
 ) -> Callable[..., LanguageUserAgent]:
     """A factory of language-model users, with two random adapters unless told otherwise."""
 
     def make(architecture: str = "llama", *, adapted: bool = True, positions: int = 512) -> LanguageUserAgent:
         model = tiny_model(architecture, positions)
-        corpus = Corpus.build(small_data, small_split.train, small_tokenizer)
+        corpus = Corpus.build(small_data, small_split.train, small_tokenizer, memory=small_memory)
         if not adapted:
             return LanguageUserAgent(model, corpus, name=architecture, history_lines=8)
         with_adapters(model)
-        gate = stack_adapters(model, ADAPTERS)
+        gate = mix_adapters(model, ADAPTERS)
         adapter_of = np.arange(small_split.train.n_users) % 2
         return LanguageUserAgent(model, corpus, name=architecture, gate=gate, adapter_of=adapter_of, history_lines=8)
 

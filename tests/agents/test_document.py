@@ -7,7 +7,7 @@ import pytest
 from transformers import PreTrainedTokenizerBase
 
 from personagym_agents.document import answer_words, one_line, write_document, write_line
-from personagym_agents.language import LanguageUserAgent, recent_and_earlier
+from personagym_agents.language import LanguageUserAgent, recent_rows
 from personagym_agents.profile import StatisticalProfileWriter
 from personagym_agents.tokenizer import answer_tokens, encode_texts, train_tokenizer
 from personagym_env.data.splits import Split
@@ -38,15 +38,16 @@ def test_document_is_profile_then_lines() -> None:
 def test_agents_document_is_what_its_tokens_say(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
     """The text that a person reads is the text that the model reads."""
     agent = make_language_agent(adapted=False)
-    population, tokenizer = agent._population, agent.corpus.tokenizer
+    population, tokenizer = agent.population, agent.corpus.tokenizer
     script = [piece for piece in population.scripts[3] if piece >= 0]
     tokens = [t for piece in script for t in population.pieces.tokens[piece, : population.pieces.lengths[piece]]]
     assert tokenizer.decode(tokens, skip_special_tokens=True) == agent.document(3)
     assert agent.document(3).count("\n") == 8
 
 
-def test_recent_and_earlier_part_the_rows(small_split: Split) -> None:
-    recent, earlier = recent_and_earlier(small_split.train, 8)
+def test_recent_rows_are_the_latest(small_split: Split) -> None:
+    shown = recent_rows(small_split.train, 8)
+    recent, earlier = small_split.train.take(shown), small_split.train.take(~shown)
     assert (recent.counts == 8).all()
     assert len(recent) + len(earlier) == len(small_split.train)
     user = recent.users == 2

@@ -20,11 +20,17 @@ def plain_answers(
     agent: LanguageUserAgent, model: PreTrainedModel, user: int, consumed: list[tuple[int, int]], item: int
 ) -> FloatArray:
     """(1 + r,) answer probabilities of one prompt: no cache, no packing, no batch, one adapter switched on."""
-    population, corpus = agent._population, agent.corpus
+    population, corpus = agent.population, agent.corpus
     script = [int(piece) for piece in population.scripts[user] if piece != NO_PIECE]
+    recalled = corpus.recall(np.array([user]))[0]
+
+    def line(shown: int) -> list[int]:
+        words = zip(corpus.of_memory, recalled[shown], strict=True)
+        return [int(corpus.of_item[shown]), *(int(first + level) for first, level in words)]
+
     for known, rating in consumed:
-        script += [int(corpus.of_item[known]), int(corpus.of_answer[1 + rating])]
-    script.append(int(corpus.of_item[item]))
+        script += [*line(known), int(corpus.of_answer[1 + rating])]
+    script += line(item)
     tokens = [t for piece in script for t in population.pieces.tokens[piece, : population.pieces.lengths[piece]]]
     for module in model.modules():
         if isinstance(module, LoraLayer):
@@ -35,7 +41,7 @@ def plain_answers(
 
 
 @pytest.mark.parametrize("adapted", [False, True])
-@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma", "phi3", "gpt2", "gpt_neox"])
 def test_packed_scoring_equals_one_prompt_per_pair(
     make_language_agent: Callable[..., LanguageUserAgent],
     reference_model: Callable[..., PreTrainedModel],
@@ -107,3 +113,19 @@ def test_candidates_do_not_see_each_other() -> None:
     assert sees[0, 6].tolist() == [True, True, True, False, False, False, True]
     assert sees[0, 5].tolist() == [True, True, True, True, True, True, False]
     assert not sees[1, :4, 4:].any(), "padding is seen"
+
+
+def test_consumed_candidate_is_moved_and_others_are_pending(
+    make_language_agent: Callable[..., LanguageUserAgent],
+) -> None:
+    """Of a candidate of the last slate only the answer is left to encode; of any other item the whole line is."""
+    agent = make_language_agent()
+    sessions = agent.open(3)
+    rows = np.arange(3)
+    sessions.start(rows, np.array([4, 1, 0]))
+    sessions.react(rows, np.array([[1, 2], [3, 4], [5, 6]]))
+    filled = sessions._filled.copy()
+    sessions.consume(np.array([2, 0]), np.array([6, 9]), np.array([1, 1]))
+    assert (sessions._written - sessions._encoded).tolist() == [5, 0, 1]
+    line = agent.corpus.with_memory(agent.corpus.of_item[[6]], agent.corpus.recall(np.array([0]))[0, [6]])
+    assert (sessions._filled - filled).tolist() == [0, 0, agent.population.pieces.lengths[line].sum()]

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from personagym_agents.corpus import Corpus
 from personagym_agents.loss import answer_losses
+from personagym_agents.memory import Memory
 from personagym_agents.profile import StatisticalProfileWriter
 from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
 from personagym_agents.training import TrainingSettings, train
@@ -20,8 +21,10 @@ SETTINGS = TrainingSettings(epochs=3, batch=6, warmup=2, learning_rate=1e-2, ave
 
 
 @pytest.fixture
-def corpus(small_data: Dataset, small_split: Split, small_tokenizer: PreTrainedTokenizerBase) -> Corpus:
-    return Corpus.build(small_data, small_split.train, small_tokenizer, for_training=True)
+def corpus(
+    small_data: Dataset, small_split: Split, small_tokenizer: PreTrainedTokenizerBase, small_memory: Memory
+) -> Corpus:
+    return Corpus.build(small_data, small_split.train, small_tokenizer, memory=small_memory, for_training=True)
 
 
 def level_teacher(users: IntArray, items: IntArray) -> FloatArray:
