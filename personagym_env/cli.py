@@ -1,4 +1,4 @@
-"""The command line: `personagym train | user | card | play`.
+"""The command line: `personagym train | profile | user | card | play`.
 
 It is wiring, so it reaches the users by name when a command runs, as `gym.make` does.
 """
@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.splits import PROTOCOLS, Split, temporal_split
 from personagym_env.data.tables import Dataset
 
 console = Console()
@@ -28,6 +28,8 @@ class Train:
     """Folder of the bundle."""
     dataset: str = "ml-100k"
     """Name or path of the data."""
+    protocol: Literal["temporal", "paper", "cold"] = "temporal"
+    """Which rows are training rows; `personagym_env.data.splits.PROTOCOLS` describes them."""
     preset: Literal["default", "paper"] = "default"
     """`paper` takes the adapters of *Personas within Parameters*, for a `base` of the user's."""
     base: str = "small"
@@ -50,7 +52,8 @@ class Train:
         from personagym_agents.reporting import training_report
 
         dataset = load_dataset(self.dataset)
-        split = temporal_split(dataset.interactions, SHARE)
+        protocol = PROTOCOLS[self.protocol]
+        split = protocol.split(dataset.interactions)
         settings = BundleSettings(base=self.base) if self.preset == "default" else paper_settings(self.base)
         settings = replace(settings, adapters=replace(settings.adapters, groups=self.groups), memory=self.memory)
         if self.personas is not None:
@@ -66,12 +69,64 @@ class Train:
                 place=self.output,
                 run=self.run,
                 command="personagym " + " ".join(sys.argv[1:]),
-                split_words=f"each user's first {SHARE:.0%} of ratings by time are training rows",
+                split_words=protocol.description,
                 say=progress.console.print,
                 report=report,
             )
         console.print(f"bundle at {self.output}, on held-out rows:")
         console.print(manifest.metrics)
+
+
+@dataclass
+class Profile:
+    """Let a chat model write the profiles of all users; what their ratings do not bear out is thrown out."""
+
+    output: Path
+    """File of the profiles."""
+    model: str
+    """Chat model: a local one by name or path, or the server's name of it."""
+    base_url: str | None = None
+    """Server that speaks OpenAI's protocol, such as http://localhost:8000/v1; None runs the model here."""
+    key_variable: str | None = None
+    """Environment variable that holds the server's key; None sends none."""
+    concurrency: int = 8
+    """Requests under way at a time."""
+    prices: tuple[float, float] | None = None
+    """Price of a million tokens read and of a million written, for the report."""
+    dataset: str = "ml-100k"
+    """Name or path of the data."""
+    folds: int = 2
+    """Profiles for training, each without one part of a user's ratings; 0 for none."""
+    cache: Path = Path("runs/profile")
+    """Folder of the answers. A run that was cut off goes on from there."""
+
+    def main(self) -> None:
+        """Run the command."""
+        from personagym_agents.llm.chat import ChatError, Prices
+        from personagym_agents.llm.profiling import open_chat, profile_users, reflection_report
+        from personagym_agents.llm.reflection import ReflectionSettings
+
+        dataset, split = _data(self.dataset)
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+        opened = open_chat(
+            self.model, base_url=self.base_url, key_variable=self.key_variable, concurrency=self.concurrency
+        )
+        with Progress(*columns, TimeRemainingColumn(), console=console) as progress, opened as chat:
+            try:
+                profile_users(
+                    dataset,
+                    split.train,
+                    chat,
+                    ReflectionSettings(folds=self.folds),
+                    place=self.output,
+                    cache=self.cache,
+                    prices=None if self.prices is None else Prices(*self.prices),
+                    say=progress.console.print,
+                    report=reflection_report(progress),
+                )
+            except ChatError as error:
+                raise SystemExit(str(error)) from error
+        console.print(f"profiles at {self.output}")
 
 
 @dataclass
@@ -146,4 +201,6 @@ def _data(source: str) -> tuple[Dataset, Split]:
 
 def main() -> None:
     """Entry point of the console script."""
-    tyro.extras.subcommand_cli_from_dict({"train": Train, "user": User, "card": Card, "play": Play}).main()
+    tyro.extras.subcommand_cli_from_dict(
+        {"train": Train, "profile": Profile, "user": User, "card": Card, "play": Play}
+    ).main()

@@ -1,0 +1,148 @@
+"""Hierarchical self-reflection: notes on batches of ratings, notes on notes, and at the top a profile.
+
+Every level is asked for all users at once, so that a back end can answer many at a time. A profile exists in versions:
+one that knows all rows, for inference, and one per fold that knows nothing of the fold's rows, for training. The notes
+on batches are the same for all versions, so a version costs its last steps only.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from personagym_agents.llm.answers import AnswerLimits, Draft, Notes, RejectedError, read_notes, read_profile
+from personagym_agents.llm.batches import NO_FOLD, chronological_batches
+from personagym_agents.llm.chat import Answer, ChatModel, Conversation
+from personagym_agents.llm.prompts import ask_again, ask_for_notes, ask_for_profile, ask_to_merge
+from personagym_env.data.tables import Catalogue, Interactions
+from personagym_env.data.traits import crowd_statistics
+
+NOTES_AT_A_TIME = 10
+"""Notes that are merged into one at most."""
+Report = Callable[[str, int, int], None]
+"""Is told the stage, the questions that are settled, and all of them."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ReflectionSettings:
+    """How profiles are written."""
+
+    limits: AnswerLimits = field(default_factory=AnswerLimits)
+    tries: int = 3
+    """Answers asked for at most, the first included, until one is accepted."""
+    folds: int = 2
+    """Profiles for training, each without one fold of every user's batches; 0 for none."""
+
+    def __post_init__(self) -> None:
+        if self.tries < 1:
+            raise ValueError(f"tries must be at least 1, got {self.tries}")
+        if self.folds < 0 or self.folds == 1:
+            raise ValueError(f"folds must be 0 or at least 2, got {self.folds}: one fold would leave nothing to know")
+
+
+class Version(NamedTuple):
+    """Whose profile, and what it must not know."""
+
+    user: int
+    fold: int
+    """`NO_FOLD` or the fold that is left out."""
+
+
+class Reflection:
+    """Asks a chat model for the drafts of all users, and counts what it turned away.
+
+    Args:
+        chat: is asked.
+        settings: how.
+        counts: is added to: `answers malformed`, `answers too long`, and `questions given up` after all tries.
+        report: is told the progress.
+    """
+
+    def __init__(self, chat: ChatModel, settings: ReflectionSettings, counts: Counter[str], report: Report) -> None:
+        self._chat, self._settings, self._counts, self._report = chat, settings, counts, report
+
+    def drafts(self, log: Interactions, catalogue: Catalogue) -> dict[Version, Draft]:
+        """A draft per user and version; those of which nothing came are missing.
+
+        Args:
+            log: training rows.
+            catalogue: its items.
+
+        Raises:
+            ChatError: the chat model cannot be asked.
+        """
+        limits, folds = self._settings.limits, self._settings.folds
+        batches = chronological_batches(log, folds)
+        crowd = crowd_statistics(log).without_own(log)[1]
+        asked = [ask_for_notes(batch, log, catalogue, crowd, limits) for batch in batches]
+        notes = self._ask("ratings", asked, lambda answer: read_notes(answer, limits))
+        known: dict[Version, list[Notes]] = {}
+        ratings: Counter[Version] = Counter()
+        latest: dict[Version, Notes | None] = {}
+        for batch, note in zip(batches, notes, strict=True):
+            for fold in (NO_FOLD, *(fold for fold in range(folds) if fold != batch.fold)):
+                version = Version(batch.user, fold)
+                ratings[version] += batch.rows.stop - batch.rows.start
+                latest[version] = note
+                if note is not None:
+                    known.setdefault(version, []).append(note)
+        usual = float(np.median(log.counts[log.counts > 0])) if len(log) else 0.0
+        tops = self._climb(known)
+        summits = [ask_for_profile(top, ratings[version], usual, limits) for version, top in tops.items()]
+        profiles = self._ask("profiles", summits, lambda answer: read_profile(answer, limits))
+        return {
+            version: Draft(*profile, latest[version])
+            for version, profile in zip(tops, profiles, strict=True)
+            if profile is not None
+        }
+
+    def _climb(self, known: dict[Version, list[Notes]]) -> dict[Version, list[Notes]]:
+        """Merge notes until every version has few enough for one question."""
+        limits, level = self._settings.limits, 1
+        while wide := [version for version, notes in known.items() if len(notes) > NOTES_AT_A_TIME]:
+            groups = [
+                (version, known[version][start : start + NOTES_AT_A_TIME])
+                for version in wide
+                for start in range(0, len(known[version]), NOTES_AT_A_TIME)
+            ]
+            many = [group for group in groups if len(group[1]) > 1]
+            asked = [ask_to_merge(notes, limits) for _, notes in many]
+            merged = iter(self._ask(f"notes, level {level}", asked, lambda answer: read_notes(answer, limits)))
+            higher: dict[Version, list[Notes]] = {version: [] for version in wide}
+            for version, notes in groups:
+                note = next(merged) if len(notes) > 1 else notes[0]
+                higher[version] += [] if note is None else [note]
+            known = {**known, **higher}
+            known = {version: notes for version, notes in known.items() if notes}
+            level += 1
+        return known
+
+    def _ask(self, stage: str, conversations: Sequence[Conversation], read: Callable[[Answer], T]) -> list[T | None]:
+        """What is read from the answers; None where every try was rejected."""
+        results: list[T | None] = [None] * len(conversations)
+        pending = dict(enumerate(conversations))
+        settled = 0
+        self._report(stage, settled, len(conversations))
+        for attempt in range(1, self._settings.tries + 1):
+            places, rejected = list(pending), {}
+            asked = [pending[place] for place in places]
+            for number, answer in self._chat.answers(asked, self._settings.limits.tokens):
+                place = places[number]
+                try:
+                    results[place] = read(answer)
+                except RejectedError as reason:
+                    self._counts[f"answers {reason.kind}"] += 1
+                    rejected[place] = ask_again(conversations[place], str(reason), attempt + 1)
+                    continue
+                settled += 1
+                self._report(stage, settled, len(conversations))
+            # In the order of the questions, whatever the order of the answers.
+            pending = {place: rejected[place] for place in sorted(rejected)}
+            if not pending:
+                break
+        self._counts["questions given up"] += len(pending)
+        self._report(stage, len(conversations), len(conversations))
+        return results
