@@ -7,8 +7,6 @@ joins with `--recommender path/to/file.py:MyRecommender`.
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated
@@ -16,8 +14,6 @@ from typing import Annotated
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 import personagym_agents
 from personagym_env.data.sources import load_dataset
@@ -26,13 +22,13 @@ from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
 from personagym_env.evaluation.closed_pool import ClosedPool
 from personagym_env.evaluation.fidelity import Fidelity, FidelityTest
 from personagym_env.evaluation.leaderboard import Leaderboard, Measurement, compare
-from personagym_env.evaluation.offline import Progress as Advance
 from personagym_env.evaluation.offline import measure_offline
 from personagym_env.evaluation.report import write_report
 from personagym_env.evaluation.simulate import SessionPlan, simulate
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.evaluation.statistics import user_resamples
 from personagym_env.evaluation.tables import tables
+from personagym_env.evaluation.work import Work
 from personagym_env.protocols import Recommender
 from personagym_env.world import World, make_world
 from personagym_recommenders import ALL_CONTESTANTS, DEFAULT_CONTESTANTS, UserAgentGreedy, load_recommender
@@ -74,25 +70,6 @@ class Args:
     """Where the JSON goes."""
     report: Path = RESULTS / "leaderboard.html"
     """Where the report goes."""
-
-
-class Work:
-    """One bar for the whole and one for what is going on; whatever is done leaves a line."""
-
-    def __init__(self, console: Console) -> None:
-        columns = (TextColumn("{task.description:<46}"), BarColumn(), MofNCompleteColumn())
-        self.bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console)
-
-    @contextmanager
-    def bar(self, description: str, total: int | None) -> Iterator[Advance]:
-        """A bar for one piece of work; yields what counts its progress."""
-        task = self.bars.add_task(escape(description), total=total)
-        yield lambda done: self.bars.advance(task, done)
-        self.bars.remove_task(task)
-
-    def tell(self, line: str) -> None:
-        """Leave a line above the bars."""
-        self.bars.console.print(line, markup=False, highlight=False)
 
 
 def choose_recommenders(args: Args, world: World) -> list[Recommender]:

@@ -5,14 +5,26 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from personagym_env.evaluation.figures import FIDELITY, KIND_TITLES
+from personagym_env.evaluation.fidelity_board import FidelityBoard, FidelityReport
+from personagym_env.evaluation.figures import DISTRIBUTION, FIDELITY, KIND_TITLES, RATING, TASTE, Figure
 from personagym_env.evaluation.leaderboard import Leaderboard, write_atomically
+from personagym_env.evaluation.negatives import SUFFIX
 from personagym_env.evaluation.statistics import Interval
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 OFFLINE_SHOWN = ("recall@10", "NDCG@10", "coverage")
 """Offline metrics that the README names; the report has all."""
+PAPER = (
+    ("LLaMA-3-8B, prompted, profile", 1.158, 0.847, 0.0),
+    ("Phi-3-mini, profile", 1.203, 0.863, 0.0423),
+    ("Phi-3-mini, profile and memory", 1.315, 0.952, 0.0293),
+    ("Phi-3-mini, one adapter (5.2k rows), profile and memory", 1.150, 0.834, 0.0115),
+    ("Phi-3-mini, one adapter (2.1k rows), profile and memory", 1.337, 1.042, 0.0301),
+    ("Phi-3-mini, 4 personas, profile", 1.292, 0.937, 0.0229),
+    ("Phi-3-mini, 4 personas, profile and memory", 1.171, 0.881, 0.0177),
+)
+"""Users, RMSE, MAE and URR in *Personas within Parameters* (arXiv 2509.09689), on ML-1M."""
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -62,6 +74,103 @@ def fidelity(board: Leaderboard) -> str:
     """How true each population is to held-out people, floors first."""
     rows = ([row.name, *(_cell(row.figures.get(name), 3) for name in FIDELITY)] for row in board.fidelity)
     return _table(("users", *(figure.title for figure in FIDELITY.values())), rows)
+
+
+def fidelity_boards(path: Path) -> dict[str, str]:
+    """The tables of the fidelity board by marker.
+
+    Markers are `board-PROTOCOL-TABLE`, with ratings, shares, taste, differences, by-user, by-item and by-persona as
+    tables, and `board-paper-paper` for the paper's own figures beside ours.
+    """
+    made: dict[str, str] = {}
+    for board in FidelityReport.load(path).boards:
+        tables = {
+            "ratings": board_ratings(board),
+            "shares": board_shares(board),
+            "taste": board_taste(board),
+            "differences": board_differences(board),
+        } | {f"by-{part.by.split()[-1]}": board_parts(board, part.by) for part in board.parts}
+        tables |= {"paper": board_paper(board)} if board.protocol == "paper" else {}
+        made |= {f"board-{board.protocol}-{name}": table for name, table in tables.items()}
+    return made
+
+
+def _titles(figures: Iterable[Figure]) -> list[str]:
+    return [figure.title for figure in figures]
+
+
+def board_ratings(board: FidelityBoard) -> str:
+    """Errors and calibration of ratings, floors first."""
+    rows = (
+        [row.title, *(_cell(row.figures.get(name), 3) for name in RATING)]
+        for row in board.rows
+        if "rmse" in row.figures
+    )
+    return _table(("users", *_titles(RATING.values())), rows)
+
+
+def board_shares(board: FidelityBoard) -> str:
+    """Share of each rating among samples, beside the real ones."""
+    real = ["*real*", *(f"{share:.1%}" for share in board.real_shares), *["–"] * len(DISTRIBUTION)]
+    rows = (
+        [row.title, *(f"{share:.1%}" for share in row.shares), *(_cell(row.figures[name], 3) for name in DISTRIBUTION)]
+        for row in board.rows
+        if row.shares is not None
+    )
+    return _table(("users", *(f"{value:g}" for value in board.scale), *_titles(DISTRIBUTION.values())), [real, *rows])
+
+
+def board_taste(board: FidelityBoard) -> str:
+    """How well real items are told from unseen ones: any, and as popular ones."""
+    shown = [name for name in TASTE if name.startswith(("auc", "f1_", "choice_"))]
+    figures = {name: TASTE[name].title for name in shown}
+    figures |= {
+        name + SUFFIX["popular"]: f"{TASTE[name].title}, popular"
+        for name in shown
+        if name.startswith(("auc", "choice_"))
+    }
+    rows = (
+        [row.title, *(_cell(row.figures.get(name), 3) for name in figures)]
+        for row in board.rows
+        if "auc" in row.figures
+    )
+    return _table(("users", *figures.values()), rows)
+
+
+def board_differences(board: FidelityBoard) -> str:
+    """Paired differences with their intervals; one that leaves out 0 is no accident of the sample of users."""
+    figures = {name: RATING[name].title for name in ("rmse", "mae", "nll")} | {"auc": TASTE["auc"].title}
+    rows = (
+        [f"{row.left} – {row.right}", *(_cell(row.figures.get(name), 4) for name in figures)]
+        for row in board.differences
+    )
+    return _table(("difference", *figures.values()), rows)
+
+
+def board_parts(board: FidelityBoard, by: str) -> str:
+    """RMSE over parts of the held-out rows."""
+    parts = [part for part in board.parts if part.by == by]
+    names = [row.name for row in board.rows if any(row.name in part.figures for part in parts)]
+    rows = (
+        [part.label, f"{part.rows:,}", *(_cell(part.figures.get(name, {}).get("rmse"), 3) for name in names)]
+        for part in parts
+    )
+    return _table((by, "rows", *names), rows)
+
+
+def board_paper(board: FidelityBoard) -> str:
+    """The paper's own figures, and ours under its protocol."""
+    theirs = ([f"{name} *(paper)*", f"{rmse:.3f}", f"{mae:.3f}", f"{urr:.2%}"] for name, rmse, mae, urr in PAPER)
+    ours = (
+        [
+            row.title,
+            *(_cell(row.figures[name], 3) for name in ("rmse", "mae")),
+            f"{row.figures['urr'].value:.2%}" if "urr" in row.figures else "–",
+        ]
+        for row in board.rows
+        if "rmse" in row.figures and row.kind != "control"
+    )
+    return _table(("users", "RMSE", "MAE", "URR"), [*theirs, *ours])
 
 
 def throughput(results: Path) -> str:

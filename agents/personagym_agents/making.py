@@ -101,6 +101,7 @@ def make_bundle(
     *,
     place: Path,
     run: Path,
+    base_run: Path | None = None,
     command: str,
     split_words: str,
     say: Say,
@@ -114,6 +115,7 @@ def make_bundle(
         settings: how.
         place: folder of the bundle.
         run: folder of checkpoints; a run that was cut off goes on from there.
+        base_run: folder of the base's checkpoints where several bundles share a base; None for `run`.
         command: what a reader types to make the bundle again, for the manifest.
         split_words: how the rows were parted, for the manifest.
         say: is told what happens.
@@ -138,7 +140,7 @@ def make_bundle(
             teacher,
             settings.training,
             name="base",
-            run=run,
+            run=base_run or run,
             identity=_identity(split, settings, without=_AFTER_BASE),
             report=report,
         )

@@ -4,20 +4,30 @@ Sessions start from what the agent learned from training rows, and nothing is co
 answer can be in a history that the agent is shown. Shapes: n held-out rows, r ratings of the scale, u users, m items.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
 
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import FloatArray, IntArray, Interactions
-from personagym_env.evaluation.offline import USERS_PER_CALL, Progress
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray, Interactions
+from personagym_env.evaluation.negatives import Negatives, matched_items, popularity, unseen_items
+from personagym_env.evaluation.offline import Progress
 from personagym_env.evaluation.pairs import react_to_pairs
 from personagym_env.evaluation.statistics import RatioOfSums, RootMeanSquare, Statistic
 from personagym_env.protocols import UserAgent
 
+Scores = Callable[[IntArray, IntArray], FloatArray]
+"""From users (n,) and items (n,) to (n,) scores, higher for what the user would rather have."""
+
 LEAST_PROBABILITY = 1e-6
 """Probabilities below this count as this in the negative log-likelihood, so that one certainty cannot cost infinity."""
+FLOORS = ("global mean", "user mean", "item mean", "popularity")
+"""What needs no user at all, by name."""
+UNREADABLE_GAP = 1e-3
+"""An answer whose chances sum to something further than this from 1 is no rating."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +38,46 @@ class Fidelity:
     statistics: dict[str, Statistic]
     """rmse and mae in rating points, nll in nats, auc in 0..1; a floor may lack some."""
     expected_ratings: FloatArray | None = None
-    """(n,) mean of the rating distribution on each held-out row; None where nothing predicts ratings."""
+    """(n,) expected rating of each held-out row; None where nothing predicts ratings."""
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What one population (or floor) said to the questions of a `FidelityTest`; what it cannot answer is None."""
+
+    name: str
+    ratings: FloatArray | None = None
+    """(n, r) over the scale for each held-out row, as it came."""
+    points: FloatArray | None = None
+    """(n,) expected rating of each held-out row, from floors that predict a number alone."""
+    score: FloatArray | None = None
+    """(n,) want, or another score, for each held-out row."""
+    unseen: Mapping[Negatives, FloatArray] = field(default_factory=dict)
+    """(v, q) the same for the unseen items of each user, by how these were drawn."""
+    wants: bool = False
+    """Whether scores are wants, which say yes above 1/2."""
+
+    @cached_property
+    def readable(self) -> BoolArray:
+        """(n,) which of `ratings` are distributions over the scale; the share of others is the paper's URR."""
+        assert self.ratings is not None
+        finite = np.where(np.isfinite(self.ratings), self.ratings, -1.0)
+        return np.asarray((finite >= 0).all(axis=1) & (np.abs(finite.sum(axis=1) - 1) < UNREADABLE_GAP))
+
+    def distributions(self) -> FloatArray:
+        """(readable rows, r) the readable ratings, summing to 1 exactly."""
+        assert self.ratings is not None
+        kept = self.ratings[self.readable]
+        return np.asarray(kept / kept.sum(axis=1, keepdims=True))
+
+
+def point_fidelity(points: FloatArray, test: Interactions) -> dict[str, Statistic]:
+    """RMSE and MAE of expected ratings (n,) on held-out rows."""
+    error = points - test.ratings
+    return {
+        "rmse": RootMeanSquare(RatioOfSums.of_users(test.users, error**2, test.n_users)),
+        "mae": RatioOfSums.of_users(test.users, np.abs(error), test.n_users),
+    }
 
 
 def rating_fidelity(distributions: FloatArray, test: Interactions) -> dict[str, Statistic]:
@@ -47,36 +96,11 @@ def rating_fidelity(distributions: FloatArray, test: Interactions) -> dict[str, 
         raise ValueError(f"distributions need shape {(len(test), len(test.scale))}, got {distributions.shape}")
     if distributions.min() < 0 or not np.allclose(distributions.sum(axis=1), 1, atol=1e-4):
         raise ValueError("distributions need rows of non-negative numbers that sum to 1")
-    error = distributions @ np.asarray(test.scale) - test.ratings
     given = np.take_along_axis(distributions, test.rating_index[:, None], axis=1)[:, 0]
     surprise = -np.log(np.maximum(given, LEAST_PROBABILITY))
 
-    def mean(values: FloatArray) -> RatioOfSums:
-        return RatioOfSums.of_users(test.users, values, test.n_users)
-
-    return {"rmse": RootMeanSquare(mean(error**2)), "mae": mean(np.abs(error)), "nll": mean(surprise)}
-
-
-def unseen_items(split: Split, users: IntArray, n: int, rng: np.random.Generator) -> IntArray:
-    """Draw items that a user rated in neither part of the split, uniformly and without replacement.
-
-    Returns:
-        (len(users), n) internal item ids.
-
-    Raises:
-        ValueError: a user has fewer than n such items.
-    """
-    drawn = np.empty((len(users), n), np.int64)
-    for start in range(0, len(users), USERS_PER_CALL):
-        block = users[start : start + USERS_PER_CALL]
-        keys = rng.random((len(block), split.train.n_items))
-        for log in split:
-            keys[log.matrix(np.ones(len(log)))[block].toarray() > 0] = 2.0
-        chosen = np.argsort(keys, axis=1)[:, :n]
-        if chosen.shape[1] < n or np.take_along_axis(keys, chosen, axis=1).max() > 1:
-            raise ValueError(f"some users have rated so much that fewer than {n} unseen items are left")
-        drawn[start : start + len(block)] = chosen
-    return drawn
+    points = point_fidelity(distributions @ np.asarray(test.scale), test)
+    return {**points, "nll": RatioOfSums.of_users(test.users, surprise, test.n_users)}
 
 
 def choice_auc(
@@ -115,30 +139,52 @@ class FidelityTest:
     split: Split
     owners: IntArray
     """(v,) users with held-out rows."""
-    unseen: IntArray
-    """(v, q) unseen items of each owner."""
+    unseen: Mapping[Negatives, IntArray]
+    """(v, q) unseen items of each owner, by how they were drawn."""
 
     @classmethod
-    def draw(cls, split: Split, rng: np.random.Generator, negatives: int = 50) -> "FidelityTest":
+    def draw(
+        cls, split: Split, rng: np.random.Generator, negatives: int = 50, kinds: Sequence[Negatives] = ("uniform",)
+    ) -> "FidelityTest":
         """Draw unseen items per user, the same for every population that is asked.
 
         Args:
             split: training and held-out rows.
             rng: of the draw.
             negatives: unseen items of each user; fewer where the catalogue is so small that some user has fewer.
+            kinds: how to draw them; "uniform" is what the figure `auc` is about.
         """
         owners = np.flatnonzero(split.test.counts)
         rated = split.train.counts + split.test.counts
         negatives = max(1, min(negatives, split.train.n_items - int(rated[owners].max(initial=0))))
-        return cls(split, owners, unseen_items(split, owners, negatives, rng))
+        draw = {"uniform": unseen_items, "popular": matched_items}
+        return cls(split, owners, {kind: draw[kind](split, owners, negatives, rng) for kind in kinds})
+
+    @cached_property
+    def _pairs(self) -> tuple[IntArray, IntArray, IntArray]:
+        """Users and items of the distinct pairs, and which of them each question is about."""
+        test = self.split.test
+        users = [test.users, *(np.repeat(self.owners, items.shape[1]) for items in self.unseen.values())]
+        items = [test.items, *(items.ravel() for items in self.unseen.values())]
+        keys = np.concatenate(users) * test.n_items + np.concatenate(items)
+        distinct, question = np.unique(keys, return_inverse=True)
+        return distinct // test.n_items, distinct % test.n_items, question
 
     @property
     def n_questions(self) -> int:
-        """Pairs that each population is asked about."""
-        return len(self.split.test) + self.unseen.size
+        """Pairs that each population is asked about; a pair in several questions is asked about once."""
+        return len(self._pairs[0])
 
-    def ask(self, agent: UserAgent, *, rows: int = 64, progress: Progress | None = None) -> Fidelity:
-        """Measure a population; `progress` is told how many of `n_questions` were answered.
+    def answers(
+        self, agent: UserAgent, *, name: str | None = None, rows: int = 64, progress: Progress | None = None
+    ) -> Answers:
+        """Ask a population; `progress` is told how many of `n_questions` were answered.
+
+        Args:
+            agent: the population.
+            name: for tables; the agent's own by default.
+            rows: sessions open at once.
+            progress: told how many pairs were answered.
 
         Raises:
             ValueError: the agent has another rating scale than the data.
@@ -146,24 +192,72 @@ class FidelityTest:
         test = self.split.test
         if tuple(agent.scale) != test.scale:
             raise ValueError(f"agent {agent.name!r} rates on {agent.scale}, and the data on {test.scale}")
-        users = np.concatenate([test.users, np.repeat(self.owners, self.unseen.shape[1])])
-        items = np.concatenate([test.items, self.unseen.ravel()])
+        users, items, question = self._pairs
         want, rating = react_to_pairs(agent, users, items, rows=rows, progress=progress)
-        rating = rating[: len(test)] / rating[: len(test)].sum(axis=1, keepdims=True)
-        auc = self._auc(want[: len(test)], want[len(test) :].reshape(self.unseen.shape))
-        return Fidelity(agent.name, {**rating_fidelity(rating, test), "auc": auc}, rating @ np.asarray(test.scale))
+        score, unseen = self._dealt(want[question])
+        return Answers(
+            name or agent.name, ratings=rating[question[: len(test)]], score=score, unseen=unseen, wants=True
+        )
 
-    def _auc(self, positive: FloatArray, negative: FloatArray) -> RatioOfSums:
-        return choice_auc(self.split.test.users, positive, negative, self.owners, self.split.test.n_users)
+    def scored(self, name: str, scores: Scores) -> Answers:
+        """Ask something that scores pairs and predicts no ratings, such as a recommender."""
+        users, items, question = self._pairs
+        score, unseen = self._dealt(np.asarray(scores(users, items), np.float64)[question])
+        return Answers(name, score=score, unseen=unseen)
+
+    def _dealt(self, values: FloatArray) -> tuple[FloatArray, dict[Negatives, FloatArray]]:
+        """Answers to all questions as those to held-out rows and those to each kind of unseen items."""
+        ends = np.cumsum([len(self.split.test), *(items.size for items in self.unseen.values())])
+        score, *unseen = np.split(values, ends[:-1])
+        return score, {
+            kind: part.reshape(items.shape) for part, (kind, items) in zip(unseen, self.unseen.items(), strict=True)
+        }
 
     def floors(self) -> list[Fidelity]:
-        """What needs no user at all: the global distribution of ratings, and popularity as a guess at choices."""
+        """`floor_answers`, measured."""
+        return [self.measure(answers) for answers in self.floor_answers()]
+
+    def floor_answers(self) -> list[Answers]:
+        """What needs no user at all.
+
+        The global distribution of ratings; the mean rating of each user and of each item (the global mean for those
+        without training rows); and popularity as a guess at choices.
+        """
         train, test = self.split
         marginal = np.bincount(train.rating_index, minlength=len(train.scale)) / len(train)
-        distributions = np.broadcast_to(marginal, (len(test), len(marginal)))
-        count = np.bincount(train.items, minlength=train.n_items).astype(np.float64)
-        popularity = self._auc(count[test.items], count[self.unseen])
+        everybody, user_mean, item_mean, popular = FLOORS
         return [
-            Fidelity("global mean", rating_fidelity(distributions, test), distributions @ np.asarray(test.scale)),
-            Fidelity("popularity", {"auc": popularity}),
+            Answers(everybody, ratings=np.broadcast_to(marginal, (len(test), len(marginal)))),
+            Answers(user_mean, points=_means(train.users, train, train.n_users)[test.users]),
+            Answers(item_mean, points=_means(train.items, train, train.n_items)[test.items]),
+            self.scored(popular, lambda users, items: popularity(self.split, items)),
         ]
+
+    def measure(self, answers: Answers) -> Fidelity:
+        """The figures that every answer allows: rmse, mae and nll of readable ratings, and auc."""
+        test, statistics, expected = self.split.test, dict[str, Statistic](), answers.points
+        if answers.ratings is not None:
+            statistics = rating_fidelity(answers.distributions(), test.take(answers.readable))
+            expected = answers.ratings @ np.asarray(test.scale)
+        elif answers.points is not None:
+            statistics = point_fidelity(answers.points, test)
+        if "uniform" in answers.unseen:
+            statistics["auc"] = self.auc(answers, "uniform")
+        return Fidelity(answers.name, statistics, expected)
+
+    def ask(self, agent: UserAgent, *, rows: int = 64, progress: Progress | None = None) -> Fidelity:
+        """Ask a population and measure it; see `answers`."""
+        return self.measure(self.answers(agent, rows=rows, progress=progress))
+
+    def auc(self, answers: Answers, kind: Negatives) -> RatioOfSums:
+        """How well scores tell held-out items from unseen ones of a kind; see `choice_auc`."""
+        assert answers.score is not None
+        test = self.split.test
+        return choice_auc(test.users, answers.score, answers.unseen[kind], self.owners, test.n_users)
+
+
+def _means(of: IntArray, log: Interactions, size: int) -> FloatArray:
+    """(size,) mean rating of the rows of each id in `of` (n,), the mean of all rows for ids without any."""
+    count = np.bincount(of, minlength=size)
+    total = np.bincount(of, log.ratings, minlength=size)
+    return np.where(count > 0, total / np.maximum(count, 1), log.ratings.mean(dtype=np.float64))

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from personagym_env.evaluation.agreement import JudgeKind
+from personagym_env.evaluation.taste import LIST_SIZES, UNSEEN_PER_REAL
 
 
 class Figure(NamedTuple):
@@ -55,6 +56,54 @@ FIDELITY = {
     "auc": Figure("choice AUC", "choice AUC", "Chance that a held-out item is wanted more than a random unseen one."),
 }
 """From held-out rows, answered in fresh sessions that know training rows only."""
+
+RATING = {name: FIDELITY[name] for name in ("rmse", "mae", "nll")} | {
+    "ece": Figure(
+        "ECE",
+        "expected calibration error",
+        "Gap of chance and outcome, mean over rating steps.",
+        higher_is_better=False,
+    ),
+    "ece_top": Figure(
+        "ECE top", "expected calibration error", "Gap of chance and outcome, likeliest rating.", higher_is_better=False
+    ),
+    "urr": Figure("URR", "unreadable answers", "Share of answers that are no rating.", higher_is_better=False),
+}
+"""How good the rating of each pair is."""
+
+DISTRIBUTION = {
+    "ks": Figure("KS", "Kolmogorov-Smirnov distance", "Distance of sampled from real ratings.", higher_is_better=False),
+    "wasserstein": Figure(
+        "W1", "Wasserstein-1 distance (points)", "Distance of sampled from real ratings.", higher_is_better=False
+    ),
+    "low": Figure("low/real", "low ratings per real one", "Sampled 1-2 star ratings per real one; 1 is right."),
+}
+"""How like real ratings sampled ones are as a whole."""
+
+TASTE = (
+    {"auc": FIDELITY["auc"]}
+    | {
+        f"f1_{m}": Figure(f"F1 1:{m}", f"F1 at 1:{m}", "F1 of yes to 20 items, as many as are real.")
+        for m in UNSEEN_PER_REAL
+    }
+    | {
+        f"balanced_{m}": Figure(
+            f"bal. 1:{m}", f"balanced accuracy at 1:{m}", "Of yes to 20 items, as many as are real."
+        )
+        for m in UNSEEN_PER_REAL
+    }
+    | {
+        f"own_f1_{m}": Figure(f"own F1 1:{m}", f"F1 at 1:{m}, own yes", "F1 of yes where want is above 1/2.")
+        for m in UNSEEN_PER_REAL
+    }
+    | {
+        f"choice_{size}": Figure(
+            f"1 of {size}", f"choice from {size}", "Share of lists with the real item ranked first."
+        )
+        for size in LIST_SIZES
+    }
+)
+"""How well wants tell real items from unseen ones; against popular ones the name ends in `SUFFIX["popular"]`."""
 
 KIND_TITLES: dict[JudgeKind, str] = {
     "simulated": "sessions with simulated users",

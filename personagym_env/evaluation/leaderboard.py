@@ -19,8 +19,9 @@ from personagym_env.evaluation.statistics import Interval, RatioOfSums, Statisti
 
 FORMAT = 1
 """Version of the JSON layout."""
-NO_INTERVAL = frozenset({"coverage"})
-"""Figures that a resample of the users biases, printed without an interval."""
+NO_INTERVAL = frozenset({"coverage", "ece", "ece_top", "ks", "wasserstein"})
+"""Figures that a resample of the users biases, printed without an interval: a resample holds fewer distinct items, and
+its noise only ever adds to a distance."""
 RANKED_BY = "return"
 """The simulated figure that orders the leaderboard."""
 
@@ -86,9 +87,7 @@ class Leaderboard:
 
     def save(self, path: Path) -> None:
         """Write JSON so that the file is either the old one or the whole of this one, whatever happens meanwhile."""
-        text = json.dumps(
-            {"format": FORMAT} | _without_nan(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False
-        )
+        text = json.dumps({"format": FORMAT} | without_nan(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(path, text + "\n")
 
     @classmethod
@@ -106,12 +105,14 @@ class Leaderboard:
                 **raw
                 | {
                     "rows": tuple(_row(row) for row in raw["rows"]),
-                    "bounds": _intervals(raw["bounds"]),
+                    "bounds": read_intervals(raw["bounds"]),
                     "agreements": tuple(
                         Agreement(row["judge"], row["kind"], _interval(row["tau"]), _interval(row["regret"]))
                         for row in raw["agreements"]
                     ),
-                    "fidelity": tuple(FidelityRow(row["name"], _intervals(row["figures"])) for row in raw["fidelity"]),
+                    "fidelity": tuple(
+                        FidelityRow(row["name"], read_intervals(row["figures"])) for row in raw["fidelity"]
+                    ),
                 }
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -218,12 +219,12 @@ def write_atomically(path: Path, text: str) -> None:
         raise
 
 
-def _without_nan(value: Any) -> Any:
+def without_nan(value: Any) -> Any:
     """JSON has no NaN: null stands for it, inside intervals as elsewhere."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(entry) for key, entry in value.items()}
+        return {key: without_nan(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(entry) for entry in value]
+        return [without_nan(entry) for entry in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
@@ -232,7 +233,8 @@ def _interval(raw: Sequence[float | None]) -> Interval:
     return Interval(value, low, high)
 
 
-def _intervals(raw: Mapping[str, Sequence[float | None]]) -> dict[str, Interval]:
+def read_intervals(raw: Mapping[str, Sequence[float | None]]) -> dict[str, Interval]:
+    """Estimates by name, as JSON has them."""
     return {name: _interval(entry) for name, entry in raw.items()}
 
 
@@ -240,8 +242,8 @@ def _row(raw: Mapping[str, Any]) -> Row:
     return Row(
         **dict(raw)
         | {
-            "offline": _intervals(raw["offline"]),
-            "simulated": _intervals(raw["simulated"]),
+            "offline": read_intervals(raw["offline"]),
+            "simulated": read_intervals(raw["simulated"]),
             "real": _interval(raw["real"]),
             "lead": None if raw["lead"] is None else _interval(raw["lead"]),
         }

@@ -57,15 +57,24 @@ def plain(name: str) -> str:
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 
-def draw(size: tuple[float, float], paint: Callable[[Axes], None]) -> str:
-    """SVG of one pair of axes of `size` in inches, without prologue, metadata and name spaces, which HTML5 implies."""
+def draw(size: tuple[float, float], paint: Callable[[Axes], None], *, standalone: bool = False) -> str:
+    """SVG of one pair of axes of `size` in inches, without metadata.
+
+    Args:
+        size: width and height.
+        paint: draws on the axes.
+        standalone: whether to make a whole SVG file on white; else what HTML5 implies is left out: prologue, name
+            spaces, background, and the size, which the page sets.
+    """
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=size, layout="constrained")
         paint(figure.add_subplot())
         file = io.StringIO()
-        figure.savefig(file, format="svg", transparent=True)
+        figure.savefig(file, format="svg", transparent=not standalone)
     svg = re.sub(r"<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
+    if standalone:
+        return svg
     svg = svg[svg.index("<svg") :]
     return re.sub(r'\s(?:xmlns(?::\w+)?|width|height)="[^"]*"', "", svg[: (end := svg.index(">"))]) + svg[end:]
 

@@ -1,13 +1,25 @@
-"""The leaderboard in a terminal."""
+"""Leaderboard and fidelity board in a terminal."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from personagym_env.evaluation.figures import FIDELITY, KIND_TITLES, OFFLINE, REAL, SIMULATED, Figure
+from personagym_env.evaluation.fidelity_board import FidelityBoard, Part
+from personagym_env.evaluation.figures import (
+    DISTRIBUTION,
+    FIDELITY,
+    KIND_TITLES,
+    OFFLINE,
+    RATING,
+    REAL,
+    SIMULATED,
+    TASTE,
+    Figure,
+)
 from personagym_env.evaluation.leaderboard import Leaderboard
+from personagym_env.evaluation.negatives import SUFFIX
 from personagym_env.evaluation.statistics import Interval
 
 
@@ -81,4 +93,75 @@ def _fidelity(board: Leaderboard) -> Table:
     for row in board.fidelity:
         name = Text(row.name, style="bold" if row.name == board.agent else "")
         table.add_row(name, *(_cell(row.figures.get(figure)) for figure in FIDELITY))
+    return table
+
+
+def fidelity_tables(board: FidelityBoard) -> Iterator[Table]:
+    """Ratings, their distribution, taste, paired differences and breakdowns of a protocol, for `rich.print`."""
+    ratings = _board_table(board, f"{board.dataset}, {board.protocol}: ratings of held-out rows", RATING)
+    ratings.caption = f"{board.description}; 95 % intervals over users"
+    ratings.caption_justify = "left"
+    yield ratings
+    yield _shares(board)
+    for kind, suffix in SUFFIX.items():
+        figures = {name + suffix: figure for name, figure in TASTE.items()}
+        title = f"{board.protocol}: real items among {'unseen ones' if kind == 'uniform' else 'as popular unseen ones'}"
+        yield _board_table(board, title, {name: figures[name] for name in figures if "own_" not in name}, bounds=False)
+    if board.differences:
+        yield _differences(board)
+    for by in dict.fromkeys(part.by for part in board.parts):
+        yield _breakdown(board, [part for part in board.parts if part.by == by])
+
+
+def _board_table(board: FidelityBoard, title: str, figures: Mapping[str, Figure], *, bounds: bool = True) -> Table:
+    table = _start(title, "users", figures)
+    kind = board.rows[0].kind if board.rows else None
+    for row in board.rows:
+        if not set(figures) & set(row.figures):
+            continue
+        if row.kind != kind:
+            table.add_section()
+        kind = row.kind
+        found = (row.figures.get(name) for name in figures)
+        cells = (value and (value if bounds else Interval(value.value, np.nan, np.nan)) for value in found)
+        table.add_row(Text(row.title), *(_cell(value) for value in cells))
+    return table
+
+
+def _shares(board: FidelityBoard) -> Table:
+    table = _start(f"{board.protocol}: sampled ratings against real ones, same pairs", "users", DISTRIBUTION)
+    for value in board.scale:
+        table.add_column(f"{value:g}", justify="right")
+    nothing = Text("–", style="dim")
+    real = (f"{share:.1%}" for share in board.real_shares)
+    table.add_row(Text("real", style="italic"), *[nothing] * len(DISTRIBUTION), *real, end_section=True)
+    for row in board.rows:
+        if row.shares is not None:
+            cells = (_cell(row.figures[name]) for name in DISTRIBUTION)
+            table.add_row(Text(row.title), *cells, *(f"{share:.1%}" for share in row.shares))
+    return table
+
+
+def _differences(board: FidelityBoard) -> Table:
+    digits = {"rmse": 4, "nll": 4, "auc": 3, "choice_5": 3, "choice_5_popular": 3}
+    figures = {name: (RATING | TASTE)[name.removesuffix(SUFFIX["popular"])] for name in digits}
+    table = _start(f"{board.protocol}: paired differences", "left less right", figures)
+    table.columns[-1].header = "1 of 5, popular"
+    for row in board.differences:
+        cells = (_cell(row.figures.get(name), places) for name, places in digits.items())
+        table.add_row(Text(f"{row.left} – {row.right}"), *cells)
+    return table
+
+
+def _breakdown(board: FidelityBoard, parts: Sequence[Part]) -> Table:
+    table = Table(title=f"{board.protocol}: RMSE by {parts[0].by}", title_justify="left", title_style="bold")
+    table.add_column(parts[0].by, no_wrap=True)
+    table.add_column("rows", justify="right")
+    table.add_column("users", justify="right")
+    names = [row.name for row in board.rows if any(row.name in part.figures for part in parts)]
+    for name in names:
+        table.add_column(Text(name), justify="right")
+    for part in parts:
+        cells = (_cell(part.figures.get(name, {}).get("rmse")) for name in names)
+        table.add_row(Text(part.label), f"{part.rows:,}", f"{part.users:,}", *cells)
     return table

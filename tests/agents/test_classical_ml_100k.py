@@ -32,7 +32,7 @@ def figures(fidelity) -> dict[str, float]:
     [("bias", 0.990, 1.32, -0.01), ("knn", 0.970, 1.30, 0.05), ("mf", 0.963, 1.285, 0.05)],
 )
 def test_figures(name, rmse, nll, auc_gain, split, questions):
-    popularity = figures(questions.floors()[1])["auc"]
+    popularity = figures({floor.name: floor for floor in questions.floors()}["popularity"])["auc"]
     reached = figures(questions.ask(fit_classical(name, split.train)))
     assert reached["rmse"] < rmse
     assert reached["nll"] < nll

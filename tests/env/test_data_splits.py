@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from personagym_env.data.splits import Split, global_time_split, leave_last_n_split, random_split, temporal_split
+from personagym_env.data.splits import (
+    PROTOCOLS,
+    Split,
+    cold_user_split,
+    global_time_split,
+    leave_last_n_split,
+    paper_split,
+    random_split,
+    temporal_split,
+)
 from personagym_env.data.tables import Interactions
 
 SPLITS: dict[str, Callable[[Interactions], Split]] = {
@@ -15,6 +24,7 @@ SPLITS: dict[str, Callable[[Interactions], Split]] = {
     "leave_last_n": lambda log: leave_last_n_split(log, 2),
     "global_time": lambda log: global_time_split(log, 0.7),
     "random": lambda log: random_split(log, 0.7, rng=np.random.default_rng(5)),
+    "paper": lambda log: paper_split(log, rng=np.random.default_rng(5), users=1, least=1, most=9),
 }
 
 
@@ -59,7 +69,7 @@ def test_the_same_call_gives_the_same_parts(name: str, log: Interactions) -> Non
     assert first.test.fingerprint() == second.test.fingerprint()
 
 
-@pytest.mark.parametrize("name", ["temporal", "leave_last_n"])
+@pytest.mark.parametrize("name", ["temporal", "leave_last_n", "paper"])
 @settings(max_examples=60, deadline=None)
 @given(log=logs())
 def test_no_user_is_trained_on_the_future(name: str, log: Interactions) -> None:
@@ -143,3 +153,48 @@ def test_shares_outside_the_open_interval_are_refused(share: float) -> None:
 def test_leaving_out_fewer_than_one_row_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         leave_last_n_split(make_log([(0, 0)], [1]), 0)
+
+
+def grid(*counts: int) -> Interactions:
+    """Users with so many rows each, of the items 0, 1, 2, ... in this order."""
+    pairs = [(user, item) for user, count in enumerate(counts) for item in range(count)]
+    users, items = np.asarray(pairs).T
+    return Interactions.from_columns(
+        users, items, np.ones(len(pairs)), None, n_users=len(counts), n_items=max(counts), scale=(1.0, 2.0)
+    )
+
+
+def test_the_papers_users_are_parted_by_time_and_all_others_are_known() -> None:
+    log = grid(*[150] * 230, 99, 201, 20)
+    train, test = PROTOCOLS["paper"].split(log)
+    drawn = np.flatnonzero(test.counts)
+    assert len(drawn) == 200
+    assert drawn.max() < 230
+    assert (train.counts[drawn] == 90).all()
+    assert (test.counts[drawn] == 60).all()
+    assert test.items.min() == 90
+    others = np.setdiff1d(np.arange(log.n_users), drawn)
+    assert (train.counts[others] == log.counts[others]).all()
+
+
+def test_too_few_users_for_the_papers_protocol_are_refused() -> None:
+    with pytest.raises(ValueError, match="200 users with 100-200 ratings are needed, and the log has 2"):
+        PROTOCOLS["paper"].split(grid(100, 200, 201, 99))
+
+
+def test_cold_users_are_known_by_their_first_rows_and_all_others_entirely() -> None:
+    log = grid(*[30] * 20, 10, 3)
+    train, test = PROTOCOLS["cold"].split(log)
+    cold = np.flatnonzero(test.counts)
+    assert len(cold) == 4
+    assert (train.counts[cold] == 10).all()
+    assert test.items.min() == 10
+    warm = np.setdiff1d(np.arange(log.n_users), cold)
+    assert (train.counts[warm] == log.counts[warm]).all()
+
+
+def test_cold_users_that_cannot_be_are_refused() -> None:
+    with pytest.raises(ValueError, match="no user has more than 10 rows"):
+        cold_user_split(grid(10, 4), rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match="known must be at least 1, got 0"):
+        cold_user_split(grid(10, 4), rng=np.random.default_rng(0), known=0)

@@ -6,7 +6,7 @@ from sklearn.metrics import roc_auc_score
 
 from personagym_env.data.splits import Split, random_split
 from personagym_env.data.tables import Interactions
-from personagym_env.evaluation.fidelity import FidelityTest, choice_auc, rating_fidelity, unseen_items
+from personagym_env.evaluation.fidelity import Answers, FidelityTest, choice_auc, rating_fidelity
 from personagym_env.evaluation.pairs import react_to_pairs
 from personagym_env.evaluation.statistics import Statistic
 from personagym_env.protocols import Reaction, UserSessions
@@ -128,22 +128,50 @@ def test_auc_equals_scikit_learns_user_by_user() -> None:
     assert np.isnan(ours[1])
 
 
-def test_unseen_items_are_unseen_distinct_and_cover_what_is_left(split: Split) -> None:
-    users = np.arange(U)
-    drawn = unseen_items(split, users, 12, np.random.default_rng(4))
-    assert not split.train.contains(users[:, None], drawn).any()
-    assert not split.test.contains(users[:, None], drawn).any()
-    assert all(len(set(row)) == 12 for row in drawn)
-    with pytest.raises(ValueError, match="fewer than 60 unseen"):
-        unseen_items(split, users, 60, np.random.default_rng(4))
-
-
 def test_floors(split: Split) -> None:
-    floors = {floor.name: floor for floor in FidelityTest.draw(split, np.random.default_rng(5), negatives=10).floors()}
+    test = FidelityTest.draw(split, np.random.default_rng(5), negatives=10)
+    floors = {floor.name: floor for floor in test.floors()}
     error = split.test.ratings - split.train.ratings.mean()
     assert value(floors["global mean"].statistics["rmse"]) == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
+    for name, column in (("user mean", "users"), ("item mean", "items")):
+        known, asked = getattr(split.train, column), getattr(split.test, column)
+        mean = [
+            split.train.ratings[known == one].mean() if (known == one).any() else split.train.ratings.mean()
+            for one in asked
+        ]
+        assert value(floors[name].statistics["mae"]) == pytest.approx(np.abs(split.test.ratings - mean).mean())
+        assert set(floors[name].statistics) == {"rmse", "mae"}
     assert 0 < value(floors["popularity"].statistics["auc"]) < 1
     assert floors["popularity"].expected_ratings is None
+
+
+def test_a_pair_in_several_questions_is_asked_once(split: Split) -> None:
+    agent = table(split, 0.7)
+    kinds = ("uniform", "popular")
+    test = FidelityTest.draw(split, np.random.default_rng(6), negatives=15, kinds=kinds)
+    everything = len(split.test) + sum(items.size for items in test.unseen.values())
+    answered: list[int] = []
+    answers = test.answers(agent, progress=answered.append)
+    assert sum(answered) == test.n_questions < everything
+    np.testing.assert_array_equal(answers.score, agent.want[split.test.users, split.test.items])
+    np.testing.assert_array_equal(answers.ratings, agent.rating[split.test.users, split.test.items])
+    for kind in kinds:
+        np.testing.assert_array_equal(answers.unseen[kind], agent.want[test.owners[:, None], test.unseen[kind]])
+    scored = test.scored("want", lambda users, items: agent.want[users, items])
+    np.testing.assert_array_equal(scored.score, answers.score)
+    assert scored.ratings is None
+
+
+def test_unreadable_answers_are_told_and_left_out(split: Split) -> None:
+    agent = table(split, 1.0)
+    test = FidelityTest.draw(split, np.random.default_rng(2), negatives=5)
+    answers = test.answers(agent)
+    spoilt = np.array(answers.ratings)
+    spoilt[0], spoilt[1], spoilt[2], spoilt[3] = np.nan, 0.0, [2, -1, 0, 0, 0], [np.inf, 0, 0, 0, 0]
+    spoilt = Answers("spoilt", ratings=spoilt, score=answers.score, unseen=answers.unseen)
+    assert np.flatnonzero(~spoilt.readable).tolist() == [0, 1, 2, 3]
+    assert value(test.measure(spoilt).statistics["rmse"]) == pytest.approx(0)
+    assert len(spoilt.distributions()) == len(split.test) - 4
 
 
 def test_answers_that_are_no_distribution_are_refused(split: Split) -> None:

@@ -262,4 +262,4 @@ def test_tables_hold_every_row(board: Leaderboard) -> None:
     ranking, offline, agreement, fidelity = tables(board)
     assert ranking.row_count == offline.row_count == 4
     assert agreement.row_count == len(board.agreements)
-    assert fidelity.row_count == 4
+    assert fidelity.row_count == len(board.fidelity) == 6

@@ -1,0 +1,69 @@
+"""Control populations of a language model: the same weights, told less or told lies.
+
+What a population without histories gets right, the weights know by heart; what one with shuffled ratings gets right,
+does not come from the ratings that a document tells.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from personagym_agents.corpus import Corpus
+from personagym_agents.language import LanguageUserAgent
+from personagym_agents.memory import Codes, Memory
+from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.evaluation.contamination import shuffled_ratings
+
+
+class StrangersMemory(Memory):
+    """What somebody without a single rating recalls, whoever is asked: what the crowd thinks.
+
+    Args:
+        train: rows that the crowd may know.
+        own: (n, f) of those rows, from `recall_own_rows`.
+    """
+
+    def __init__(self, train: Interactions, own: Codes) -> None:
+        self._stranger = train.n_users
+        super().__init__(replace(train, n_users=train.n_users + 1), own)
+        self.own = own[:0]
+
+    def recall(self, users: IntArray) -> Codes:
+        """(b, m, f) the same for each of (b,) users."""
+        return super().recall(np.full(len(users), self._stranger))
+
+
+def without_history(agent: LanguageUserAgent) -> LanguageUserAgent:
+    """The population as if nobody had rated anything: no lines, a profile of no ratings, a stranger's memory.
+
+    Attributes such as age stay, and so do the crowd's opinions and each user's adapter: what is left is what weights
+    and catalogue know.
+    """
+    corpus = agent.corpus
+    memory = None if corpus.memory is None else StrangersMemory(corpus.train, corpus.memory.own)
+    nothing = corpus.train.take(np.zeros(len(corpus.train), np.bool_))
+    return _told(agent, replace(corpus, train=nothing, memory=memory), "without history")
+
+
+def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) -> LanguageUserAgent:
+    """The population with each user's ratings dealt anew over the user's own rows, in history, profile and memory.
+
+    The crowd's opinions stay as they are: they are about items, not about the user.
+    """
+    corpus = agent.corpus
+    train = shuffled_ratings(corpus.train, rng)
+    memory = None if corpus.memory is None else Memory.learn(train, rng)
+    return _told(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
+
+
+def _told(agent: LanguageUserAgent, corpus: Corpus, what: str) -> LanguageUserAgent:
+    population = agent.population
+    pieces_of_line = 2 + len(corpus.of_memory)
+    return LanguageUserAgent(
+        population.model,
+        corpus,
+        name=f"{agent.name}, {what}",
+        gate=population.gate,
+        adapter_of=None if population.gate is None else population.adapters,
+        history_lines=(population.scripts.shape[1] - 1) // pieces_of_line,
+    )

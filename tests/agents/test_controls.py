@@ -1,0 +1,89 @@
+"""Controls of language-model users are told less, or lies, and prompts tell nothing that is held out."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from personagym_agents.controls import with_shuffled_ratings, without_history
+from personagym_agents.corpus import Corpus
+from personagym_agents.language import LanguageUserAgent
+from personagym_env.conformance.user_agent import check_user_agent
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset
+from personagym_env.evaluation.contamination import blind, find_leaks
+from personagym_env.evaluation.pairs import react_to_pairs
+
+
+@pytest.fixture(scope="module")
+def agent(make_language_agent: Callable[..., LanguageUserAgent]) -> LanguageUserAgent:
+    return make_language_agent("llama")
+
+
+def test_without_history_nobody_has_rated_anything(agent: LanguageUserAgent) -> None:
+    control = without_history(agent)
+    assert control.name.endswith("without history")
+    documents = [control.document(user) for user in range(control.n_users)]
+    assert all(len(document.splitlines()) == 1 for document in documents)
+    assert len(set(documents)) == 1  # the users of this data set have the same age
+    check_user_agent(control)
+
+
+def test_without_history_users_of_one_adapter_are_one_user(agent: LanguageUserAgent) -> None:
+    control = without_history(agent)
+    users = np.array([0, 2, 4, 1])  # adapters go by parity
+    asked = react_to_pairs(control, users, np.full(4, 7))
+    np.testing.assert_allclose(asked.want[:3], asked.want[0], rtol=1e-5)
+    assert abs(asked.want[3] - asked.want[0]) > 1e-4
+    told = react_to_pairs(agent, users, np.full(4, 7))
+    assert np.ptp(told.want[:3]) > 1e-4
+
+
+def test_shuffled_ratings_change_answers_and_not_items(agent: LanguageUserAgent) -> None:
+    control = with_shuffled_ratings(agent, np.random.default_rng(0))
+    for user in range(agent.n_users):
+        told, lied = agent.document(user).splitlines()[1:], control.document(user).splitlines()[1:]
+        assert [line.split(";")[0] for line in told] == [line.split(";")[0] for line in lied]
+    ratings = [[document.split()[-1] for document in one.document(3).splitlines()[1:]] for one in (agent, control)]
+    assert ratings[0] != ratings[1]
+    check_user_agent(control)
+
+
+def test_the_population_itself_stays_as_it_was(agent: LanguageUserAgent) -> None:
+    users, items = np.arange(5), np.arange(5)
+    before = react_to_pairs(agent, users, items)
+    without_history(agent)
+    with_shuffled_ratings(agent, np.random.default_rng(0))
+    after = react_to_pairs(agent, users, items)
+    np.testing.assert_array_equal(before.want, after.want)
+    np.testing.assert_array_equal(before.rating, after.rating)
+
+
+def test_no_held_out_rating_is_in_any_prompt(agent: LanguageUserAgent, small_data: Dataset, small_split: Split) -> None:
+    documents = [(user, agent.document(user)) for user in range(agent.n_users)]
+    assert find_leaks(documents, small_data.catalogue, small_split) == []
+
+
+def test_the_leak_test_finds_users_who_were_told(
+    agent: LanguageUserAgent, small_data: Dataset, small_split: Split
+) -> None:
+    corpus = Corpus.build(small_data, small_data.interactions, agent.corpus.tokenizer)
+    traitor = LanguageUserAgent(agent.population.model, corpus, name="traitor", history_lines=8,
+        gate=agent.population.gate, adapter_of=agent.population.adapters)  # fmt: skip
+    documents = [(user, traitor.document(user)) for user in range(traitor.n_users)]
+    leaks = find_leaks(documents, small_data.catalogue, small_split)
+    assert {leak.user for leak in leaks} == set(range(traitor.n_users))
+
+
+def test_held_out_ratings_move_no_answer(agent: LanguageUserAgent, small_data: Dataset, small_split: Split) -> None:
+    """Prompts made from a data set without the held-out rows are the same, so none of them was read."""
+    corpus = Corpus.build(
+        blind(small_data, small_split.train), small_split.train, agent.corpus.tokenizer, memory=agent.corpus.memory
+    )
+    assert corpus.encoded == agent.corpus.encoded
+    population = agent.population
+    sighted_not = LanguageUserAgent(
+        population.model, corpus, name="blind", history_lines=8, gate=population.gate, adapter_of=population.adapters
+    )
+    for user in range(agent.n_users):
+        assert sighted_not.document(user) == agent.document(user)
