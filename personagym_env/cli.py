@@ -40,6 +40,8 @@ class Train:
     """Number of personas; None takes the preset's, or chooses by the criterion."""
     groups: Literal["none", "single", "random", "persona", "individual"] = "persona"
     """Users who share an adapter."""
+    profiles: str | None = None
+    """File of `personagym profile`, told in the documents too; None for the statistical profiles alone."""
     memory: bool = True
     """Whether users recall evidence about an item before they answer."""
     run: Path = Path("runs/train")
@@ -55,7 +57,12 @@ class Train:
         protocol = PROTOCOLS[self.protocol]
         split = protocol.split(dataset.interactions)
         settings = BundleSettings(base=self.base) if self.preset == "default" else paper_settings(self.base)
-        settings = replace(settings, adapters=replace(settings.adapters, groups=self.groups), memory=self.memory)
+        settings = replace(
+            settings,
+            adapters=replace(settings.adapters, groups=self.groups),
+            memory=self.memory,
+            profiles=self.profiles,
+        )
         if self.personas is not None:
             settings = replace(settings, personas=PersonaSettings(n_personas=self.personas))
         if self.epochs is not None:

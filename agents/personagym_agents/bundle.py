@@ -3,6 +3,7 @@
 bundle/
   manifest.json     how it was made, on which rows, with which metrics
   personas.json     names, centroids and assignment
+  profiles.json     what a chat model wrote of the users; absent without one
   memory.safetensors  what users recall about their own training rows, cross-fitted; absent without a memory
   base/             as `transformers` saves a causal LM and its tokenizer
   adapters/NAME/    as `peft` saves an adapter, one folder each
@@ -22,15 +23,18 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from personagym_agents.adapters import mix_adapters
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
+from personagym_agents.llm.book import ProfileBook
+from personagym_agents.llm.writer import LLMProfileWriter
 from personagym_agents.memory import Memory
 from personagym_agents.model import load_base, quietly
 from personagym_agents.personas import Groups, Personas
+from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 
 FORMAT = 2
 BUNDLED = Path(__file__).parent / "bundles" / "ml-100k"
 """The bundle that the package ships."""
-_MEMORY = "memory.safetensors"
+_MEMORY, _PROFILES = "memory.safetensors", "profiles.json"
 AS_BASE = "__base__"
 """`peft`'s name for rows that pass through no adapter."""
 
@@ -76,9 +80,16 @@ def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def save_population(
-    made: Path, adapted: PeftModel | None, personas: Personas, memory: Memory | None, manifest: Manifest
+    made: Path,
+    adapted: PeftModel | None,
+    personas: Personas,
+    memory: Memory | None,
+    book: ProfileBook | None,
+    manifest: Manifest,
 ) -> None:
     """Write all that belongs to a bundle beside its base."""
+    if book is not None:
+        book.save(made / _PROFILES)
     if memory is not None:
         save_file({"own": memory.own}, made / _MEMORY)
     if adapted is not None:
@@ -88,6 +99,16 @@ def save_population(
         (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
     (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
     (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+
+
+def profile_writer(book: ProfileBook | None, train: Interactions) -> ProfileWriter:
+    """The statistical writer, followed by what a chat model wrote if there is a book of that.
+
+    Raises:
+        ValueError: the book is about other rows.
+    """
+    statistical = StatisticalProfileWriter()
+    return statistical if book is None else LLMProfileWriter(book, train, statistical)
 
 
 def read_manifest(place: Path) -> Manifest:
@@ -138,11 +159,13 @@ def load_bundle_agent(
     memory = Memory(train, load_file(recalled)["own"]) if recalled.is_file() else None
     corpus = Corpus.build(dataset, train, tokenizer, memory=memory)
     personas = Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
+    written = place / _PROFILES
+    writer = profile_writer(ProfileBook.load(written) if written.is_file() else None, train)
     kind: Groups = manifest.settings["adapters"]["groups"]
     groups = personas.groups(kind)
     names = adapter_names(kind, groups)
     if not adapters or not names:
-        return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines)
+        return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines, writer=writer)
     with quietly():
         adapted = PeftModel.from_pretrained(model, place / "adapters" / names[0], adapter_name=names[0])
         for name in names[1:]:
@@ -154,4 +177,5 @@ def load_bundle_agent(
         gate=mix_adapters(model, names),
         adapter_of=groups,
         history_lines=manifest.history_lines,
+        writer=writer,
     )

@@ -16,6 +16,7 @@ from personagym_agents.bundle import (
     Manifest,
     adapter_names,
     load_bundle_agent,
+    profile_writer,
     read_manifest,
     save_base,
     save_population,
@@ -24,10 +25,11 @@ from personagym_agents.checkpoint import fresh_folder, replace_folder
 from personagym_agents.classical import fit_classical
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.language import HISTORY_LINES, LanguageUserAgent
+from personagym_agents.llm.book import ProfileBook
 from personagym_agents.memory import Memory
 from personagym_agents.model import load_base, small_model
 from personagym_agents.personas import Groups, Personas, PersonaSettings, fit_personas
-from personagym_agents.profile import StatisticalProfileWriter
+from personagym_agents.profile import ProfileWriter
 from personagym_agents.tokenizer import train_tokenizer
 from personagym_agents.training import Report, Teacher, TrainingSettings, train
 from personagym_env.data.splits import Split
@@ -77,6 +79,8 @@ class BundleSettings:
     """Training of the small base."""
     adapters: AdapterSettings = field(default_factory=AdapterSettings)
     personas: PersonaSettings = field(default_factory=PersonaSettings)
+    profiles: str | None = None
+    """File of profiles by a chat model (`personagym profile`), told after the statistical ones; None for none."""
     memory: bool = True
     """Whether lines say what the user recalls about the item."""
     teacher: str = "mf"
@@ -125,7 +129,9 @@ def make_bundle(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     personas = _personas(dataset, split, settings, say)
     memory = Memory.learn(split.train, np.random.default_rng(settings.training.seed)) if settings.memory else None
-    model, tokenizer = _base(dataset, split, memory, settings)
+    book = None if settings.profiles is None else ProfileBook.load(Path(settings.profiles))
+    writer = profile_writer(book, split.train)
+    model, tokenizer = _base(dataset, split, memory, writer, settings)
     corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, for_training=True)
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
@@ -136,7 +142,7 @@ def make_bundle(
         train(
             model,
             corpus,
-            StatisticalProfileWriter(),
+            writer,
             teacher,
             settings.training,
             name="base",
@@ -149,6 +155,7 @@ def make_bundle(
     adapted = _train_adapters(
         model,
         corpus,
+        writer,
         personas,
         teacher,
         settings.adapters,
@@ -167,13 +174,13 @@ def make_bundle(
         versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
         metrics={},
     )
-    save_population(made, adapted, personas, memory, manifest)
+    save_population(made, adapted, personas, memory, book, manifest)
     agents = [
         load_bundle_agent(made, dataset, split.train, adapters=adapters)
         for adapters in (False, *((True,) if settings.adapters.groups != "none" else ()))
     ]
     measured = {agent.name: _measure(agent, split) for agent in agents}
-    save_population(made, adapted, personas, memory, replace(manifest, metrics=measured))
+    save_population(made, adapted, personas, memory, book, replace(manifest, metrics=measured))
     replace_folder(made, place)
     return read_manifest(place)
 
@@ -181,6 +188,7 @@ def make_bundle(
 def _train_adapters(
     model: PreTrainedModel,
     corpus: Corpus,
+    writer: ProfileWriter,
     personas: Personas,
     teacher: Teacher,
     settings: AdapterSettings,
@@ -206,7 +214,7 @@ def _train_adapters(
         train(
             model,
             corpus,
-            StatisticalProfileWriter(),
+            writer,
             teacher,
             settings.training,
             name=name,
@@ -249,13 +257,13 @@ def _personas(dataset: Dataset, split: Split, settings: BundleSettings, say: Say
 
 
 def _base(
-    dataset: Dataset, split: Split, memory: Memory | None, settings: BundleSettings
+    dataset: Dataset, split: Split, memory: Memory | None, writer: ProfileWriter, settings: BundleSettings
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     if settings.base != SMALL:
         return load_base(settings.base)
     people = np.arange(split.train.n_users)
     traits = user_traits(split.train, dataset.catalogue)
-    profiles = StatisticalProfileWriter().write(people, traits, dataset.catalogue, dataset.users)
+    profiles = writer.write(people, traits, dataset.catalogue, dataset.users)
     rng = np.random.default_rng(settings.training.seed)
     tokenizer = train_tokenizer(tokenizer_texts(dataset, split.train, profiles, rng, memory), settings.vocabulary)
     return small_model(len(tokenizer), width=settings.width, layers=settings.layers), tokenizer

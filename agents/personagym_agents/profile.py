@@ -1,6 +1,6 @@
 """Profile writers: a user's traits in words. The statistical writer needs no model and is the default."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,22 @@ class ProfileWriter(Protocol):
             catalogue: names the genres.
             users: holds the attributes.
         """
+
+
+@runtime_checkable
+class FoldedProfileWriter(ProfileWriter, Protocol):
+    """A writer whose profiles know ratings beyond the given traits, and which can leave folds of them out.
+
+    A training document may show rows of one fold only, and its profile must know nothing of that fold: else the profile
+    could tell the answers that the document asks for.
+    """
+
+    @property
+    def fold_of_row(self) -> IntArray:
+        """(n,) fold of each training row."""
+
+    def without_folds(self, folds: IntArray) -> ProfileWriter:
+        """The writer of training documents, of which each shows rows of the given one of (n,) folds."""
 
 
 def _age_group(age: str) -> str:

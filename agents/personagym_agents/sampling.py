@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from personagym_agents.corpus import Corpus
 from personagym_agents.packing import PREFIX, Pieces
-from personagym_agents.profile import ProfileWriter
-from personagym_env.data.tables import Interactions
+from personagym_agents.profile import FoldedProfileWriter, ProfileWriter
+from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
 Index = npt.NDArray[np.int64]
@@ -73,16 +73,20 @@ class _Hand(NamedTuple):
     """Rows that the sequence shows."""
     told: Index
     """Rows that the profile sums up."""
+    fold: int
+    """Of the shown rows."""
 
 
-def _hands(train: Interactions, options: SamplingOptions, rng: np.random.Generator) -> list[_Hand]:
+def _hands(train: Interactions, folds: IntArray, options: SamplingOptions, rng: np.random.Generator) -> list[_Hand]:
     hands = []
     for user in np.flatnonzero(train.counts):
-        start, count = int(train.indptr[user]), int(train.counts[user])
-        for shown in _deal(count, options.lines, rng):
-            others = np.setdiff1d(np.arange(count), shown)
-            told = others[rng.random(len(others)) < rng.random() ** 0.5]
-            hands.append(_Hand(int(user), start + shown, start + told))
+        rows = np.arange(train.indptr[user], train.indptr[user + 1])
+        for fold in np.unique(folds[rows]):
+            inside = rows[folds[rows] == fold]
+            for places in _deal(len(inside), options.lines, rng):
+                others = np.setdiff1d(rows, inside[places])
+                told = others[rng.random(len(others)) < rng.random() ** 0.5]
+                hands.append(_Hand(int(user), inside[places], told, int(fold)))
     return hands
 
 
@@ -100,6 +104,8 @@ def _headers(hands: list[_Hand], corpus: Corpus, writer: ProfileWriter) -> list[
     )
     traits = user_traits(told, corpus.dataset.catalogue, corpus.crowd)
     people = np.array([hand.user for hand in hands])
+    if isinstance(writer, FoldedProfileWriter):
+        writer = writer.without_folds(np.array([hand.fold for hand in hands]))
     return corpus.encode_headers(writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users))
 
 
@@ -117,7 +123,8 @@ def _unseen(train: Interactions, user: int, count: int, rng: np.random.Generator
 def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions, rng: np.random.Generator) -> Epoch:
     """Draw the sequences of one epoch, in random order."""
     train = corpus.train
-    hands = _hands(train, options, rng)
+    folds = writer.fold_of_row if isinstance(writer, FoldedProfileWriter) else np.zeros(len(train), np.int64)
+    hands = _hands(train, folds, options, rng)
     most = max(len(hand.shown) for hand in hands)
     width = 1 + len(corpus.of_memory)  # pieces of a line, the last of which an answer is due on
     columns = 1 + (width + 1) * most + 2 * width * (int(most * options.candidate_share) + 1)

@@ -9,10 +9,13 @@ import pytest
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import personagym_agents
-from personagym_agents.bundle import BUNDLED, load_bundle_agent, read_manifest
+from personagym_agents.bundle import BUNDLED, load_bundle_agent, profile_writer, read_manifest
+from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
+from personagym_agents.llm.book import Profile, ProfileBook, Taste
 from personagym_agents.making import AdapterSettings, BundleSettings, make_bundle
 from personagym_agents.personas import PersonaSettings
+from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
 from personagym_agents.training import TrainingSettings
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.sources import load_dataset
@@ -24,9 +27,10 @@ from personagym_env.evaluation.pairs import react_to_pairs
 QUICK = TrainingSettings(epochs=1, batch=4, warmup=1)
 
 
-def make(place: Path, data: Dataset, split: Split, base: str = "small") -> None:
+def make(place: Path, data: Dataset, split: Split, base: str = "small", profiles: str | None = None) -> None:
     settings = BundleSettings(
         base=base,
+        profiles=profiles,
         width=32,
         layers=1,
         vocabulary=500,
@@ -60,6 +64,35 @@ def test_made_bundle_loads_and_conforms(made: Path, small_data: Dataset, small_s
     agent = personagym_agents.load(str(made), small_data, small_split.train)
     assert agent.name == "persona"
     check_user_agent(agent)
+
+
+def test_profiles_of_a_chat_model_are_told_and_leave_out_what_is_asked(
+    tmp_path: Path, small_data: Dataset, small_split: Split
+) -> None:
+    """Inference reads the profiles that know all rows; a training document the one without its own fold."""
+    train = small_split.train
+
+    def profiles(word: str) -> tuple[Profile, ...]:
+        return tuple(Profile((f"{word} {user}",), Taste("", ()), Taste("", ())) for user in range(train.n_users))
+
+    book = ProfileBook(train.fingerprint(), profiles("whole"), (profiles("zero"), profiles("one")), {})
+    book.save(tmp_path / "book.json")
+    make(tmp_path / "bundle", small_data, small_split, profiles=str(tmp_path / "book.json"))
+    agent = load_bundle_agent(tmp_path / "bundle", small_data, train)
+    assert agent.document(3).splitlines()[0].endswith("; whole 3")
+
+    writer = profile_writer(book, train)
+    corpus = Corpus.build(small_data, train, agent.corpus.tokenizer, for_training=True)
+    epoch = sample_epoch(corpus, writer, SamplingOptions(lines=6), np.random.default_rng(0))
+    folds, sequences = writer.fold_of_row, epoch.sequences  # type: ignore[attr-defined]
+    for piece, user, items, rated in zip(
+        sequences.piece[:, 0], sequences.user, sequences.item, sequences.rating, strict=True
+    ):
+        rows = np.flatnonzero((train.users == user) & np.isin(train.items, items[rated != NONE]))
+        shown = np.unique(folds[rows])
+        header = corpus.tokenizer.decode(epoch.pieces.tokens[piece, : epoch.pieces.lengths[piece]])
+        assert len(shown) == 1
+        assert header.endswith(f"; {('zero', 'one')[shown[0]]} {user}")
 
 
 def test_bundle_holds_safetensors_and_text_only(made: Path) -> None:
