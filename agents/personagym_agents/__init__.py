@@ -11,6 +11,8 @@ __all__ = ["load"]
 
 CLASSICAL_NAMES = ("bias", "knn", "mf")
 """Users that are fitted on the spot; see `personagym_agents.classical`."""
+FROZEN = "frozen:"
+"""Before the name of users whose answers are to come from a table."""
 FALLBACK_NAME = "mf"
 """What "default" stands for where the bundled users were trained on other data."""
 
@@ -21,7 +23,8 @@ def load(name: str, dataset: Dataset, train: Interactions) -> UserAgent:
     Args:
         name: "bias", "knn" or "mf" fit classical users; "persona" loads the bundled language-model users and a path to
             a directory the bundle in it; "default" is "persona" if the bundle was trained on `train`, else "mf", with
-            a warning (and the name of the agent says which).
+            a warning (and the name of the agent says which). "frozen:NAME" are the users of that name whose answers do
+            not change within a session and come from a table that fills itself.
         dataset: catalogue and attributes of the users.
         train: rows that the users may know.
 
@@ -31,6 +34,10 @@ def load(name: str, dataset: Dataset, train: Interactions) -> UserAgent:
     shape, expected = (train.n_users, train.n_items), (len(dataset.users), len(dataset.catalogue))
     if shape != expected:
         raise ValueError(f"train counts {shape} users and items, but data set {dataset.name!r} has {expected}")
+    if name.startswith(FROZEN):
+        from personagym_agents.frozen import FrozenUsers
+
+        return FrozenUsers(load(name.removeprefix(FROZEN), dataset, train))
     if name == "default":
         name = _default_name(dataset, train)
     if name in CLASSICAL_NAMES:

@@ -1,0 +1,62 @@
+"""Frozen users: the same answers as live ones before anything is consumed, each pair asked once."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from personagym_agents import load
+from personagym_agents.frozen import FrozenUsers
+from personagym_agents.language import LanguageUserAgent
+from personagym_env.conformance.user_agent import check_user_agent
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset
+
+
+def test_frozen_users_conform(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
+    check_user_agent(FrozenUsers(make_language_agent()))
+
+
+def test_answers_are_the_live_ones_and_consuming_changes_nothing(
+    make_language_agent: Callable[..., LanguageUserAgent],
+) -> None:
+    agent = make_language_agent()
+    frozen, live = FrozenUsers(agent).open(3), agent.open(3)
+    rows, users, slates = np.arange(3), np.array([4, 0, 4]), np.array([[1, 2], [3, 4], [2, 7]])
+    for sessions in (frozen, live):
+        sessions.start(rows, users)
+    first, expected = frozen.react(rows, slates), live.react(rows, slates)
+    np.testing.assert_allclose(first.want, expected.want, atol=1e-6)
+    np.testing.assert_allclose(first.rating, expected.rating, atol=1e-6)
+    for sessions in (frozen, live):
+        sessions.consume(rows, slates[:, 0], np.array([0, 4, 0]))
+    again, moved = frozen.react(rows, slates), live.react(rows, slates)
+    np.testing.assert_array_equal(first.want, again.want)
+    assert np.abs(moved.want - expected.want).max() > 1e-4, "live users do change"
+
+
+def test_a_pair_is_asked_once(
+    make_language_agent: Callable[..., LanguageUserAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = FrozenUsers(make_language_agent())
+    sessions = agent.open(2)
+    sessions.start(np.array([0, 1]), np.array([5, 6]))
+    sessions.react(np.array([0, 1]), np.array([[1, 2], [1, 2]]))
+    assert agent.known.sum() == 4
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("asked again")
+
+    other = agent.open(1)
+    monkeypatch.setattr(other._live, "start", refuse)
+    other.start(np.array([0]), np.array([6]))
+    other.react(np.array([0]), np.array([[2, 1]]))
+    with pytest.raises(AssertionError, match="asked again"):
+        other.react(np.array([0]), np.array([[2, 3]]))
+
+
+def test_table_that_does_not_fit_is_refused(small_data: Dataset, small_split: Split) -> None:
+    agent = load("bias", small_data, small_split.train)
+    with pytest.raises(ValueError, match="table_bytes allows 0 MiB"):
+        FrozenUsers(agent, table_bytes=1000)
+    assert load("frozen:bias", small_data, small_split.train).name == "frozen bias"
