@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check bundle throughput clean
+.PHONY: leaderboard test check bundle throughput fidelity ablation clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/python benchmarks/leaderboard.py
@@ -20,6 +20,13 @@ check: $(VENV)/ready
 
 throughput: $(VENV)/ready
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/engine.py
+
+fidelity: $(VENV)/ready
+	$(BIN)/python benchmarks/fidelity.py
+
+ablation: $(VENV)/ready
+	$(BIN)/python benchmarks/ablation.py
 
 bundle: $(VENV)/ready
 	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k

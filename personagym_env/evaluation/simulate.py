@@ -5,7 +5,8 @@ environment's rows themselves, without the shell around them, so that rows whose
 holds the two equal. Shapes: j sessions, n rows, k slate places, u users.
 """
 
-from typing import NamedTuple
+from copy import deepcopy
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium.utils import seeding
@@ -14,9 +15,24 @@ from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE, draw_key
 from personagym_env.evaluation.offline import Progress, check_answer
 from personagym_env.evaluation.statistics import RatioOfSums, Statistic
-from personagym_env.protocols import NO_ITEM, Recommender, rows_of
+from personagym_env.protocols import NO_ITEM, Observation, Recommender, rows_of
 from personagym_env.session.rows import SessionRows
 from personagym_env.world import World
+
+
+@runtime_checkable
+class OnlineRecommender(Recommender, Protocol):
+    """A recommender that learns while sessions run; `recommend` itself changes nothing."""
+
+    def learn_from(self, observation: Observation, slates: IntArray, items: IntArray, ratings: FloatArray) -> None:
+        """Learn from what one step of n sessions brought.
+
+        Args:
+            observation: n rows, as they were when the slates were chosen.
+            slates: (n, k) what was shown.
+            items: (n,) what was consumed, `NO_ITEM` where nothing.
+            ratings: (n,) the rating given in points, 0 where nothing was consumed.
+        """
 
 
 class Sessions(NamedTuple):
@@ -98,9 +114,13 @@ def simulate(
     max_episode_steps: int = MAX_EPISODE_STEPS,
     history_length: int = HISTORY_LENGTH,
     rows: int = 64,
+    in_place: bool = False,
     progress: Progress | None = None,
 ) -> Sessions:
     """Play the planned sessions with a fitted recommender.
+
+    An `OnlineRecommender` is told after each step what came of its slates. It learns on a copy of its own, so that
+    what it learned under one plan or from one population is not carried into the next, unless told otherwise.
 
     Args:
         recommender: chooses the slates; told of no candidates, so it leaves out what the user has consumed itself.
@@ -109,13 +129,17 @@ def simulate(
         slate_size: places k of a slate.
         max_episode_steps: longest session.
         history_length: steps that an observation looks back.
-        rows: sessions side by side.
+        rows: sessions side by side; a recommender that learns online learns from so many steps at once.
+        in_place: let a recommender that learns online keep what it learns here.
         progress: told how many sessions have ended.
 
     Raises:
         ValueError: the recommender answers with another shape or with an item twice in a slate.
     """
     n_jobs = len(plan.users)
+    learner = recommender if isinstance(recommender, OnlineRecommender) else None
+    if learner is not None and not in_place:
+        recommender = learner = deepcopy(learner)
     sessions = SessionRows(
         world,
         min(rows, n_jobs),
@@ -136,14 +160,18 @@ def simulate(
     live, started = job.copy(), len(job)
     _begin(sessions, live, job, plan)
     while len(live):
-        slates = np.asarray(recommender.recommend(rows_of(sessions.observe(), live), slate_size))
+        observed = rows_of(sessions.observe(), live)
+        slates = np.asarray(recommender.recommend(observed, slate_size))
         check_answer(recommender.name, slates, (len(live), slate_size))
         step = sessions.advance(live, slates)
         playing = job[live]
         took = step.outcome.item != NO_ITEM
         result.returns[playing] += step.reward
         result.clicks[playing] += took
-        result.rating_sums[playing] += np.where(took, world.dynamics.scale[step.outcome.rating], 0)
+        ratings = np.where(took, world.dynamics.scale[step.outcome.rating], 0)
+        if learner is not None:
+            learner.learn_from(observed, slates, step.outcome.item, ratings)
+        result.rating_sums[playing] += ratings
         result.steps[playing] += 1
         result.left[playing] = step.terminated
         ended = step.terminated | step.truncated

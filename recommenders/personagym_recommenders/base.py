@@ -1,16 +1,15 @@
 """What recommenders that score items share: who has seen what, the choice of the best k, saving and loading."""
 
-import inspect
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from scipy import sparse
 
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Observation
-from personagym_recommenders.storage import Learned, read_saved, write_saved
+from personagym_recommenders.storable import Storable
 
 
 def check_users(users: IntArray, n_users: int) -> None:
@@ -54,13 +53,11 @@ def top_k(scores: FloatArray, allowed: BoolArray, k: int) -> IntArray:
     return np.take_along_axis(items, order, axis=1)
 
 
-class ScoringRecommender(ABC):
+class ScoringRecommender(Storable, ABC):
     """A recommender that gives every item a score and shows the k best.
 
     A subclass writes `learn` and `score`, and has everything else: exclusion of consumed items, candidates,
-    deterministic choice, saving and loading. Saving follows scikit-learn's habit: every constructor argument is kept
-    under its own name (and fits into JSON), and what is learned is kept in attributes whose names end in an
-    underscore, as numpy arrays or scipy CSR arrays.
+    deterministic choice, saving and loading; for the latter it keeps to the habits that `Storable` describes.
     """
 
     seen_: sparse.csr_array
@@ -121,48 +118,14 @@ class ScoringRecommender(ABC):
         return both
 
     def save(self, folder: str | Path) -> None:
-        """Write one safetensors file into the folder (made if need be), at once or not at all.
+        """Write what `load` reads; see `Storable.save`.
 
         Raises:
             ValueError: not fitted.
             TypeError: a constructor argument does not fit into JSON, or something learned is no array.
         """
         self._check_fitted()
-        write_saved(folder, type(self).__name__, self.settings(), self.learned())
-
-    @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            FileNotFoundError: nothing was saved there.
-            ValueError: it was saved by another class, or cannot be read.
-        """
-        saved = read_saved(folder)
-        if saved.kind != cls.__name__:
-            raise ValueError(f"{folder} holds a saved {saved.kind}, not a {cls.__name__}")
-        recommender = cls(**saved.settings)
-        recommender.restore(saved.learned)
-        return recommender
-
-    def settings(self) -> dict[str, Any]:
-        """The constructor's arguments by name."""
-        parameters = list(inspect.signature(type(self)).parameters)
-        missing = [name for name in parameters if not hasattr(self, name)]
-        if missing:
-            raise TypeError(
-                f"{type(self).__name__} must keep its constructor arguments {missing} under their own names"
-            )
-        return {name: getattr(self, name) for name in parameters}
-
-    def learned(self) -> Learned:
-        """What was learned: the attributes whose names end in an underscore."""
-        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
-
-    def restore(self, learned: Learned) -> None:
-        """Take back what `learned` gave."""
-        for name, value in learned.items():
-            setattr(self, name, value)
+        super().save(folder)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "seen_"):

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from personagym_env.protocols import Recommender
+from personagym_recommenders.bandits import LinearThompson, LinUCB
 from personagym_recommenders.heuristics import BestRated, LeastPopular, MostPopular, Random, WorstRated
 from personagym_recommenders.item_models import EASE, ItemKNN
 from personagym_recommenders.recbole import RecBole, find_recbole, has_model
@@ -33,14 +34,17 @@ BUILT_IN: Mapping[str, Callable[..., Recommender]] = {
     "worst-rated": WorstRated,
     "item-knn": ItemKNN,
     "ease": EASE,
+    "linucb": LinUCB,
+    "thompson": LinearThompson,
 }
 """Recommenders of this package that need no RecBole, by name."""
 
 DEFAULT_CONTESTANTS = ("random", "popular", "best-rated", "item-knn", "ease", "BPR", "LightGCN", "NeuMF")
 """What the leaderboard compares unless told otherwise."""
 
-ALL_CONTESTANTS = (*DEFAULT_CONTESTANTS, "SASRec", "GRU4Rec", "worst-rated", "unpopular")
-"""Everything that has a name and a recipe; the sequential models are slow on a CPU."""
+ALL_CONTESTANTS = (*DEFAULT_CONTESTANTS, "linucb", "thompson", "SASRec", "GRU4Rec", "worst-rated", "unpopular")
+"""Everything that has a name and a recipe; the sequential models are slow on a CPU. The bandits begin without any
+experience and learn in the sessions that judge them; their closed-pool picks are those of a beginner."""
 
 
 def load_recommender(spec: str, **options: Any) -> Recommender:
