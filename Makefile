@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check bundle throughput fidelity ablation clean
+.PHONY: leaderboard test check bundle throughput fidelity agreement ablation clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/python benchmarks/leaderboard.py
@@ -24,6 +24,9 @@ throughput: $(VENV)/ready
 
 fidelity: $(VENV)/ready
 	$(BIN)/python benchmarks/fidelity.py
+
+agreement: $(VENV)/ready
+	$(BIN)/python benchmarks/agreement.py
 
 ablation: $(VENV)/ready
 	$(BIN)/python benchmarks/ablation.py

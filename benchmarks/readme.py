@@ -5,6 +5,9 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from personagym_env.evaluation.agreement_file import AgreementStudy
+from personagym_env.evaluation.agreement_study import AgreementBoard
+from personagym_env.evaluation.agreement_tables import without_range
 from personagym_env.evaluation.fidelity_board import FidelityBoard, FidelityReport
 from personagym_env.evaluation.figures import DISTRIBUTION, FIDELITY, KIND_TITLES, RATING, TASTE, Figure
 from personagym_env.evaluation.leaderboard import Leaderboard, write_atomically
@@ -13,6 +16,8 @@ from personagym_env.evaluation.statistics import Interval
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+BOARD_SHOWN = ("board-temporal-differences", "board-temporal-shares", "board-temporal-taste")
+"""Tables of the fidelity board that the README has."""
 OFFLINE_SHOWN = ("recall@10", "NDCG@10", "coverage")
 """Offline metrics that the README names; the report has all."""
 PAPER = (
@@ -173,6 +178,80 @@ def board_paper(board: FidelityBoard) -> str:
     return _table(("users", "RMSE", "MAE", "URR"), [*theirs, *ours])
 
 
+def agreement_study(path: Path) -> dict[str, str]:
+    """The tables of the agreement study by marker.
+
+    Markers are `study-TRUTH-TABLE`, with the way to know real value (closed-pool, fully-observed, random-exposure) as
+    truth and judges, differences, preferences and contestants as tables.
+    """
+    made: dict[str, str] = {}
+    for board in AgreementStudy.load(path).boards:
+        tables = {
+            "judges": study_judges(board),
+            "differences": study_differences(board),
+            "preferences": study_preferences(board),
+            "contestants": study_contestants(board),
+        }
+        truth = board.truth.replace(" ", "-")
+        made |= {f"study-{truth}-{name}": table for name, table in tables.items()}
+    return made
+
+
+def study_judges(board: AgreementBoard) -> str:
+    """Agreement of every judge with real value: simulated users, offline metrics, checks of the test's power."""
+    rows = (
+        [
+            row.title,
+            *(_cell(interval, 2) for interval in (row.tau, row.rho, row.pairwise, row.clear_pairs)),
+            _cell(row.regret, 3),
+            f"{row.regret_share.value:.1%}",
+            without_range(row),
+            row.winner,
+        ]
+        for row in board.judges
+    )
+    head = ("judge", "Kendall's tau", "Spearman", "pairs in order", "clear pairs", "regret, points", "of the range")
+    return _table((*head, "tau without a class", "its winner"), rows)
+
+
+def study_differences(board: AgreementBoard) -> str:
+    """Paired differences between judges; an interval that leaves out 0 is no accident of the sample of users."""
+    rows = (
+        [f"{row.left} – {row.right}", _cell(row.tau, 3), _cell(row.regret, 3), _cell(row.self_preference, 2)]
+        for row in board.differences
+    )
+    return _table(("difference", "Kendall's tau", "regret, points", "self-preference, ranks"), rows)
+
+
+def study_preferences(board: AgreementBoard) -> str:
+    """Ranks by which each judge puts each model class higher than real users do; bold is the judge's own class."""
+    classes = list(board.judges[0].class_shift)
+
+    def shift(value: float, own: bool) -> str:
+        return f"**{value:+.1f}**" if own else f"{value:+.1f}"
+
+    rows = (
+        [
+            row.title,
+            _cell(row.self_preference, 2),
+            *(shift(row.class_shift[name].value, name == row.model_class) for name in classes),
+        ]
+        for row in board.judges
+        if row.kind != "metric"
+    )
+    return _table(("judge", "its own class", *classes), rows)
+
+
+def study_contestants(board: AgreementBoard) -> str:
+    """Real value of every contestant's picks, and what simulated users expect of them."""
+    judges = [judge.title for judge in board.judges if judge.kind == "users"]
+    rows = (
+        [row.name, row.model_class, _cell(row.real, 3), *(f"{row.said[title].value:.3f}" for title in judges)]
+        for row in board.contestants
+    )
+    return _table(("recommender", "class", "real value", *judges), rows)
+
+
 def throughput(results: Path) -> str:
     """User-steps per second."""
     rates = json.loads(results.read_text(encoding="utf-8"))["rates"]
@@ -189,6 +268,9 @@ def fill(text: str) -> str:
         "fidelity": fidelity(board),
         "throughput": throughput(RESULTS / "throughput.json"),
     }
+    boards = fidelity_boards(RESULTS / "fidelity.json")
+    made |= {name: boards[name] for name in BOARD_SHOWN}
+    made["study-closed-pool-judges"] = agreement_study(RESULTS / "agreement.json")["study-closed-pool-judges"]
     for name, table in made.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):

@@ -94,16 +94,18 @@ def measure_offline(
     *,
     k: int = 10,
     history_length: int,
+    candidates: Callable[[IntArray], BoolArray] | None = None,
     progress: Progress | None = None,
 ) -> Mapping[str, Statistic]:
     """RecBole's ranking metrics of a fitted recommender over all users with held-out items.
 
     Args:
-        recommender: fitted on `split.train`.
+        recommender: fitted on `split.train`, or on a part of it.
         split: training rows, and held-out rows, all of which count as relevant.
         profiles: (u, f) profile features of all users.
         k: length of the lists.
         history_length: places of the (empty) session history.
+        candidates: see `opening_slates`; needed where the recommender was fitted on a part of `split.train`.
         progress: told how many users were answered.
 
     Returns:
@@ -111,7 +113,9 @@ def measure_offline(
     """
     train, test = split
     users = np.flatnonzero(test.counts)
-    slates = opening_slates(recommender, users, profiles, k, history_length=history_length, progress=progress)
+    slates = opening_slates(
+        recommender, users, profiles, k, history_length=history_length, candidates=candidates, progress=progress
+    )
     hits, relevant = metrics.find_hits(slates, users, test), test.counts[users]
     item_counts = np.bincount(train.items, minlength=train.n_items)
     per_user = {

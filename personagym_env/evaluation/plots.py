@@ -154,12 +154,12 @@ def scatter(
         ax.set_ylabel(real_label)
         ax.margins(0.16, 0.12)
         ax.set_title(note, loc="left", fontsize=11, color=colour, fontweight="bold")
-        _place_labels(ax, [(pick(row).value, row.real.value, plain(row.name)) for row in rows])
+        place_labels(ax, [(pick(row).value, row.real.value, plain(row.name)) for row in rows])
 
     return draw((5.4, 4.5), paint)
 
 
-def _place_labels(ax: Axes, points: Sequence[tuple[float, float, str]]) -> None:
+def place_labels(ax: Axes, points: Sequence[tuple[float, float, str]]) -> None:
     """Write each name beside its point where it covers the fewest other names and points.
 
     Greedy over eight places around each point, in rough text units: good enough for some twenty names.

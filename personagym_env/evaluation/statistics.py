@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from scipy import stats
 
-from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 
 
 class Interval(NamedTuple):
@@ -146,6 +147,48 @@ def kendall_tau(x: FloatArray, y: FloatArray) -> FloatArray:
     sign_x, sign_y = np.sign(x[:, left] - x[:, right]), np.sign(y[:, left] - y[:, right])
     untied = np.sqrt(np.abs(sign_x).sum(axis=1) * np.abs(sign_y).sum(axis=1))
     return _divide((sign_x * sign_y).sum(axis=1), untied, otherwise=0.0)
+
+
+def spearman_rho(x: FloatArray, y: FloatArray) -> FloatArray:
+    """Spearman's rank correlation between the rows of two arrays (Spearman 1904), ties at their mean rank.
+
+    Args:
+        x: (b, c) values of c contestants.
+        y: (b, c) other values of the same contestants.
+
+    Returns:
+        (b,) rho in -1..1; 0 where a row is constant, because it orders nothing.
+    """
+    if x.shape != y.shape or x.ndim != 2 or x.shape[1] < 2:
+        raise ValueError(f"rho needs two arrays of one shape (b, c) with c of at least 2, got {x.shape} and {y.shape}")
+    left, right = (ranks(values) - (values.shape[1] + 1) / 2 for values in (x, y))
+    spread = np.sqrt((left**2).sum(axis=1) * (right**2).sum(axis=1))
+    return _divide((left * right).sum(axis=1), spread, otherwise=0.0)
+
+
+def ranks(values: FloatArray) -> FloatArray:
+    """(b, c) rank of each contestant within its row, 1 for the lowest value, ties at their mean rank."""
+    return np.asarray(stats.rankdata(values, axis=1), np.float64)
+
+
+def pairwise_accuracy(judge: FloatArray, real: FloatArray, counted: BoolArray | None = None) -> FloatArray:
+    """Share of pairs of contestants that the judge puts in their real order; a pair that it ties counts half.
+
+    Args:
+        judge: (b, c) values that the judge gives.
+        real: (b, c) real values; pairs that are tied here are left out.
+        counted: (c (c - 1) / 2,) which pairs count, in the order of `numpy.triu_indices(c, 1)`; all by default.
+
+    Returns:
+        (b,) in 0..1; NaN where no pair is left. Without ties and with all pairs it is (1 + tau) / 2.
+    """
+    if judge.shape != real.shape or judge.ndim != 2:
+        raise ValueError(f"accuracy needs two arrays of one shape (b, c), got {judge.shape} and {real.shape}")
+    left, right = np.triu_indices(judge.shape[1], 1)
+    said, truth = (np.sign(values[:, left] - values[:, right]) for values in (judge, real))
+    asked = (truth != 0) if counted is None else (truth != 0) & counted
+    right_order = np.where(said == truth, 1.0, np.where(said == 0, 0.5, 0.0))
+    return _divide((right_order * asked).sum(axis=1), asked.sum(axis=1).astype(np.float64), otherwise=np.nan)
 
 
 def top_regret(judge: FloatArray, real: FloatArray) -> FloatArray:

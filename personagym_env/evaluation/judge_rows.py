@@ -1,0 +1,85 @@
+"""Which training rows contestants are fitted on and which a judge knows: same, disjoint, or a superset.
+
+A judge that is fitted on the contestants' own rows shares their noise and prefers its own kind, so independence is an
+option of the agreement study. Contestants always learn from one half of each user's training rows, so that only the
+judge differs between the three values, and all judges are compared over the same contestants with the same real value.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from personagym_env.data.tables import BoolArray, IntArray, Interactions
+
+JudgeRows = Literal["same", "disjoint", "superset"]
+"""The judge knows the contestants' half, the other half, or both."""
+Halving = Literal["alternate", "random"]
+"""How each user's rows are dealt: in turns by time, or at random."""
+
+JUDGE_ROWS: tuple[JudgeRows, ...] = get_args(JudgeRows)
+HALVING: Mapping[Halving, str] = {
+    "alternate": "each user's training rows are dealt in turns by time, beginning with the contestants for users of "
+    "even number and with the judge for the others",
+    "random": "each user's training rows are dealt at random, as many to either side; of an odd number the contestants "
+    "get one more",
+}
+"""What is told of each way to deal rows."""
+
+
+@dataclass(frozen=True, eq=False)
+class DealtRows:
+    """The training rows in two halves; users, items and times are those of the whole."""
+
+    contestants: Interactions
+    """What every contestant is fitted on."""
+    others: Interactions
+    """The rest of the training rows."""
+    train: Interactions
+    """Both halves."""
+
+    def of_judge(self, rows: JudgeRows) -> Interactions:
+        """The rows that a judge knows."""
+        return {"same": self.contestants, "disjoint": self.others, "superset": self.train}[rows]
+
+    def sizes(self) -> dict[str, dict[str, int]]:
+        """Rows and users of each part, for the record."""
+        parts = {"contestants": self.contestants, "other half": self.others, "all training rows": self.train}
+        return {name: {"rows": len(log), "users": int((log.counts > 0).sum())} for name, log in parts.items()}
+
+
+def deal_rows(train: Interactions, halving: Halving, rng: np.random.Generator) -> DealtRows:
+    """Halve each user's training rows.
+
+    Args:
+        train: training rows alone; held-out rows have no business here.
+        halving: a key of `HALVING`.
+        rng: draws the random halves; `alternate` leaves it alone.
+
+    Raises:
+        ValueError: the way to deal is unknown, or a half is left without rows.
+    """
+    if halving not in HALVING:
+        raise ValueError(f"rows are dealt by one of {', '.join(HALVING)}, got {halving!r}")
+    first = _in_turns(train) if halving == "alternate" else _at_random(train, rng)
+    if first.all() or not first.any():
+        raise ValueError(f"{len(train)} training rows of {train.n_users} users cannot be dealt into two halves")
+    return DealtRows(train.take(first), train.take(~first), train)
+
+
+def _place_in_user(log: Interactions) -> IntArray:
+    """(n,) 0 for a user's first row, 1 for the second, and so on."""
+    return np.arange(len(log)) - np.repeat(log.indptr[:-1], log.counts)
+
+
+def _in_turns(log: Interactions) -> BoolArray:
+    """Taking turns by user as well keeps the first rows, and the odd ones out, from all going to one side."""
+    return np.asarray((_place_in_user(log) + log.users) % 2 == 0)
+
+
+def _at_random(log: Interactions, rng: np.random.Generator) -> BoolArray:
+    shuffled = np.lexsort((rng.random(len(log)), log.users))
+    first = np.empty(len(log), np.bool_)
+    first[shuffled] = _place_in_user(log) % 2 == 0
+    return first

@@ -1,0 +1,135 @@
+"""The line-up of the agreement study: recommenders of many kinds and strengths, each with its model class.
+
+The class is what the self-preference audit goes by: does a judge rank its own class higher than real users do? Classes
+are named like those of judges in `benchmarks/agreement.py`.
+"""
+
+import importlib.util
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from personagym_env.data.tables import Catalogue, Interactions
+from personagym_env.protocols import Recommender
+from personagym_recommenders.contestants import RECIPES
+from personagym_recommenders.heuristics import (
+    BestRated,
+    LeastPopular,
+    MostPopular,
+    Random,
+    WorstRated,
+)
+from personagym_recommenders.item_models import EASE, ItemKNN
+from personagym_recommenders.rating_models import GenreTaste, MatrixFactorisation, UserKNN
+from personagym_recommenders.recbole import RecBole
+
+_DAY = 86_400.0
+_RECBOLE = frozenset({"RecBole"})
+
+
+class Recent(MostPopular):
+    """The items with the most training rows of late: a row counts half as much for each half-life of age.
+
+    Args:
+        half_life: days, above 0.
+    """
+
+    def __init__(self, half_life: float = 14.0) -> None:
+        if half_life <= 0:
+            raise ValueError(f"half_life must be above 0 days, got {half_life}")
+        self.half_life = half_life
+
+    def learn(self, log: Interactions, catalogue: Catalogue) -> None:
+        """Sum the weights of each item's rows.
+
+        Raises:
+            ValueError: the log has no timestamps.
+        """
+        if log.timestamps is None:
+            raise ValueError("Recent needs timestamps, and this log has none")
+        newest = log.timestamps.max(initial=0)
+        weight = 0.5 ** ((newest - log.timestamps) / (_DAY * self.half_life))
+        self.item_scores_ = np.bincount(log.items, weight, minlength=log.n_items).astype(np.float64)
+
+
+class Entry(NamedTuple):
+    """One contestant before it is fitted."""
+
+    model_class: str
+    """What the self-preference audit groups by."""
+    make: Callable[[float], Recommender]
+    """Makes it, given the least rating that counts as a sign of liking."""
+    needs: frozenset[str] = frozenset()
+    """What must be there: timestamps, genres, RecBole."""
+    slow: bool = False
+    """Takes more than some ten seconds on a CPU core with 100,000 ratings."""
+
+
+def _plain(make: Callable[..., Recommender], **options: Any) -> Callable[[float], Recommender]:
+    """For those who do not ask what was liked."""
+    return lambda liked: make(**options)
+
+
+def _recbole(model: str, epochs: int | None = None) -> Callable[[float], Recommender]:
+    recipe = RECIPES[model]
+    return lambda liked: RecBole(model, epochs=epochs or recipe["epochs"], config=recipe["config"])
+
+
+LINE_UP: Mapping[str, Entry] = {
+    "random": Entry("chance", _plain(Random)),
+    "popular": Entry("popularity", _plain(MostPopular)),
+    "unpopular": Entry("popularity", _plain(LeastPopular)),
+    "recent": Entry("popularity", _plain(Recent), frozenset({"timestamps"})),
+    "best rated": Entry("bias", _plain(BestRated)),
+    "best rated, unshrunk": Entry("bias", _plain(BestRated, strength=0.01)),
+    "worst rated": Entry("bias", _plain(WorstRated)),
+    "item-kNN": Entry("neighbours", _plain(ItemKNN)),
+    "item-kNN, liked rows": Entry("neighbours", lambda liked: ItemKNN(min_rating=liked)),
+    "user-kNN": Entry("neighbours", _plain(UserKNN)),
+    "user-kNN, 5 neighbours": Entry("neighbours", _plain(UserKNN, neighbours=5)),
+    "EASE": Entry("linear", _plain(EASE)),
+    "EASE, liked rows": Entry("linear", lambda liked: EASE(min_rating=liked)),
+    "MF, rank 2": Entry("factors", _plain(MatrixFactorisation, rank=2, regularisation=4.0)),
+    "MF, rank 8": Entry("factors", _plain(MatrixFactorisation)),
+    "MF, rank 32": Entry("factors", _plain(MatrixFactorisation, rank=32, regularisation=14.0)),
+    "MF, rank 8, overfitted": Entry("factors", _plain(MatrixFactorisation, regularisation=0.5)),
+    "MF, rank 8, undertrained": Entry("factors", _plain(MatrixFactorisation, regularisation=0.5, sweeps=1)),
+    "genres": Entry("content", _plain(GenreTaste), frozenset({"genres"})),
+    "genres and best rated": Entry("content", _plain(GenreTaste, quality=True), frozenset({"genres"})),
+    "BPR": Entry("ranking factors", _recbole("BPR"), _RECBOLE),
+    "BPR, undertrained": Entry("ranking factors", _recbole("BPR", 2), _RECBOLE),
+    "LightGCN": Entry("network", _recbole("LightGCN"), _RECBOLE, slow=True),
+    "NeuMF": Entry("network", _recbole("NeuMF"), _RECBOLE, slow=True),
+    "SASRec": Entry("network", _recbole("SASRec"), _RECBOLE, slow=True),
+    "GRU4Rec": Entry("network", _recbole("GRU4Rec"), _RECBOLE, slow=True),
+}
+"""Contestants of the study by name, in no order of merit."""
+
+
+def line_up(log: Interactions, catalogue: Catalogue, *, slow: bool = False) -> tuple[dict[str, Entry], dict[str, str]]:
+    """Who can take part with this data.
+
+    Args:
+        log: training rows.
+        catalogue: of the data set.
+        slow: whether models join that take long on a CPU.
+
+    Returns:
+        Entries by name, and why each of the others is left out.
+    """
+    has = {
+        "timestamps": log.timestamps is not None,
+        "genres": bool(catalogue.genre_names),
+        "RecBole": importlib.util.find_spec("recbole") is not None,
+    }
+    chosen, left_out = {}, {}
+    for name, entry in LINE_UP.items():
+        missing = sorted(need for need in entry.needs if not has[need])
+        if missing:
+            left_out[name] = f"needs {' and '.join(missing)}"
+        elif entry.slow and not slow:
+            left_out[name] = "slow on a CPU, and was not asked for"
+        else:
+            chosen[name] = entry
+    return chosen, left_out
