@@ -79,7 +79,8 @@ def _flatten(learned: Learned) -> dict[str, Array]:
     for name, value in learned.items():
         if sparse.issparse(value):
             matrix = sparse.csr_array(value)
-            parts = (matrix.data, matrix.indices, matrix.indptr, np.asarray(matrix.shape, np.int64))
+            shape: Array = np.asarray(matrix.shape, np.int64)
+            parts: tuple[Array, ...] = (matrix.data, matrix.indices, matrix.indptr, shape)
             tensors |= {f"{name}:{part}": array for part, array in zip(_CSR_PARTS, parts, strict=True)}
         elif isinstance(value, np.ndarray) and value.dtype != object:
             tensors[name] = np.ascontiguousarray(value)
