@@ -9,7 +9,7 @@ the same questions, each pair once; figures come with paired bootstrap intervals
 import gc
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from personagym_agents.bundle import bundle_fits, load_bundle_agent
 from personagym_agents.controls import with_shuffled_ratings, without_history
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.personas import fit_personas
+from personagym_agents.recitation import TitleRecitation, ratings_from_ids, recite_titles
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS, Split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
@@ -54,7 +55,7 @@ LEAST_WIDTH = 150
 """Characters that the tables need; a narrower terminal wraps them."""
 SHIPPED = "shipped persona"
 """What the shipped bundle is called on the board."""
-NO_HISTORY, SHUFFLED = "no history", "shuffled ratings"
+NO_HISTORY, SHUFFLED, IDS_ONLY = "no history", "shuffled ratings", "ids alone"
 """What is told to controls."""
 
 
@@ -77,7 +78,8 @@ class Args:
     shipped: bool = True
     """Whether the shipped bundle joins, where it was trained on a protocol's rows."""
     controls: bool = True
-    """Whether the last language-model population is asked again without histories and with shuffled ratings."""
+    """Whether the last language-model population is asked again without histories, with shuffled ratings and by ids
+    alone, and its base to complete titles."""
     compare: tuple[str, ...] = ()
     """`left:right` pairs of names for the table of differences; by default the last population against all others."""
     negatives: int = 20
@@ -191,8 +193,18 @@ def scores_of(recommender: ScoringRecommender, profiles: FloatArray) -> Scores:
     return scores
 
 
-def populations(bench: Bench, places: list[BundlePlace], leak_test: dict[str, int]) -> Iterator[Population]:
-    """Classical users, then language-model users, then their controls; `leak_test` is told the prompts searched."""
+@dataclass
+class Probes:
+    """What was found on the way that belongs to no row of a board."""
+
+    leak_test: dict[str, int] = field(default_factory=dict)
+    """Population to prompts searched."""
+    recitation: dict[str, TitleRecitation] = field(default_factory=dict)
+    """Base to what it knows of titles."""
+
+
+def populations(bench: Bench, places: list[BundlePlace], probes: Probes) -> Iterator[Population]:
+    """Classical users, then language-model users, then their controls."""
     for name in bench.args.agents:
         agent = personagym_agents.load(name, bench.dataset, bench.split.train)
         yield Population(name, "users", (bench.ask(agent, name),))
@@ -201,11 +213,18 @@ def populations(bench: Bench, places: list[BundlePlace], leak_test: dict[str, in
         for place in places:
             if place.name == name:
                 users = load_bundle_agent(place.place, bench.dataset, bench.split.train, adapters=place.adapters)
-                leak_test[name] = leak_test.get(name, 0) + bench.search(users, name)
+                probes.leak_test[name] = probes.leak_test.get(name, 0) + bench.search(users, name)
                 runs.append(bench.ask(users, name))
         yield Population(name, "users", tuple(runs))
         if bench.args.controls and name == places[-1].name:
             yield from controls(bench, users, name)
+            base = load_bundle_agent(places[-1].place, bench.dataset, bench.split.train, adapters=False)
+            yield recited_ratings(bench, base, name)
+            titles, rng = bench.dataset.catalogue.titles, np.random.default_rng(bench.args.seed)
+            probes.recitation[f"base of {name}"] = recite_titles(
+                base.population.model, base.corpus.tokenizer, titles, rng
+            )
+            del base
         del users
         gc.collect()  # a model and its caches, before the next one is loaded
 
@@ -218,6 +237,13 @@ def controls(bench: Bench, agent: LanguageUserAgent, name: str) -> Iterator[Popu
     told = f"{name}, {SHUFFLED}"
     shuffled = with_shuffled_ratings(agent, np.random.default_rng(bench.args.seed))
     yield Population(told, kind, (bench.ask(shuffled, told),))
+
+
+def recited_ratings(bench: Bench, base: LanguageUserAgent, name: str) -> Population:
+    """What the base of a population says to the ids of users and items: nothing, unless it has read the data."""
+    ids = bench.dataset.users.ids, bench.dataset.catalogue.ids
+    ratings = ratings_from_ids(base.population.model, base.corpus, bench.split.test, ids)
+    return Population(f"{name}, {IDS_ONLY}", "control", (Answers(f"{name}, {IDS_ONLY}", ratings=ratings),))
 
 
 def ways_to_part(bench: Bench, traits: Traits) -> list[Labels]:
@@ -240,7 +266,9 @@ def row_names(args: Args, places: Sequence[BundlePlace]) -> set[str]:
     names = {*FLOORS, *(load_recommender(spec).name for spec in args.recommenders), *args.agents}
     names |= {place.name for place in places}
     return names | (
-        {f"{places[-1].name}, {told}" for told in (NO_HISTORY, SHUFFLED)} if places and args.controls else set()
+        {f"{places[-1].name}, {told}" for told in (NO_HISTORY, SHUFFLED, IDS_ONLY)}
+        if places and args.controls
+        else set()
     )
 
 
@@ -284,8 +312,8 @@ def measure(
     test = FidelityTest.draw(split, rng, args.negatives, kinds=("uniform", "popular"))
     bench = Bench(args, protocol, blind(dataset, split.train), split, TasteTest.draw(test, rng), work)
     traits = user_traits(split.train, dataset.catalogue)
-    leak_test: dict[str, int] = {}
-    rows = [*floors(bench, traits), *populations(bench, places, leak_test)]
+    probes = Probes()
+    rows = [*floors(bench, traits), *populations(bench, places, probes)]
     with work.bar(f"{protocol}: personas and intervals", None):
         return make_board(
             rows,
@@ -296,7 +324,8 @@ def measure(
             protocol=protocol,
             description=PROTOCOLS[protocol].description,
             dataset=dataset.name,
-            leak_test=leak_test,
+            leak_test=probes.leak_test,
+            recitation={name: asdict(found) for name, found in probes.recitation.items()},
         )
 
 

@@ -2,13 +2,24 @@
 
 import io
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from html import escape
+from typing import TypedDict
 
 from rich.console import Console
 from rich.table import Table
 
-from personagym_env.session.fit import Estimate, SessionFit
+from personagym_env.session.estimates import Estimate
+from personagym_env.session.fit import SessionFit
 from personagym_env.session.parameters import Assumption, SessionParameters
+
+SensitivityPoint = TypedDict("SensitivityPoint", {"setting": float, "return": float, "tau": float})
+"""What one value of a parameter did: the value, the mean return that it led to, and Kendall's tau between the ranking
+of recommenders under it and the ranking under the card's own value."""
+
+HEADINGS = ("parameter", "value", "unit", "origin", "on what", "sensitivity")
+"""Columns of the card's tables."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +32,8 @@ class CardEntry:
     """What the world uses."""
     estimate: Estimate | None
     """What the log says, if it was asked."""
+    sensitivity: tuple[SensitivityPoint, ...] | None = None
+    """What other values do, in the order measured; None if nobody measured it."""
 
     @property
     def origin(self) -> str:
@@ -28,6 +41,33 @@ class CardEntry:
         if self.estimate is not None and self.value == self.estimate.value:
             return "fitted"
         return "assumed" if self.value == self.assumption.default else "set"
+
+    @property
+    def grounds(self) -> str:
+        """What the value rests on, in words."""
+        known, estimate = self.assumption, self.estimate
+        range_ = f"plausible {known.plausible[0]:g} to {known.plausible[1]:g}"
+        default = f"default {known.default:g}, {range_}; {known.source}"
+        if estimate is None:
+            return default
+        interval = f"95 % in [{estimate.low:.4g}, {estimate.high:.4g}] from {estimate.rows:,} rows"
+        if self.origin == "fitted":
+            return f"{interval}; {estimate.method}"
+        return f"{default}; the log says {estimate.value:.4g}, {interval}"
+
+    @property
+    def effects(self) -> str:
+        """The sensitivity in words; empty if nobody measured it."""
+        return "; ".join(
+            f"at {point['setting']:.4g}: return {point['return']:.3g}, tau {point['tau']:.2f}"
+            for point in self.sensitivity or ()
+        )
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The entry under `HEADINGS`."""
+        known = self.assumption
+        return known.name, f"{self.value:.4g}", known.unit, self.origin, self.grounds, self.effects
 
 
 @dataclass(frozen=True)
@@ -42,61 +82,118 @@ class SimulationCard:
     """The log's sessions, from `SessionFit.statistics`."""
     notes: tuple[str, ...]
     """What could not be fitted, and why."""
+    findings: dict[str, Estimate] = field(default_factory=dict)
+    """What the log says of quantities that are no parameter, from `SessionFit.findings`."""
+
+    def with_sensitivity(self, measured: Mapping[str, Sequence[SensitivityPoint]]) -> "SimulationCard":
+        """The card with what other values of some parameters do.
+
+        Args:
+            measured: points by name of the parameter, for example `{"choice.outside": [{"setting": 1.0, ...}]}`.
+
+        Raises:
+            ValueError: a name is no parameter of the card, or a point lacks one of the three numbers.
+        """
+        names = {entry.assumption.name for entry in self.entries}
+        if unknown := set(measured) - names:
+            raise ValueError(f"no parameters {sorted(unknown)} on the card, expected some of {sorted(names)}")
+        wanted = set(SensitivityPoint.__annotations__)
+        for name, points in measured.items():
+            for point in points:
+                if set(point) != wanted:
+                    raise ValueError(f"a point of {name!r} needs {sorted(wanted)}, got {sorted(point)}")
+        entries = tuple(
+            replace(entry, sensitivity=tuple(measured[entry.assumption.name]))
+            if entry.assumption.name in measured
+            else entry
+            for entry in self.entries
+        )
+        return replace(self, entries=entries)
 
     def to_json(self) -> str:
-        """The card as a JSON object: title, statistics, notes, and parameters by name."""
+        """The card as a JSON object: title, statistics, notes, findings, and parameters by name."""
         parameters = {
             entry.assumption.name: {
                 "value": entry.value,
                 "origin": entry.origin,
                 "estimate": None if entry.estimate is None else entry.estimate._asdict(),
+                "sensitivity": entry.sensitivity,
                 **{key: value for key, value in entry.assumption._asdict().items() if key != "name"},
             }
             for entry in self.entries
         }
-        rest = {key: value for key, value in asdict(self).items() if key != "entries"}
-        return json.dumps({**rest, "parameters": parameters}, indent=2)
+        card = {
+            "title": self.title,
+            "statistics": self.statistics,
+            "notes": self.notes,
+            "findings": {name: estimate._asdict() for name, estimate in self.findings.items()},
+            "parameters": parameters,
+        }
+        return json.dumps(card, indent=2)
 
     def __str__(self) -> str:
         return self.to_text()
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What stands below the table: findings, what was not fitted, and the log's sessions, in words."""
+        return (
+            *(f"{name}: {_words(found)}" for name, found in self.findings.items()),
+            *(f"Not fitted: {note}." for note in self.notes),
+            *(f"{name}: {_number(value)}" for name, value in self.statistics.items()),
+        )
+
     def to_text(self, width: int = 150) -> str:
-        """The card as a table of `width` characters."""
+        """The card as a table of `width` characters; the last column stands only where something was measured."""
         table = Table()
-        table.add_column("parameter", no_wrap=True)
-        table.add_column("value", justify="right", no_wrap=True)
-        table.add_column("unit")
-        table.add_column("origin", no_wrap=True)
-        table.add_column("on what")
+        shown = len(HEADINGS) - (not any(entry.effects for entry in self.entries))
+        for heading in HEADINGS[:shown]:
+            table.add_column(
+                heading,
+                justify="right" if heading == "value" else "left",
+                no_wrap=heading in ("parameter", "value", "origin"),
+            )
         for entry in self.entries:
-            known = entry.assumption
-            table.add_row(known.name, f"{entry.value:.4g}", known.unit, entry.origin, _grounds(entry))
+            table.add_row(*entry.cells[:shown])
         text = io.StringIO()
         console = Console(file=text, width=width, no_color=True, highlight=False)
         console.print(self.title)
         console.print(table)
-        for note in self.notes:
-            console.print(f"Not fitted: {note}.")
-        for name, value in self.statistics.items():
-            console.print(f"{name}: {value:,.4g}" if value < 1e4 else f"{name}: {value:,.0f}")
+        for remark in self.remarks:
+            console.print(remark, markup=False)
         return text.getvalue()
 
+    def to_html(self) -> str:
+        """The card as a fragment of HTML: a section of class `simulation-card` with heading, table and remarks.
 
-def _grounds(entry: CardEntry) -> str:
-    known, estimate = entry.assumption, entry.estimate
-    plausible = f"default {known.default:g}, plausible {known.plausible[0]:g} to {known.plausible[1]:g}; {known.source}"
-    if estimate is None:
-        return plausible
-    interval = f"95 % in [{estimate.low:.4g}, {estimate.high:.4g}] from {estimate.rows:,} rows"
-    if entry.origin == "fitted":
-        return f"{interval}; {estimate.method}"
-    return f"{plausible}; the log says {estimate.value:.4g}, {interval}"
+        Rows have the origin as class, so that a style sheet can tell fitted from assumed.
+        """
+        head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
+        rows = "\n".join(
+            f'<tr class="{entry.origin}">' + "".join(f"<td>{escape(cell)}</td>" for cell in entry.cells) + "</tr>"
+            for entry in self.entries
+        )
+        remarks = "\n".join(f"<li>{escape(remark)}</li>" for remark in self.remarks)
+        return (
+            f'<section class="simulation-card">\n<h2>{escape(self.title)}</h2>\n<table>\n'
+            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n<ul>\n{remarks}\n</ul>\n</section>"
+        )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.4g}" if value < 1e4 else f"{value:,.0f}"
+
+
+def _words(found: Estimate) -> str:
+    return f"{found.value:.4g}, 95 % in [{found.low:.4g}, {found.high:.4g}] ({found.rows:,}; {found.method})"
 
 
 def simulation_card(title: str, parameters: SessionParameters, fit: SessionFit) -> SimulationCard:
     """Say of every parameter whether it is the log's, the default or the caller's."""
+    said = {**fit.findings, **fit.estimates}
     entries = tuple(
-        CardEntry(assumption, value, fit.estimates.get(assumption.name))
-        for assumption, value in parameters.assumptions()
+        CardEntry(assumption, value, said.get(assumption.name)) for assumption, value in parameters.assumptions()
     )
-    return SimulationCard(title, entries, dict(fit.statistics), fit.notes)
+    names = {entry.assumption.name for entry in entries}
+    findings = {name: estimate for name, estimate in fit.findings.items() if name not in names}
+    return SimulationCard(title, entries, dict(fit.statistics), fit.notes, findings)

@@ -1,4 +1,4 @@
-"""The command line: `personagym train | profile | user | card | play`.
+"""The command line: `personagym train | profile | user | card | play | report`.
 
 It is wiring, so it reaches the users by name when a command runs, as `gym.make` does.
 """
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS, Split, temporal_split
 from personagym_env.data.tables import Dataset
+from personagym_env.evaluation.judge_rows import judge_half
 
 console = Console()
 SHARE = 0.8
@@ -30,6 +31,8 @@ class Train:
     """Name or path of the data."""
     protocol: Literal["temporal", "paper", "cold"] = "temporal"
     """Which rows are training rows; `personagym_env.data.splits.PROTOCOLS` describes them."""
+    judge_half: bool = False
+    """Learn only from the half of the training rows that the leaderboard's contestants do not know, to judge them."""
     preset: Literal["default", "paper"] = "default"
     """`paper` takes the adapters of *Personas within Parameters*, for a `base` of the user's."""
     base: str = "small"
@@ -55,7 +58,10 @@ class Train:
 
         dataset = load_dataset(self.dataset)
         protocol = PROTOCOLS[self.protocol]
-        split = protocol.split(dataset.interactions)
+        split, split_words = protocol.split(dataset.interactions), protocol.description
+        if self.judge_half:
+            split, half_words = judge_half(split)
+            split_words = f"{split_words}; {half_words}"
         settings = BundleSettings(base=self.base) if self.preset == "default" else paper_settings(self.base)
         settings = replace(
             settings,
@@ -76,7 +82,7 @@ class Train:
                 place=self.output,
                 run=self.run,
                 command="personagym " + " ".join(sys.argv[1:]),
-                split_words=protocol.description,
+                split_words=split_words,
                 say=progress.console.print,
                 report=report,
             )
@@ -201,6 +207,38 @@ class Play:
             done = terminated or truncated
 
 
+@dataclass
+class Report:
+    """Write one HTML file, to be read offline, of the results that a folder holds."""
+
+    output: Path = Path("report.html")
+    """Where the report goes."""
+    results: Path = Path("benchmarks/results")
+    """Folder with any of leaderboard.json, agreement.json, fidelity.json and validation.json."""
+
+    def main(self) -> None:
+        """Run the command."""
+        from personagym_env.evaluation.agreement_file import AgreementStudy
+        from personagym_env.evaluation.fidelity_board import FidelityReport
+        from personagym_env.evaluation.leaderboard import Leaderboard
+        from personagym_env.evaluation.report import write_report
+        from personagym_env.evaluation.validation import Validation
+
+        files = {name: self.results / f"{name}.json" for name in ("leaderboard", "agreement", "validation", "fidelity")}
+        found = {name for name, path in files.items() if path.is_file()}
+        if not found:
+            expected = ", ".join(path.name for path in files.values())
+            raise SystemExit(f"{self.results} holds no results: expected any of {expected}")
+        write_report(
+            Leaderboard.load(files["leaderboard"]) if "leaderboard" in found else None,
+            self.output,
+            AgreementStudy.load(files["agreement"]) if "agreement" in found else None,
+            Validation.load(files["validation"]) if "validation" in found else None,
+            FidelityReport.load(files["fidelity"]) if "fidelity" in found else None,
+        )
+        console.print(f"{self.output}: {', '.join(sorted(found))}", markup=False, highlight=False)
+
+
 def _data(source: str) -> tuple[Dataset, Split]:
     dataset = load_dataset(source)
     return dataset, temporal_split(dataset.interactions, SHARE)
@@ -209,5 +247,5 @@ def _data(source: str) -> tuple[Dataset, Split]:
 def main() -> None:
     """Entry point of the console script."""
     tyro.extras.subcommand_cli_from_dict(
-        {"train": Train, "profile": Profile, "user": User, "card": Card, "play": Play}
+        {"train": Train, "profile": Profile, "user": User, "card": Card, "play": Play, "report": Report}
     ).main()

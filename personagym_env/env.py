@@ -19,7 +19,7 @@ RENDER_MODES = ["ansi"]
 SLATE_SIZE = 10
 """Default places of a slate."""
 MAX_EPISODE_STEPS = 50
-"""Default longest session."""
+"""Default longest episode, in steps."""
 HISTORY_LENGTH = 50
 """Default number of steps that an observation looks back."""
 
@@ -99,10 +99,11 @@ def _first(values: dict[str, Any]) -> dict[str, Any]:
 
 
 class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
-    """A recommender shows slates of items to a simulated user until the user leaves.
+    """A recommender shows slates of items to a simulated user until the user leaves for good.
 
     ## Description
-    Every episode is one session of one user of a rating data set such as MovieLens-100K. At each step the policy shows
+    Every episode is one session of one user of a rating data set such as MovieLens-100K, or several sessions where
+    `parameters={"returning": {"max_sessions": 5}}` lets users who left return. At each step the policy shows
     a slate of k items. The user looks at some of the places, takes one of the items or none, rates what was taken, is
     more or less content for it, and stays or leaves. What the user thinks of an item comes from a user agent (by
     default a small language model with the adapter of the user's persona); attention, chance, patience and satiation
@@ -110,11 +111,11 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
 
     ## Action Space
     `MultiDiscrete([m] * k)`: an internal item id for each place, the most prominent first. A place is *empty* if its
-    item stands at an earlier place, was consumed in this session, or was rated by the user in the training log. Empty
+    item stands at an earlier place, was consumed in this episode, or was rated by the user in the training log. Empty
     places are no errors: the user cannot take what stands there, and `info["places"]` says why (see Rewards).
 
     ## Observation Space
-    A `Dict`; the latent state (satisfaction, satiation) is never part of it.
+    A `Dict`; the latent state (satisfaction, satiation, drift) is never part of it.
 
     | Key | Space | Range | Meaning |
     |---|---|---|---|
@@ -122,7 +123,7 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     | `profile` | Box (f,) float32 | finite | traits and taste from training rows (`data.traits.profile_features`) |
     | `history_items` | Box (h,) int32 | -1..m-1 | item taken in each of the last h steps, latest last; -1 where none |
     | `history_ratings` | Box (h,) float32 | 0..largest rating | rating given, in points of the scale; 0 where none |
-    | `step` | Box () int64 | 0.. | decisions taken so far in this session |
+    | `step` | Box () int64 | 0.. | decisions taken so far in this episode |
 
     ## Rewards
     A weighted sum of components, which `info["reward_components"]` names:
@@ -131,22 +132,28 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     |---|---|---|---|
     | `rating` | 0..1 | 1 | rating of the consumed item, the ends of the scale being 0 and 1; 0 if nothing was taken |
     | `click` | 0 or 1 | 0 | something was consumed |
-    | `leave` | 0 or 1 | 0 | the user left |
+    | `leave` | 0 or 1 | 0 | the user left the session |
     | `empty` | 0..k | 0 | number of empty places |
+    | `retention` | 0 or 1 | 0 | a user who left came back |
 
     Other weights by `parameters={"reward": {"leave": -1.0}}`. `info` has besides: `clicked_item` and `clicked_place`
     (-1 if none), `rating` (points, 0 if none), `examined` (k,) bool, `places` (k,) codes of `session.kernel.Place`
-    (0 shown, 1 repeated, 2 consumed in this session, 3 rated before), and `latent`: satisfaction, satiation by genre,
-    want of each place and the hazard of leaving. **`latent` is for diagnosis and must not reach a policy.**
+    (0 shown, 1 repeated, 2 consumed in this episode, 3 rated before), `session` (number of the step's session in the
+    episode, from 0), `gap_days` (days until a user who left came back; 0 where none did), and
+    `latent`: satisfaction, satiation and drift by genre, want of each place and the hazard of leaving. Where the users'
+    memory has an end, `dropped_lines` says how many lines of history they have forgotten in this episode.
+    **`latent` is for diagnosis and must not reach a policy.**
 
     ## Starting State
-    A user drawn uniformly, or `reset(options={"user": id})`; empty history, initial satisfaction, no satiation. All
+    A user drawn uniformly, or `reset(options={"user": id})`; empty history, initial satisfaction, no satiation, no
+    drift. A user who returns keeps history and drift; satiation and what satisfaction has moved fade while away. All
     randomness is counter-based under a key drawn at `reset(seed=...)`: under one seed two policies meet the same users
     with the same luck (common random numbers), and an item has the same luck in any slate.
 
     ## Episode End
-    1. Termination: the user leaves.
-    2. Truncation: the session reaches `max_episode_steps`, by default 50.
+    1. Termination: the user leaves, and either has had `returning.max_sessions` sessions (by default 1) or would come
+       back later than `returning.horizon` days after the first.
+    2. Truncation: the episode reaches `max_episode_steps`, by default 50, all sessions together.
 
     ## Arguments
     `gym.make("PersonaRec-v0", ...)` builds the world from names, paths and numbers, so that `env.spec` is JSON:
@@ -159,8 +166,8 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     | `parameters` | None | session parameters to set, `{part: {field: value}}`; the rest is fitted or assumed |
     | `slate_size` | 10 | places k of a slate |
     | `history_length` | 50 | steps h that an observation looks back |
-    | `max_episode_steps` | 50 | longest session; `gym.make` enforces it by `TimeLimit`, everything else in the kernel |
-    | `render_mode` | None | `"ansi"`: `render()` returns the session as text |
+    | `max_episode_steps` | 50 | longest episode; `gym.make` enforces it by `TimeLimit`, everything else in the kernel |
+    | `render_mode` | None | `"ansi"`: `render()` returns the episode as text |
 
     With a world at hand, `PersonaRecEnv(world, slate_size, ...)` takes it as it is.
 

@@ -54,6 +54,15 @@ class UserSessions(Protocol):
 
 
 @runtime_checkable
+class ForgetfulSessions(UserSessions, Protocol):
+    """Sessions whose memory has an end. Those who offer this are asked, and `info["dropped_lines"]` tells it."""
+
+    @property
+    def dropped_lines(self) -> IntArray:
+        """(n,) lines of history that each row has forgotten since it was started, because its memory was full."""
+
+
+@runtime_checkable
 class UserAgent(Protocol):
     """A population of users. It decides nothing about clicks, patience or leaving; that is the world's part."""
 
@@ -85,12 +94,12 @@ class Observation(TypedDict):
     profile: FloatArray
     """(n, f) the user's traits and taste, computed from training rows (see `personagym_env.data.traits`)."""
     history_items: IntArray
-    """(n, h) items consumed in this session, oldest first, `NO_ITEM` where none: earlier padding, or a step in
+    """(n, h) items consumed in this episode, oldest first, `NO_ITEM` where none: earlier padding, or a step in
     which the user took nothing."""
     history_ratings: FloatArray
     """(n, h) the rating given for each of them, 0 where `history_items` is `NO_ITEM`."""
     step: IntArray
-    """(n,) decisions taken so far in this session."""
+    """(n,) decisions taken so far in this episode, which is one session by default."""
 
 
 def rows_of(observation: Observation, rows: IntArray | slice) -> Observation:
@@ -122,7 +131,7 @@ class Recommender(Protocol):
             observation: n rows.
             k: places of the slate.
             candidates: (n, m) which items may be shown; None means every item that the user has not consumed, neither
-                in the training log nor in this session.
+                in the training log nor in this episode.
 
         Returns:
             (n, k) distinct internal item ids in each row.

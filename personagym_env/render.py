@@ -1,4 +1,4 @@
-"""A session as text that a person can follow."""
+"""An episode as text that a person can follow."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from personagym_env.world import World
 
 _REASONS = {
     Place.REPEATED: "empty: stands above already",
-    Place.CONSUMED: "empty: taken earlier in this session",
+    Place.CONSUMED: "empty: taken earlier",
     Place.RATED: "empty: rated before",
 }
 _BAR = 20
@@ -58,8 +58,17 @@ def _slate(world: World, step: RowStep, i: int) -> list[str]:
     return lines
 
 
+def _end(step: RowStep, i: int) -> str:
+    """What the step led to."""
+    if step.terminated[i]:
+        return "the user leaves"
+    back = f"the user leaves and is back after {step.outcome.gap_days[i]:.2g} days" if step.outcome.returned[i] else ""
+    cut = "cut: longest episode" if step.truncated[i] else ""
+    return "; ".join(filter(None, (back, cut))) or "goes on"
+
+
 def render_row(sessions: SessionRows, row: int, step: RowStep | None, i: int = 0) -> str:
-    """A session as it stands.
+    """An episode as it stands.
 
     Args:
         sessions: the rows.
@@ -68,13 +77,15 @@ def render_row(sessions: SessionRows, row: int, step: RowStep | None, i: int = 0
         i: where the row is in `step`.
     """
     state = sessions.state
-    lines = [f"{describe_user(sessions.world, int(state.user[row]))}, step {int(state.step[row])}"]
+    visit = f", session {int(state.session[row]) + 1}" if state.session[row] else ""
+    lines = [f"{describe_user(sessions.world, int(state.user[row]))}{visit}, step {int(state.step[row])}"]
     if step is not None:
         lines += _slate(sessions.world, step, i)
         if step.outcome.item[i] == NO_ITEM:
             lines.append("  nothing taken")
     lines.append(f"  satisfaction {_bar(float(state.satisfaction[row]))}")
     if step is not None:
-        end = "the user leaves" if step.terminated[i] else "cut: longest session" if step.truncated[i] else "goes on"
-        lines[-1] += f"   chance of leaving {step.outcome.hazard[i]:.1%}   reward {step.reward[i]:.2f}   {end}"
+        lines[-1] += (
+            f"   chance of leaving {step.outcome.hazard[i]:.1%}   reward {step.reward[i]:.2f}   {_end(step, i)}"
+        )
     return "\n".join(lines)

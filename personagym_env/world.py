@@ -95,6 +95,6 @@ def make_world(
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     train = temporal_split(data.interactions, train_share).train
     chosen = parameters or {}
-    fit = fit_sessions(train, SessionParameters().updated(chosen))
+    fit = fit_sessions(train, SessionParameters().updated(chosen), catalogue=data.catalogue)
     users = _load_agent(agent, data, train) if isinstance(agent, str) else agent
     return World(data, train, users, fit.apply(SessionParameters()).updated(chosen), fit)

@@ -11,6 +11,7 @@ import numpy as np
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.memory import Codes, Memory
+from personagym_agents.occasions import draw_occasions
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.evaluation.contamination import shuffled_ratings
 
@@ -20,7 +21,7 @@ class StrangersMemory(Memory):
 
     Args:
         train: rows that the crowd may know.
-        own: (n, f) of those rows, from `recall_own_rows`.
+        own: (n, f) of those rows, from `draw_occasions`.
     """
 
     def __init__(self, train: Interactions, own: Codes) -> None:
@@ -52,7 +53,7 @@ def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) ->
     """
     corpus = agent.corpus
     train = shuffled_ratings(corpus.train, rng)
-    memory = None if corpus.memory is None else Memory.learn(train, rng)
+    memory = None if corpus.memory is None else Memory(train, draw_occasions(train, rng).own)
     return _told(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
 
 

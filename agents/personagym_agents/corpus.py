@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from personagym_agents.document import answer_words, count_words, one_header, write_line
 from personagym_agents.memory import Codes, Memory
+from personagym_agents.occasions import Occasions
 from personagym_agents.tokenizer import Answers, answer_tokens, encode_texts
 from personagym_env.data.tables import Catalogue, Dataset, IntArray, Interactions
 from personagym_env.data.traits import Crowd, crowd_statistics
@@ -55,6 +56,8 @@ class Corpus:
     tokenizer: PreTrainedTokenizerBase
     answers: Answers
     memory: Memory | None
+    occasions: Occasions | None
+    """Of the training rows, where the corpus was built for training."""
     encoded: list[list[int]]
     """Token lists of all lines, of the answers, of the memory's words; headers are appended behind them."""
     of_item: Index
@@ -76,7 +79,7 @@ class Corpus:
         tokenizer: PreTrainedTokenizerBase,
         *,
         memory: Memory | None = None,
-        for_training: bool = False,
+        occasions: Occasions | None = None,
     ) -> "Corpus":
         """Write and tokenise every line that inference can show, and those that only training shows if asked.
 
@@ -85,12 +88,12 @@ class Corpus:
             train: rows that texts and histories are made from.
             tokenizer: of the language model.
             memory: what users recall about items; None for lines without recollections.
-            for_training: whether to write the lines of the training rows too.
+            occasions: of the training rows, for training; lines that only training shows are written too.
         """
         crowd = crowd_statistics(train)
         lines = LineTexts(dataset.catalogue)
         of_item = lines.of_items(crowd)
-        rows = train if for_training else train.take(np.zeros(len(train), np.bool_))
+        rows = train if occasions is not None else train.take(np.zeros(len(train), np.bool_))
         of_row, untitled = (lines.of_rows(crowd, rows, titled=titled) for titled in (True, False))
         answers = answer_tokens(tokenizer, answer_words(train.scale))
         fields = [] if memory is None else memory.words
@@ -108,6 +111,7 @@ class Corpus:
             tokenizer=tokenizer,
             answers=answers,
             memory=memory,
+            occasions=occasions,
             encoded=encoded + [[token] for token in answers.ids] + recalled,
             of_item=of_item,
             of_answer=len(encoded) + np.arange(len(answers.ids)),

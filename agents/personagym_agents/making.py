@@ -28,6 +28,7 @@ from personagym_agents.language import HISTORY_LINES, LanguageUserAgent
 from personagym_agents.llm.book import ProfileBook
 from personagym_agents.memory import Memory
 from personagym_agents.model import load_base, small_model
+from personagym_agents.occasions import draw_occasions
 from personagym_agents.personas import Groups, Personas, PersonaSettings, fit_personas
 from personagym_agents.profile import ProfileWriter
 from personagym_agents.tokenizer import train_tokenizer
@@ -128,11 +129,12 @@ def make_bundle(
     torch.manual_seed(settings.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     personas = _personas(dataset, split, settings, say)
-    memory = Memory.learn(split.train, np.random.default_rng(settings.training.seed)) if settings.memory else None
+    occasions = draw_occasions(split.train, np.random.default_rng(settings.training.seed), memory=settings.memory)
+    memory = Memory(split.train, occasions.own) if settings.memory else None
     book = None if settings.profiles is None else ProfileBook.load(Path(settings.profiles))
     writer = profile_writer(book, split.train)
     model, tokenizer = _base(dataset, split, memory, writer, settings)
-    corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, for_training=True)
+    corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, occasions=occasions)
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
     model.to(device)  # type: ignore[arg-type]

@@ -56,15 +56,11 @@ class Epoch(NamedTuple):
 
 
 def _deal(count: int, lines: int, rng: np.random.Generator) -> list[Index]:
-    """Part the `count` rows of a user into random hands of at most `lines` rows.
+    """Cut the `count` rows of a user, in order of time, into hands of at most `lines` rows from a random offset on.
 
-    A user whose rows fit into one hand is cut in two half of the time, so that short histories with a profile occur.
+    So histories stand right before their candidates, as they do when users are asked.
     """
-    hands = max(1, -(-count // lines))
-    if hands == 1 and count >= 8 and rng.random() < 0.5:
-        cut = int(rng.integers(count // 4, count - count // 4))
-        return np.split(rng.permutation(count), [cut])
-    return np.array_split(rng.permutation(count), hands)
+    return np.split(np.arange(count), np.arange(int(rng.integers(1, lines + 1)), count, lines))
 
 
 class _Hand(NamedTuple):
@@ -109,20 +105,15 @@ def _headers(hands: list[_Hand], corpus: Corpus, writer: ProfileWriter) -> list[
     return corpus.encode_headers(writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users))
 
 
-def _unseen(train: Interactions, user: int, count: int, rng: np.random.Generator) -> Index:
-    """`count` uniform items without a training row of the user."""
-    drawn = rng.integers(0, train.n_items, count)
-    for _ in range(20):
-        seen = train.contains(np.full(count, user), drawn)
-        if not seen.any():
-            break
-        drawn[seen] = rng.integers(0, train.n_items, int(seen.sum()))
-    return drawn
-
-
 def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions, rng: np.random.Generator) -> Epoch:
-    """Draw the sequences of one epoch, in random order."""
-    train = corpus.train
+    """Draw the sequences of one epoch, in random order.
+
+    Raises:
+        ValueError: the corpus was not built for training.
+    """
+    train, occasions = corpus.train, corpus.occasions
+    if occasions is None:
+        raise ValueError("the corpus needs the occasions of its training rows (`draw_occasions`)")
     folds = writer.fold_of_row if isinstance(writer, FoldedProfileWriter) else np.zeros(len(train), np.int64)
     hands = _hands(train, folds, options, rng)
     most = max(len(hand.shown) for hand in hands)
@@ -133,18 +124,19 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
     )
     answer = corpus.of_answer[1 + train.rating_index]
     hidden = rng.random(len(train)) < options.hidden_titles
-    history_line = corpus.with_memory(np.where(hidden, corpus.of_row_untitled, corpus.of_row), corpus.own)
-    candidate_line = corpus.with_memory(corpus.of_row, corpus.own)
+    history_line = corpus.with_memory(np.where(hidden, corpus.of_row_untitled, corpus.of_row), occasions.own)
+    candidate_line = corpus.with_memory(corpus.of_row, occasions.own)
+    other = (np.arange(len(train)), rng.integers(0, occasions.unseen.shape[1], len(train)))
+    unseen = occasions.unseen[other]
+    unseen_line = corpus.with_memory(corpus.of_item[unseen], occasions.recalled[other])
     for row, hand in enumerate(hands):
         positives = max(1, int(len(hand.shown) * options.candidate_share))
-        history, candidates = hand.shown[positives:], hand.shown[:positives]
+        history, candidates = hand.shown[:-positives], hand.shown[-positives:]
         begin = 1 + (width + 1) * len(history)
         end = begin + width * 2 * positives
         piece[row, 0] = len(corpus.encoded) + row
         piece[row, 1:begin] = np.column_stack([history_line[history], answer[history]]).ravel()
-        drawn = _unseen(train, hand.user, positives, rng)
-        strange = corpus.with_memory(corpus.of_item[drawn], corpus.recall(np.array([hand.user]))[0, drawn])
-        piece[row, begin:end] = np.concatenate([candidate_line[candidates], strange]).ravel()
+        piece[row, begin:end] = np.concatenate([candidate_line[candidates], unseen_line[candidates]]).ravel()
         segment[row, begin:end] = np.repeat(np.arange(1, 2 * positives + 1), width)
         segment[row, end:] = 2 * positives
         told, asked = slice(width, begin, width + 1), slice(begin + width - 1, end, width)
@@ -152,7 +144,7 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
         rating[row, asked] = np.concatenate([train.rating_index[candidates], np.full(positives, NONE)])
         chosen[row, asked] = np.repeat([1, 0], positives)
         item[row, told] = train.items[history]
-        item[row, asked] = np.concatenate([train.items[candidates], drawn])
+        item[row, asked] = np.concatenate([train.items[candidates], unseen[candidates]])
     pieces = Pieces.of(corpus.encoded + _headers(hands, corpus, writer))
     order = rng.permutation(len(hands))
     user = np.array([hand.user for hand in hands])

@@ -41,7 +41,7 @@ class TrainingSettings:
     """AdamW's, on matrices alone."""
     dropout: float = 0.15
     """Of the embeddings and of the last hidden states."""
-    choice_weight: float = 0.5
+    choice_weight: float = 1.0
     """Weight of the choice loss beside the rating loss."""
     teaching_weight: float = 1.0
     """Weight of the teacher's loss beside the rating loss."""

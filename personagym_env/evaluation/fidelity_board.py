@@ -96,6 +96,8 @@ class FidelityBoard:
     parts: tuple[Part, ...]
     leak_test: Mapping[str, int] = field(default_factory=dict)
     """Population to prompts that were searched for held-out items; none was found, or there would be no board."""
+    recitation: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Base to what it knows of titles: how many were asked for, and shares with intervals."""
 
     def row(self, name: str) -> BoardRow:
         """A row by name.
@@ -203,6 +205,7 @@ def make_board(
     description: str,
     dataset: str,
     leak_test: Mapping[str, int],
+    recitation: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> FidelityBoard:
     """Measure populations that answered the same questions.
 
@@ -216,6 +219,7 @@ def make_board(
         description: the split in words.
         dataset: name of the data.
         leak_test: population to prompts searched.
+        recitation: base to what it knows of titles.
 
     Raises:
         ValueError: two populations have one name, or a compared name is none of them.
@@ -249,6 +253,7 @@ def make_board(
         differences=tuple(_difference(left, right, measured) for left, right in compared),
         parts=tuple(_parts(populations, taste, labels, resampler)),
         leak_test=dict(leak_test),
+        recitation=dict(recitation or {}),
     )
 
 

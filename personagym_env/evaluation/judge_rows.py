@@ -5,12 +5,13 @@ option of the agreement study. Contestants always learn from one half of each us
 judge differs between the three values, and all judges are compared over the same contestants with the same real value.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
+from personagym_env.data.splits import Split
 from personagym_env.data.tables import BoolArray, IntArray, Interactions
 
 JudgeRows = Literal["same", "disjoint", "superset"]
@@ -26,6 +27,32 @@ HALVING: Mapping[Halving, str] = {
     "get one more",
 }
 """What is told of each way to deal rows."""
+WHOSE: Mapping[JudgeRows, str] = {
+    "same": "the contestants' own half",
+    "disjoint": "the other half, no row of which a contestant knows",
+    "superset": "all training rows, those of the contestants among them",
+}
+"""What is told of the rows that a judge knows."""
+
+
+@dataclass(frozen=True)
+class Independence:
+    """Which training rows contestants and judge learned from, for the record; plain values only."""
+
+    judge_rows: JudgeRows
+    halving: Halving
+    contestants: int
+    """Rows that contestants are fitted on."""
+    judge: int
+    """Rows that the judge knows."""
+    contestants_fingerprint: str
+    judge_fingerprint: str
+
+    def __str__(self) -> str:
+        return (
+            f"Contestants are fitted on one half of the training rows ({self.contestants:,} rows), and the judging "
+            f"users know {WHOSE[self.judge_rows]} ({self.judge:,} rows): {HALVING[self.halving]}."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +69,13 @@ class DealtRows:
     def of_judge(self, rows: JudgeRows) -> Interactions:
         """The rows that a judge knows."""
         return {"same": self.contestants, "disjoint": self.others, "superset": self.train}[rows]
+
+    def independence(self, rows: JudgeRows, halving: Halving) -> Independence:
+        """What is put on record of a judge that knows `rows`, where the rows were dealt by `halving`."""
+        judge = self.of_judge(rows)
+        return Independence(
+            rows, halving, len(self.contestants), len(judge), self.contestants.fingerprint(), judge.fingerprint()
+        )
 
     def sizes(self) -> dict[str, dict[str, int]]:
         """Rows and users of each part, for the record."""
@@ -66,6 +100,27 @@ def deal_rows(train: Interactions, halving: Halving, rng: np.random.Generator) -
     if first.all() or not first.any():
         raise ValueError(f"{len(train)} training rows of {train.n_users} users cannot be dealt into two halves")
     return DealtRows(train.take(first), train.take(~first), train)
+
+
+def judge_half(split: Split) -> tuple[Split, str]:
+    """What users learn from who are to judge recommenders independently, and words for it.
+
+    The training rows are dealt as `alternate` deals them, so that they are the same rows wherever they are dealt.
+
+    Raises:
+        ValueError: a half is left without rows.
+    """
+    dealt = deal_rows(split.train, "alternate", np.random.default_rng(0))
+    return Split(dealt.others, split.test), f"of these, the half that contestants do not know: {HALVING['alternate']}"
+
+
+def unknown_items(train: Interactions) -> Callable[[IntArray], BoolArray]:
+    """From users (n,) to (n, m) what is in none of their training rows, whoever learned from them.
+
+    A contestant that knows one half would else recommend what the user has in the other.
+    """
+    known = train.matrix(np.ones(len(train), np.float32))
+    return lambda users: np.asarray(known[users].toarray() == 0)
 
 
 def _place_in_user(log: Interactions) -> IntArray:

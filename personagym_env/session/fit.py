@@ -1,44 +1,33 @@
-"""Fit what a training log says about sessions: where they begin, how content users start, and when they leave.
+"""Fit what a training log says about sessions: how content users start, when they leave and return, how tastes move.
 
 A log of ratings shows consumptions only: no slate, no step without consumption, no leaving after a step without
-consumption. So examination, choice, satiation and the miss rate stay assumptions, and are not touched here.
+consumption. So examination, choice and the miss rate stay assumptions, and are not touched here.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit
 
-from personagym_env.data.tables import BoolArray, FloatArray, IntArray, Interactions
-from personagym_env.session.kernel import scale_worth
+from personagym_env.data.tables import Catalogue, FloatArray, Interactions
+from personagym_env.session.cuts import SessionCuts, cut_sessions, satisfaction_after
+from personagym_env.session.estimates import Estimate
+from personagym_env.session.fit_drift import fit_drift, halves_of, moves_of
+from personagym_env.session.fit_fatigue import draw_cases, fit_fatigue
+from personagym_env.session.fit_leaving import fit_leaving
+from personagym_env.session.fit_noise import fit_noise
+from personagym_env.session.fit_pauses import fit_pauses
+from personagym_env.session.fit_returning import absences, fit_returning
+from personagym_env.session.kernel import genre_shares, scale_worth
 from personagym_env.session.parameters import SessionParameters
 
-GAP_MINUTES = 30.0
-"""A pause longer than this ends a session, the convention of web analytics."""
-Z_95 = 1.959963984540054
-"""Standard normal quantile of a two-sided 95 % interval."""
-_FEWEST_LEAVINGS = 30
-"""With fewer observed leavings (ten for each of the three coefficients) the hazard is not fitted."""
+_MOST_ROWS = 1_000_000
+"""Fatigue and drift need an array of genres for each row, so of larger logs they see a random part of the users."""
 
-_LARGEST_ERROR = 3.0
-"""A standard error above this, in logits per standard deviation of a covariate, means that nothing was learned."""
-
-
-class Estimate(NamedTuple):
-    """A parameter as a log tells it."""
-
-    value: float
-    low: float
-    """Lower end of the 95 % interval."""
-    high: float
-    """Upper end of the 95 % interval."""
-    rows: int
-    """Log rows that it is estimated from."""
-    method: str
+_NEVER_BACK = (
+    "returning: users who never come back, for the log ends at another place for each user; the law is of those who did"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,173 +35,45 @@ class SessionFit:
     """What was fitted, what the sessions of the log look like, and why the rest was not fitted."""
 
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
-    """By `part.field` of `SessionParameters`."""
+    """By `part.field` of `SessionParameters`: what `apply` puts in the place of the defaults."""
     statistics: Mapping[str, float] = field(default_factory=dict)
     """Description of the log's sessions, in words; empty without timestamps."""
     notes: tuple[str, ...] = ()
     """What could not be fitted, and why."""
+    findings: Mapping[str, Estimate] = field(default_factory=dict)
+    """What the log says that `apply` leaves alone: by `part.field` what is off by default or no valid value, and in
+    words what is no parameter of the model."""
+    gap_minutes: float | None = None
+    """The pause that ended the log's sessions; None if they were not cut."""
 
     def apply(self, parameters: SessionParameters) -> SessionParameters:
-        """The parameters with every estimate in the place of its default."""
+        """The parameters with every estimate in the place of its default, and the pause that the estimates rest on."""
         changes: dict[str, dict[str, float]] = {}
         for name, estimate in self.estimates.items():
             part, _, entry = name.partition(".")
             changes.setdefault(part, {})[entry] = estimate.value
+        if self.gap_minutes is not None:
+            changes.setdefault("returning", {})["pause"] = self.gap_minutes
         return parameters.updated(changes)
 
 
-class SessionCuts(NamedTuple):
-    """A log cut into sessions. Shapes: n rows, s sessions."""
+class _Found(NamedTuple):
+    """One part of a fit."""
 
-    first: IntArray
-    """(s,) the row that begins each session."""
-    length: IntArray
-    """(s,) rows of each session."""
-    last: BoolArray
-    """(n,) whether the row ends its session."""
-    censored: BoolArray
-    """(n,) whether the row is its user's last: the log stops here, so nobody knows whether the session did."""
-    position: IntArray
-    """(n,) rows of the same session up to and including this one: 1, 2, ..."""
+    estimates: dict[str, Estimate]
+    findings: dict[str, Estimate]
+    notes: list[str]
 
-
-def cut_sessions(log: Interactions, gap_minutes: float = GAP_MINUTES) -> SessionCuts:
-    """Cut each user's rows wherever the pause is longer than `gap_minutes`.
-
-    Raises:
-        ValueError: the log has no timestamps or no rows, or the gap is not above 0.
-    """
-    if log.timestamps is None or not len(log):
-        raise ValueError("sessions need a log with timestamps and at least one row")
-    if not gap_minutes > 0:
-        raise ValueError(f"gap_minutes must be above 0, got {gap_minutes}")
-    new_user = np.diff(log.users) != 0
-    cut = new_user | (np.diff(log.timestamps) > gap_minutes * 60)
-    first = np.flatnonzero(np.concatenate([[True], cut]))
-    length = np.diff(np.append(first, len(log)))
-    return SessionCuts(
-        first=first,
-        length=length,
-        last=np.append(cut, True),
-        censored=np.append(new_user, True),
-        position=np.arange(len(log)) - np.repeat(first, length) + 1,
-    )
+    def add(self, found: tuple[dict[str, Estimate], str | None]) -> None:
+        """Take estimates, and the reason for those that are missing."""
+        estimates, problem = found
+        self.estimates.update(estimates)
+        self.notes.extend([problem] if problem else [])
 
 
-def satisfaction_after(worth: FloatArray, sessions: SessionCuts, initial: float, rate: float) -> FloatArray:
-    """(n,) satisfaction right after each row, by the rule of the kernel: `s + rate * (worth - s)` from `initial`.
-
-    Runs over positions, all sessions that reach a position at once: n operations in all.
-    """
-    longest_first = np.argsort(-sessions.length, kind="stable")
-    first, length = sessions.first[longest_first], sessions.length[longest_first]
-    reaching = np.searchsorted(-length, -np.arange(length[0]), side="left")
-    level = np.full(len(first), initial)
-    after = np.empty(len(worth))
-    for position, count in enumerate(reaching):
-        rows = first[:count] + position
-        level[:count] += rate * (worth[rows] - level[:count])
-        after[rows] = level[:count]
-    return after
-
-
-class _LogisticFit(NamedTuple):
-    coefficients: FloatArray
-    """(p + 1,) intercept first."""
-    errors: FloatArray
-    """(p + 1,) standard errors from the observed information."""
-
-
-def _fit_logistic(covariates: FloatArray, events: BoolArray) -> _LogisticFit | None:
-    """Maximum likelihood of a logistic regression with intercept; None if the data do not identify it.
-
-    The covariates (n, p) are standardised for the search, so their units do not matter to its conditioning.
-    """
-    centre, spread = covariates.mean(axis=0), covariates.std(axis=0)
-    if np.any(spread < 1e-9):
-        return None
-    design = np.column_stack([np.ones(len(events)), (covariates - centre) / spread])
-    answer = events.astype(np.float64)
-
-    def loss(beta: FloatArray) -> float:
-        logit = design @ beta
-        return float(np.logaddexp(0, logit).sum() - answer @ logit)
-
-    def gradient(beta: FloatArray) -> FloatArray:
-        return np.asarray(design.T @ (expit(design @ beta) - answer))
-
-    def hessian(beta: FloatArray) -> FloatArray:
-        chance = expit(design @ beta)
-        return np.asarray((design * (chance * (1 - chance))[:, None]).T @ design)
-
-    start = np.zeros(design.shape[1])
-    found: Any = minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-6})
-    information = hessian(found.x)
-    if not np.all(np.isfinite(found.x)) or np.linalg.cond(information) > 1e10:
-        return None
-    covariance = np.linalg.inv(information)
-    # With separated data the likelihood has no maximum: the search stops far out, where the errors are huge.
-    if covariance.diagonal().max() > _LARGEST_ERROR**2:
-        return None
-    # Back to the covariates' own units: beta = scaling @ standardised beta.
-    scaling = np.diag(np.concatenate([[1.0], 1 / spread]))
-    scaling[0, 1:] = -centre / spread
-    return _LogisticFit(scaling @ found.x, np.sqrt(np.diag(scaling @ covariance @ scaling.T)))
-
-
-def _initial_satisfaction(worth: npt.NDArray[np.floating]) -> Estimate:
-    mean, error = float(worth.mean()), float(worth.std() / np.sqrt(len(worth)))
-    low, high = max(0.0, mean - Z_95 * error), min(1.0, mean + Z_95 * error)
-    return Estimate(mean, low, high, len(worth), "mean normalised rating, normal interval")
-
-
-def _leaving(
-    sessions: SessionCuts, satisfaction: FloatArray, gap_minutes: float
-) -> tuple[dict[str, Estimate], str | None]:
-    """Estimates of the hazard, or the reason why there are none."""
-    seen = ~sessions.censored
-    leavings = int((sessions.last & seen).sum())
-    if leavings < _FEWEST_LEAVINGS:
-        return {}, f"leaving: only {leavings} observed ends of sessions, at least {_FEWEST_LEAVINGS} are needed"
-    covariates = np.column_stack([satisfaction, np.log1p(sessions.position)])[seen]
-    fit = _fit_logistic(covariates, sessions.last[seen])
-    if fit is None:
-        return {}, "leaving: the log does not identify the hazard (no variation, or leaving is perfectly predicted)"
-    method = f"logistic hazard by maximum likelihood, Wald interval; a session ends at a pause of {gap_minutes:g} min"
-    names = ("leaving.intercept", "leaving.satisfaction_weight", "leaving.duration_weight")
-    return {
-        name: Estimate(float(value), float(value - Z_95 * error), float(value + Z_95 * error), int(seen.sum()), method)
-        for name, value, error in zip(names, fit.coefficients, fit.errors, strict=True)
-    }, None
-
-
-def fit_sessions(
-    train: Interactions, parameters: SessionParameters | None = None, *, gap_minutes: float = GAP_MINUTES
-) -> SessionFit:
-    """Fit initial satisfaction and the leaving hazard to training rows.
-
-    The hazard is that of `personagym_env.session.kernel.transition` with a step for every rating: log odds of ending
-    the session after a rating, linear in satisfaction after it and in `log(1 + ratings of the session so far)`. Each
-    user's last row is left out, because there the log stops rather than the user (right censoring).
-
-    Args:
-        train: training rows; without timestamps only the initial satisfaction is fitted.
-        parameters: supplies `satisfaction.rate`, which the fit takes as given; the defaults if None.
-        gap_minutes: a longer pause ends a session.
-    """
-    rate = (parameters or SessionParameters()).satisfaction.rate
-    if not len(train):
-        return SessionFit(notes=("the log has no rows: nothing was fitted",))
-    worth = scale_worth(train.scale)[train.rating_index].astype(np.float64)
-    initial = _initial_satisfaction(worth)
-    estimates = {"satisfaction.initial": initial}
-    if train.timestamps is None:
-        return SessionFit(estimates, notes=("leaving: the log has no timestamps, so it shows no sessions",))
-    sessions = cut_sessions(train, gap_minutes)
-    satisfaction = satisfaction_after(worth, sessions, initial.value, rate)
-    leaving, problem = _leaving(sessions, satisfaction, gap_minutes)
+def _statistics(sessions: SessionCuts, gap_minutes: float) -> dict[str, float]:
     quartiles = np.quantile(sessions.length, [0.25, 0.5, 0.75])
-    statistics = {
+    return {
         "pause that ends a session, minutes": gap_minutes,
         "sessions": float(len(sessions.first)),
         "sessions whose end is observed": float((sessions.last & ~sessions.censored).sum()),
@@ -221,4 +82,111 @@ def fit_sessions(
         "ratings per session, median": float(quartiles[1]),
         "ratings per session, upper quartile": float(quartiles[2]),
     }
-    return SessionFit(estimates | leaving, statistics, () if problem is None else (problem,))
+
+
+def _some_users(log: Interactions, rng: np.random.Generator) -> Interactions:
+    """The log itself, or random users of a log that is too large, up to `_MOST_ROWS` rows."""
+    if len(log) <= _MOST_ROWS:
+        return log
+    order = rng.permutation(log.n_users)
+    chosen = np.zeros(log.n_users, np.bool_)
+    chosen[order[np.cumsum(log.counts[order]) <= _MOST_ROWS]] = True
+    return log.take(chosen[log.users])
+
+
+def _fit_genres(
+    found: _Found,
+    log: Interactions,
+    genre_share: FloatArray,
+    parameters: SessionParameters,
+    gap_minutes: float,
+    rng: np.random.Generator,
+) -> None:
+    """Fatigue and drift."""
+    decay = parameters.satiation.decay
+    if not genre_share.any():
+        found.notes.append("satiation and drift: the catalogue has no genres")
+        return
+    log = _some_users(log, rng)
+    fatigue = fit_fatigue(draw_cases(log, cut_sessions(log, gap_minutes), genre_share, decay, rng), decay)
+    if isinstance(fatigue, str):
+        found.notes.append(fatigue)
+    elif fatigue.value >= 0:
+        found.estimates["choice.satiation_weight"] = fatigue
+    else:
+        found.findings["choice.satiation_weight"] = fatigue
+        found.notes.append(
+            f"satiation: in this log items of one genre follow each other more often than by chance (weight "
+            f"{fatigue.value:.3g}, 95 % in [{fatigue.low:.3g}, {fatigue.high:.3g}]), as where users rate lists; the "
+            "model knows fatigue only, so the assumed weight holds"
+        )
+    halves, shuffled = halves_of(log, genre_share, rng)
+    if len(halves.users):
+        cosines = np.mean([half.cosine for half in shuffled], axis=0)
+        found.findings["cosine of genre shares, early to late half"] = Estimate.mean(halves.cosine, "mean over users")
+        found.findings["cosine of genre shares, random halves"] = Estimate.mean(cosines, "mean over users")
+    drift = fit_drift(moves_of(log, genre_share, halves, shuffled)) if len(halves.users) else "drift: short histories"
+    if isinstance(drift, str):
+        found.notes.append(drift)
+    else:
+        found.findings["drift.scale"] = drift
+
+
+def fit_sessions(
+    train: Interactions,
+    parameters: SessionParameters | None = None,
+    *,
+    catalogue: Catalogue | None = None,
+    gap_minutes: float | None = None,
+    observed_until: float | None = None,
+    rng: np.random.Generator | None = None,
+) -> SessionFit:
+    """Fit the parameters of sessions to training rows, each by maximum likelihood.
+
+    Drift is measured but not applied, because it is off by default: a world that wants it sets `drift.scale` to what
+    `findings` says.
+
+    Args:
+        train: training rows; without timestamps only the initial satisfaction and the rating noise are fitted.
+        parameters: supplies what the fits take as given, `satisfaction.rate`, `satiation.decay` and
+            `returning.pause`; the defaults if None.
+        catalogue: of the log; without it neither fatigue, drift nor rating noise is fitted.
+        gap_minutes: a longer pause ends a session; `returning.pause` if None.
+        observed_until: moment (seconds since 1970) up to which the log shows every user, if there is one; see
+            `personagym_env.session.fit_returning.absences`.
+        rng: draws what the fits compare with, random items and random halves; a fixed one if None, so that a log
+            always gives the same fit.
+    """
+    parameters = parameters or SessionParameters()
+    rng = np.random.default_rng(0) if rng is None else rng
+    pause = parameters.returning.pause if gap_minutes is None else gap_minutes
+    if not len(train):
+        return SessionFit(notes=("the log has no rows: nothing was fitted",))
+    worth = scale_worth(train.scale)[train.rating_index].astype(np.float64)
+    mean = Estimate.mean(worth, "mean normalised rating, normal interval")
+    initial = mean._replace(low=max(0.0, mean.low), high=min(1.0, mean.high))
+    found = _Found({"satisfaction.initial": initial}, {}, [])
+    statistics: dict[str, float] = {}
+    if train.timestamps is None:
+        found.notes.append("leaving, returning, satiation, drift: the log has no timestamps, so it shows no sessions")
+    else:
+        sessions = cut_sessions(train, pause)
+        statistics = _statistics(sessions, pause)
+        satisfaction = satisfaction_after(worth, sessions, initial.value, parameters.satisfaction.rate)
+        found.add(fit_leaving(sessions, satisfaction, pause))
+        found.add(fit_returning(absences(train, sessions, satisfaction, pause, observed_until), pause))
+        if observed_until is None and "returning.location" in found.estimates:
+            found.notes.append(_NEVER_BACK)
+        crossing = fit_pauses(train, pause)
+        if isinstance(crossing, str):
+            found.notes.append(crossing)
+        else:
+            found.findings["pause that ends a session by two laws of pauses, minutes"] = crossing[0]
+        if catalogue is not None:
+            _fit_genres(found, train, genre_shares(catalogue), parameters, pause, rng)
+    if catalogue is not None:
+        noise, problem = fit_noise(train, catalogue)
+        found.findings.update(noise)
+        found.notes.extend([problem] if problem else [])
+    cut = None if train.timestamps is None else pause
+    return SessionFit(found.estimates, statistics, tuple(found.notes), found.findings, cut)

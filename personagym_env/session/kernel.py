@@ -1,8 +1,9 @@
 """The dynamics of sessions as pure functions of a named state, for n users at once.
 
 Order of one step: the user looks at places (examination), takes one of the items seen or nothing (choice), rates what
-was taken (rating), is more or less content (satisfaction) and tired of genres (satiation), and stays or leaves
-(leaving). What the user makes of an item, the `Reaction`, comes from a user agent; all else is chance and memory.
+was taken (rating), is more or less content (satisfaction) and tired of genres (satiation), changes a little (drift),
+and stays or leaves (leaving). A user who leaves may come back after some days (returning) for another session of the
+same episode. What the user makes of an item, the `Reaction`, comes from a user agent; all else is chance and memory.
 
 Shapes: n users, k slate places, m items, g genres, r ratings of the scale, t remembered steps. No array is (n, m).
 """
@@ -13,12 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import expit
+from scipy.special import expit, ndtri
 
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Reaction
 from personagym_env.session.parameters import RewardWeights, SessionParameters
 from personagym_env.session.random import Stream, UIntArray, gumbel, uniform
+from personagym_env.session.returning import days_away
 
 _Number = TypeVar("_Number", bound=np.generic)
 
@@ -34,7 +36,7 @@ class Place(IntEnum):
     REPEATED = 1
     """Empty: the item stands at an earlier place of the slate."""
     CONSUMED = 2
-    """Empty: the user has consumed the item in this session."""
+    """Empty: the user has consumed the item in this episode."""
     RATED = 3
     """Empty: the user has rated the item in the training log."""
 
@@ -46,13 +48,19 @@ def scale_worth(scale: tuple[float, ...]) -> npt.NDArray[np.float32]:
     return (values - values[0]) / span if span > 0 else np.ones_like(values)
 
 
+def genre_shares(catalogue: Catalogue) -> FloatArray:
+    """(m, g) float32: an item's genres with equal shares that sum to 1; a row of zeros for an item without genre."""
+    count = np.maximum(catalogue.genres.sum(axis=1, keepdims=True), 1)
+    return np.asarray(catalogue.genres / count, np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class Dynamics:
     """What stays fixed while sessions run."""
 
     parameters: SessionParameters
     genre_share: FloatArray
-    """(m, g) float32: an item's genres with equal shares that sum to 1; a row of zeros for an item without genre."""
+    """(m, g) float32, from `genre_shares`."""
     worth: FloatArray
     """(r,) float32, from `scale_worth`."""
     scale: FloatArray
@@ -61,26 +69,32 @@ class Dynamics:
     @classmethod
     def of(cls, parameters: SessionParameters, catalogue: Catalogue, scale: tuple[float, ...]) -> "Dynamics":
         """Precompute what the kernel looks up for each item and rating."""
-        count = np.maximum(catalogue.genres.sum(axis=1, keepdims=True), 1)
-        share = (catalogue.genres / count).astype(np.float32)
-        return cls(parameters, share, scale_worth(scale), np.asarray(scale, np.float32))
+        return cls(parameters, genre_shares(catalogue), scale_worth(scale), np.asarray(scale, np.float32))
 
 
 class State(NamedTuple):
-    """Where n sessions stand."""
+    """Where n episodes stand."""
 
     key: UIntArray
     """(n,) the randomness of the row."""
     episode: IntArray
-    """(n,) sessions that the row has had before this one under its key."""
+    """(n,) episodes that the row has had before this one under its key."""
     user: IntArray
     """(n,) internal user id."""
     step: IntArray
-    """(n,) decisions taken in this session."""
+    """(n,) decisions taken in this episode."""
+    session: IntArray
+    """(n,) sessions that the user has had in this episode before this one."""
+    began: IntArray
+    """(n,) `step` at which this session began."""
+    day: FloatArray
+    """(n,) float64: days that the user was away in this episode, all absences together."""
     satisfaction: FloatArray
     """(n,) float32 in 0..1, latent."""
     satiation: FloatArray
     """(n, g) float32, at least 0, latent."""
+    drift: FloatArray
+    """(n, g) float32: logits by which the wish for each genre has moved in this episode, latent."""
     items: IntArray
     """(n, t) int32: what each of the last t steps consumed, the latest last, `NO_ITEM` where nothing."""
     ratings: FloatArray
@@ -110,7 +124,11 @@ class Outcome(NamedTuple):
     hazard: FloatArray
     """(n,) float32: probability of leaving that the step ended with, latent."""
     left: BoolArray
-    """(n,) whether the user left."""
+    """(n,) whether the user left the session."""
+    returned: BoolArray
+    """(n,) whether a user who left came back, so that the next step is the first of another session."""
+    gap_days: FloatArray
+    """(n,) float32: days away before coming back, 0 where `returned` is not."""
 
     def __repr__(self) -> str:
         return f"Outcome({', '.join(f'{name} {array.shape}' for name, array in self._asdict().items())})"
@@ -124,15 +142,19 @@ def draw_users(key: UIntArray, episode: IntArray, n_users: int) -> IntArray:
 
 
 def initial(dynamics: Dynamics, key: UIntArray, episode: IntArray, user: IntArray, memory: int) -> State:
-    """The state before the first step of a session, with room to remember `memory` steps."""
-    n = len(user)
+    """The state before the first step of an episode, with room to remember `memory` steps."""
+    n, g = len(user), dynamics.genre_share.shape[1]
     return State(
         key=key,
         episode=episode,
         user=user,
         step=np.zeros(n, np.int64),
+        session=np.zeros(n, np.int64),
+        began=np.zeros(n, np.int64),
+        day=np.zeros(n),
         satisfaction=np.full(n, dynamics.parameters.satisfaction.initial, np.float32),
-        satiation=np.zeros((n, dynamics.genre_share.shape[1]), np.float32),
+        satiation=np.zeros((n, g), np.float32),
+        drift=np.zeros((n, g), np.float32),
         items=np.full((n, memory), NO_ITEM, np.int32),
         ratings=np.zeros((n, memory), np.float32),
     )
@@ -145,7 +167,7 @@ def check_places(state: State, slates: IntArray, train: Interactions) -> IntArra
         places[:, j][(slates[:, :j] == slates[:, j, None]).any(axis=1)] = Place.REPEATED
     recent = state.items[:, state.items.shape[1] - int(state.step.max(initial=0)) :]
     consumed = np.zeros(slates.shape, np.bool_)
-    # One comparison per remembered step keeps the work in (n, k) arrays and costs nothing in a young session.
+    # One comparison per remembered step keeps the work in (n, k) arrays and costs nothing in a young episode.
     for t in range(recent.shape[1]):
         consumed |= slates == recent[:, t, None]
     places[consumed] = Place.CONSUMED
@@ -169,7 +191,10 @@ def _choose(state: State, slates: IntArray, options: BoolArray, want: FloatArray
     choice = dynamics.parameters.choice
     clipped = np.clip(want, _WANT_MARGIN, 1 - _WANT_MARGIN)
     log_odds = np.log(clipped / (1 - clipped))
-    burden = np.matmul(dynamics.genre_share[slates], state.satiation[:, :, None])[:, :, 0]
+    share = dynamics.genre_share[slates]
+    if dynamics.parameters.drift.scale > 0:
+        log_odds = log_odds + np.matmul(share, state.drift[:, :, None])[:, :, 0]
+    burden = np.matmul(share, state.satiation[:, :, None])[:, :, 0]
     utility = log_odds / choice.temperature - choice.satiation_weight * burden
     luck = gumbel(uniform(state.key, state.episode, state.step, Stream.CHOICE, slates))
     score = np.where(options, utility + luck, -np.inf)
@@ -184,6 +209,52 @@ def _rate(state: State, item: IntArray, distribution: FloatArray) -> IntArray:
     luck = uniform(state.key, state.episode, state.step, Stream.RATING, item[:, None])
     below = luck >= np.cumsum(distribution, axis=1)
     return np.asarray(np.minimum(below.sum(axis=1), distribution.shape[1] - 1))
+
+
+def _drift(state: State, consumed: BoolArray, scale: float) -> FloatArray:
+    """(n, g) drift after a step: a Gaussian random walk of standard deviation `scale`, one step per consumption.
+
+    Consumptions are its clock because they are all that a log shows, so that a scale fitted to a log fits here.
+    """
+    if scale == 0:
+        return state.drift
+    genres = np.arange(state.drift.shape[1])[None]
+    luck = ndtri(uniform(state.key, state.episode, state.step, Stream.DRIFT, genres))
+    return np.asarray(state.drift + np.where(consumed[:, None], scale * luck, 0).astype(np.float32))
+
+
+def _return(state: State, left: BoolArray, dynamics: Dynamics) -> tuple[State, BoolArray, FloatArray]:
+    """Bring users who left back, if the episode has sessions left and they come before its horizon.
+
+    While a user is away, satiation and what satisfaction has moved from its initial level halve every `recovery` days.
+    The agent's memory and the drift of taste stay as they are.
+
+    Args:
+        state: after the step.
+        left: (n,) who left.
+        dynamics: parameters and per-item tensors.
+
+    Returns:
+        The state, (n,) who came back, and (n,) float32 after how many days, 0 for the others.
+    """
+    parameters = dynamics.parameters.returning
+    may = left & (state.session + 1 < parameters.max_sessions)
+    if not may.any():
+        return state, may, np.zeros(len(left), np.float32)
+    # The number of the step that was left at; with it the luck of a return belongs to its place in the episode.
+    luck = uniform(state.key, state.episode, state.step - 1, Stream.RETURNING, np.zeros((1, 1), np.int64))[:, 0]
+    days = days_away(luck, state.satisfaction, parameters)
+    returned = may & (state.day + days <= parameters.horizon)
+    kept = np.where(returned, 0.5 ** (days / parameters.recovery), 1).astype(np.float32)
+    start = np.float32(dynamics.parameters.satisfaction.initial)
+    after = state._replace(
+        session=state.session + returned,
+        began=np.where(returned, state.step, state.began),
+        day=state.day + np.where(returned, days, 0),
+        satisfaction=np.where(returned, start + kept * (state.satisfaction - start), state.satisfaction),
+        satiation=kept[:, None] * state.satiation,
+    )
+    return after, returned, np.where(returned, days, 0).astype(np.float32)
 
 
 def _remember(memory: npt.NDArray[_Number], latest: npt.NDArray[Any]) -> npt.NDArray[_Number]:
@@ -219,17 +290,21 @@ def transition(
     exposure = np.where(consumed[:, None], dynamics.genre_share[taken], np.float32(0))
     step = state.step + 1
     leaving = parameters.leaving
-    logit = leaving.intercept + leaving.satisfaction_weight * satisfaction + leaving.duration_weight * np.log1p(step)
+    tired = np.log1p(step - state.began)
+    logit = leaving.intercept + leaving.satisfaction_weight * satisfaction + leaving.duration_weight * tired
     hazard = expit(logit).astype(np.float32)
     luck = uniform(state.key, state.episode, state.step, Stream.LEAVING, np.zeros((1, 1), np.int64))[:, 0]
+    left = luck < hazard
     item = np.where(consumed, taken, NO_ITEM)
     after = state._replace(
         step=step,
         satisfaction=satisfaction,
         satiation=np.float32(parameters.satiation.decay) * state.satiation + exposure,
+        drift=_drift(state, consumed, parameters.drift.scale),
         items=_remember(state.items, item),
         ratings=_remember(state.ratings, np.where(consumed, dynamics.scale[rating], np.float32(0))),
     )
+    after, returned, gap_days = _return(after, left, dynamics)
     outcome = Outcome(
         slate=slates,
         places=places,
@@ -239,7 +314,9 @@ def transition(
         item=item,
         rating=np.where(consumed, rating, -1),
         hazard=hazard,
-        left=luck < hazard,
+        left=left,
+        returned=returned,
+        gap_days=gap_days,
     )
     return after, outcome
 
@@ -252,6 +329,7 @@ def reward_components(outcome: Outcome, dynamics: Dynamics) -> dict[str, FloatAr
         "click": consumed.astype(np.float64),
         "leave": outcome.left.astype(np.float64),
         "empty": (outcome.places != Place.SHOWN).sum(axis=1).astype(np.float64),
+        "retention": outcome.returned.astype(np.float64),
     }
 
 
@@ -264,6 +342,6 @@ def reward(components: dict[str, FloatArray], weights: RewardWeights) -> FloatAr
 
 
 def terminal(state: State, outcome: Outcome, max_episode_steps: int | None) -> tuple[BoolArray, BoolArray]:
-    """(n,) terminated: the user left; (n,) truncated: the session has had `max_episode_steps` steps."""
+    """(n,) terminated: the user left and is not back; (n,) truncated: the episode has had `max_episode_steps` steps."""
     truncated = np.zeros_like(outcome.left) if max_episode_steps is None else state.step >= max_episode_steps
-    return outcome.left, truncated
+    return outcome.left & ~outcome.returned, truncated

@@ -11,11 +11,19 @@ from typing import Any, NamedTuple, Self
 
 Range = tuple[float, float]
 
+GAP_MINUTES = 30.0
+"""A pause longer than this ends a session, the convention of web analytics."""
+
 _CRASWELL = "position-based model: Craswell et al., WSDM 2008; decay 1 as in Joachims et al., WSDM 2017"
 _LOGIT = "multinomial logit with an outside option: McFadden 1974; as choice model of slates: Ie et al., IJCAI 2019"
 _SATIATION = "exponentially forgotten exposure: Leqi et al., Rebounding Bandits, NeurIPS 2021; magnitude assumed"
 _SMOOTHING = "exponential smoothing of outcomes: Hogarth, Einhorn, Cognitive Psychology 1992; rate assumed"
 _LEAVING = "discrete-time logistic hazard: Singer, Willett, J. Educational Statistics 1993; magnitude assumed"
+_RETURNING = "return time as survival: Kapoor et al., KDD 2014; log-normal accelerated failure time; magnitude assumed"
+_RECOVERY = "forgetting between visits: Leqi et al., Rebounding Bandits, NeurIPS 2021; half-life assumed"
+_EPISODE = "the designer's choice of how long to watch a user, not a claim about users"
+_PAUSE = "convention of web analytics: Catledge, Pitkow, Computer Networks 1995, found 25.5 minutes"
+_DRIFT = "Gaussian random walk of preferences: Charlin et al., Dynamic Poisson Factorization, RecSys 2015; off"
 _REWARD = "the designer's choice of what to reward, not a claim about users"
 
 
@@ -104,6 +112,43 @@ class Leaving(_Part):
 
 
 @dataclass(frozen=True)
+class Returning(_Part):
+    """Whether and when a user who left comes back; an episode holds several sessions if `max_sessions` is above 1.
+
+    The logarithm of the days away is normal, cut off below at `pause`, with mean `location + satisfaction_weight * s`,
+    where s is the satisfaction that the user left with.
+    """
+
+    max_sessions: float = _assume(1, unit="sessions", valid=(1, 1e6), plausible=(1, 20), source=_EPISODE)
+    """Sessions that an episode may have: a whole number. At 1 leaving ends the episode."""
+    horizon: float = _assume(30.0, unit="days", valid=(0, 1e6), plausible=(7, 365), source=_EPISODE)
+    """A user whose return would come later than this after the first session is lost, and the episode ends."""
+    location: float = _assume(1.5, unit="log days", valid=(-1e3, 1e3), plausible=(-1, 4), source=_RETURNING)
+    """Mean of the log days away of a user who left with satisfaction 0."""
+    satisfaction_weight: float = _assume(-1.0, unit="log days", valid=(-1e3, 1e3), plausible=(-3, 0), source=_RETURNING)
+    """Log days per unit of satisfaction; below 0 satisfied users come back sooner."""
+    spread: float = _assume(1.5, unit="log days", valid=(1e-3, 1e3), plausible=(0.5, 3), source=_RETURNING)
+    """Standard deviation of the log days away."""
+    pause: float = _assume(GAP_MINUTES, unit="minutes", valid=(1e-3, 1e6), plausible=(10, 120), source=_PAUSE)
+    """The shortest absence; a shorter one would have been the same session."""
+    recovery: float = _assume(1.0, unit="days", valid=(1e-6, 1e6), plausible=(0.1, 14), source=_RECOVERY)
+    """Half-life, while away, of satiation and of what satisfaction has moved from its initial level."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_sessions != int(self.max_sessions):
+            raise ValueError(f"Returning.max_sessions must be a whole number, got {self.max_sessions!r}")
+
+
+@dataclass(frozen=True)
+class Drift(_Part):
+    """A slow change of taste that nothing in the session explains; what was consumed moves taste through the agent."""
+
+    scale: float = _assume(0.0, unit="logits per consumption ** 0.5", valid=(0, 10), plausible=(0, 0.2), source=_DRIFT)
+    """Each consumption moves each genre's preference by a normal number with this standard deviation; 0 is no drift."""
+
+
+@dataclass(frozen=True)
 class RewardWeights(_Part):
     """Weights that fold the named reward components into one number."""
 
@@ -112,9 +157,11 @@ class RewardWeights(_Part):
     click: float = _assume(0.0, unit="per consumption", valid=(-1e6, 1e6), plausible=(0, 1), source=_REWARD)
     """For having consumed anything."""
     leave: float = _assume(0.0, unit="per session", valid=(-1e6, 1e6), plausible=(-10, 0), source=_REWARD)
-    """For the user's leaving; below 0 punishes it."""
+    """For every leaving of a session; below 0 punishes it."""
     empty: float = _assume(0.0, unit="per place", valid=(-1e6, 1e6), plausible=(-1, 0), source=_REWARD)
     """For every empty place of the slate; below 0 punishes them."""
+    retention: float = _assume(0.0, unit="per return", valid=(-1e6, 1e6), plausible=(0, 10), source=_REWARD)
+    """For every return of a user who had left; above 0 rewards retention."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +178,10 @@ class SessionParameters:
     """What repetition does to the user."""
     leaving: Leaving = Leaving()
     """The end of a session."""
+    returning: Returning = Returning()
+    """The next session."""
+    drift: Drift = Drift()
+    """Taste that changes by itself."""
     reward: RewardWeights = RewardWeights()
     """What counts as a good step."""
 

@@ -29,6 +29,8 @@ class Stream(IntEnum):
     OUTSIDE = 3
     RATING = 4
     LEAVING = 5
+    RETURNING = 6
+    DRIFT = 7
 
 
 def splitmix64(seed: UIntArray, index: UIntArray) -> UIntArray:
@@ -46,8 +48,8 @@ def uniform(
 
     Args:
         key: (n,) 64 random bits of each row.
-        episode: (n,) which of the row's sessions it is.
-        step: (n,) which decision of the session it is.
+        episode: (n,) which of the row's episodes it is.
+        step: (n,) which decision of the episode it is.
         stream: what the numbers decide.
         counter: (n, k) or (1, k) place or item, at least 0.
 

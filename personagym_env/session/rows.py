@@ -1,6 +1,6 @@
-"""Rows of sessions: the kernel's state, the agent's sessions and the rows' randomness, moved together.
+"""Rows of episodes: the kernel's state, the agent's sessions and the rows' randomness, moved together.
 
-Both environments are shells over this class; it knows neither Gymnasium nor when to start a session again.
+Both environments are shells over this class; it knows neither Gymnasium nor when to start an episode again.
 """
 
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from personagym_env.data.tables import BoolArray, FloatArray, IntArray
-from personagym_env.protocols import NO_ITEM, Observation
+from personagym_env.protocols import NO_ITEM, ForgetfulSessions, Observation
 from personagym_env.session import kernel
 from personagym_env.session.random import UIntArray
 from personagym_env.world import World
@@ -23,21 +23,21 @@ class RowStep(NamedTuple):
     reward: FloatArray
     """(b,) float64."""
     terminated: BoolArray
-    """(b,) the user left."""
+    """(b,) the user left, and does not come back in this episode."""
     truncated: BoolArray
-    """(b,) the session has reached `max_episode_steps`."""
+    """(b,) the episode has reached `max_episode_steps`."""
 
     def __repr__(self) -> str:
         return f"RowStep({len(self.reward)} rows)"
 
 
 class SessionRows:
-    """Sessions of one world side by side, each with its own user, clock and luck."""
+    """Episodes of one world side by side, each with its own user, clock and luck."""
 
     def __init__(
         self, world: World, n: int, *, slate_size: int, history_length: int, max_episode_steps: int | None
     ) -> None:
-        """Make room for n sessions; each row must be keyed and restarted before it is advanced.
+        """Make room for n episodes; each row must be keyed and restarted before it is advanced.
 
         Raises:
             ValueError: a size is below 1, or the slate has more places than the catalogue has items.
@@ -59,12 +59,12 @@ class SessionRows:
         self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), everyone, everyone, memory)
 
     def set_keys(self, rows: IntArray, keys: UIntArray) -> None:
-        """Give rows (b,) new randomness (b,); their next session is their first."""
+        """Give rows (b,) new randomness (b,); their next episode is their first."""
         self.state.key[rows] = keys
         self._next_episode[rows] = 0
 
     def restart(self, rows: IntArray, users: IntArray | None = None) -> None:
-        """Begin the next session of rows (b,), with the given users (b,) or with users drawn uniformly."""
+        """Begin the next episode of rows (b,), with the given users (b,) or with users drawn uniformly."""
         key, episode = self.state.key[rows], self._next_episode[rows]
         if users is None:
             users = kernel.draw_users(key, episode, self.world.train.n_users)
@@ -105,27 +105,34 @@ class SessionRows:
         """The `info` of rows (b,) after a step: arrays with leading axis b, and dictionaries of such arrays."""
         outcome = step.outcome
         took = outcome.item != NO_ITEM
-        return {
+        info: dict[str, Any] = {
             "reward_components": step.components,
             "clicked_item": outcome.item,
             "clicked_place": outcome.place,
             "rating": np.where(took, self.world.dynamics.scale[outcome.rating], np.float32(0)),
             "examined": outcome.examined,
             "places": outcome.places,
+            # A return has moved the state on already; the step itself still belongs to the session that it ended.
+            "session": self.state.session[rows] - outcome.returned,
+            "gap_days": outcome.gap_days,
             "latent": {
                 "satisfaction": self.state.satisfaction[rows],
                 "satiation": self.state.satiation[rows],
+                "drift": self.state.drift[rows],
                 "want": outcome.want,
                 "hazard": outcome.hazard,
             },
         }
+        if isinstance(self._sessions, ForgetfulSessions):
+            info["dropped_lines"] = self._sessions.dropped_lines[rows]
+        return info
 
     def _put(self, rows: IntArray, part: kernel.State) -> None:
         for whole, values in zip(self.state, part, strict=True):
             whole[rows] = values
 
     def _grow_memory(self) -> None:
-        """Double what every row remembers; only sessions longer than the memory, without own limit, come here."""
+        """Double what every row remembers; only episodes longer than the memory, without own limit, come here."""
         room = ((0, 0), (self.state.items.shape[1], 0))
         self.state = self.state._replace(
             items=np.pad(self.state.items, room, constant_values=NO_ITEM), ratings=np.pad(self.state.ratings, room)

@@ -11,6 +11,7 @@ from personagym_agents.adapters import add_adapters, lora_config, mix_adapters
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.memory import Memory
+from personagym_agents.occasions import Occasions, draw_occasions
 from personagym_agents.tokenizer import train_tokenizer
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
@@ -41,8 +42,13 @@ def small_split(small_data: Dataset) -> Split:
 
 
 @pytest.fixture(scope="session")
-def small_memory(small_split: Split) -> Memory:
-    return Memory.learn(small_split.train, np.random.default_rng(0))
+def small_occasions(small_split: Split) -> Occasions:
+    return draw_occasions(small_split.train, np.random.default_rng(0))
+
+
+@pytest.fixture(scope="session")
+def small_memory(small_split: Split, small_occasions: Occasions) -> Memory:
+    return Memory(small_split.train, small_occasions.own)
 
 
 @pytest.fixture(scope="session")

@@ -75,11 +75,13 @@ def test_bundles_join_the_protocol_that_they_were_trained_for(script: ModuleType
         ("persona", "users", 2),
         ("persona, no history", "control", 1),
         ("persona, shuffled ratings", "control", 1),
+        ("persona, ids alone", "control", 1),
     ]
     assert [row.name for row in cold.rows[4:]] == ["bias"]
     assert [(one.left, one.right) for one in temporal.differences] == [("persona", "none"), ("none", "bias")]
     assert cold.differences == ()
     assert temporal.leak_test == {"none": 10, "persona": 20}
+    assert temporal.recitation["base of persona"]["completed"].value < 0.2
     low, high = temporal.row("persona").spread["rmse"]
     assert low < temporal.row("persona").figures["rmse"].value < high
     assert temporal.row("persona").figures["urr"].value == 0

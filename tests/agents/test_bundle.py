@@ -14,6 +14,7 @@ from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.llm.book import Profile, ProfileBook, Taste
 from personagym_agents.making import AdapterSettings, BundleSettings, make_bundle
+from personagym_agents.occasions import draw_occasions
 from personagym_agents.personas import PersonaSettings
 from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
 from personagym_agents.training import TrainingSettings
@@ -82,7 +83,8 @@ def test_profiles_of_a_chat_model_are_told_and_leave_out_what_is_asked(
     assert agent.document(3).splitlines()[0].endswith("; whole 3")
 
     writer = profile_writer(book, train)
-    corpus = Corpus.build(small_data, train, agent.corpus.tokenizer, for_training=True)
+    occasions = draw_occasions(train, np.random.default_rng(0), memory=False)
+    corpus = Corpus.build(small_data, train, agent.corpus.tokenizer, occasions=occasions)
     epoch = sample_epoch(corpus, writer, SamplingOptions(lines=6), np.random.default_rng(0))
     folds, sequences = writer.fold_of_row, epoch.sequences  # type: ignore[attr-defined]
     for piece, user, items, rated in zip(

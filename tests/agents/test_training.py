@@ -11,6 +11,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from personagym_agents.corpus import Corpus
 from personagym_agents.loss import answer_losses
 from personagym_agents.memory import Memory
+from personagym_agents.occasions import Occasions
 from personagym_agents.profile import StatisticalProfileWriter
 from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
 from personagym_agents.training import TrainingSettings, train
@@ -22,9 +23,13 @@ SETTINGS = TrainingSettings(epochs=3, batch=6, warmup=2, learning_rate=1e-2, ave
 
 @pytest.fixture
 def corpus(
-    small_data: Dataset, small_split: Split, small_tokenizer: PreTrainedTokenizerBase, small_memory: Memory
+    small_data: Dataset,
+    small_split: Split,
+    small_tokenizer: PreTrainedTokenizerBase,
+    small_memory: Memory,
+    small_occasions: Occasions,
 ) -> Corpus:
-    return Corpus.build(small_data, small_split.train, small_tokenizer, memory=small_memory, for_training=True)
+    return Corpus.build(small_data, small_split.train, small_tokenizer, memory=small_memory, occasions=small_occasions)
 
 
 def level_teacher(users: IntArray, items: IntArray) -> FloatArray:
@@ -63,6 +68,14 @@ def test_every_row_is_shown_once_and_negatives_are_unseen(corpus: Corpus) -> Non
     assert not log.contains(sequences.user[row], sequences.item[row, column]).any()
 
 
+def test_a_corpus_without_occasions_is_refused(
+    small_data: Dataset, small_split: Split, small_tokenizer: PreTrainedTokenizerBase
+) -> None:
+    corpus = Corpus.build(small_data, small_split.train, small_tokenizer)
+    with pytest.raises(ValueError, match="draw_occasions"):
+        sample_epoch(corpus, StatisticalProfileWriter(), SamplingOptions(), np.random.default_rng(0))
+
+
 def test_no_answer_can_be_read_before_it_is_due(corpus: Corpus) -> None:
     """A candidate's rated line never stands in the history of its own sequence, and the header tells other rows."""
     epoch = sample_epoch(corpus, StatisticalProfileWriter(), SamplingOptions(lines=10), np.random.default_rng(1))
@@ -81,7 +94,7 @@ def test_crowd_of_a_training_line_leaves_its_own_rating_out(corpus: Corpus) -> N
     ratings = log.ratings.copy()
     ratings[0] = 5.0 if ratings[0] < 3 else 1.0
     changed = type(log)(log.users, log.items, ratings, log.timestamps, log.n_users, log.n_items, log.scale)
-    other = Corpus.build(corpus.dataset, changed, corpus.tokenizer, for_training=True)
+    other = Corpus.build(corpus.dataset, changed, corpus.tokenizer, occasions=corpus.occasions)
     assert corpus.encoded[corpus.of_row[0]] == other.encoded[other.of_row[0]]
 
 

@@ -75,7 +75,7 @@ def test_the_latent_state_is_in_info_alone(world: World) -> None:
     env.reset(seed=1)
     observation, *_, info = env.step(np.arange(4))
     assert set(observation) == {"user", "profile", "history_items", "history_ratings", "step"}
-    assert set(info["latent"]) == {"satisfaction", "satiation", "want", "hazard"}
+    assert set(info["latent"]) == {"satisfaction", "satiation", "drift", "want", "hazard"}
     assert set(info) == {
         "reward_components",
         "clicked_item",
@@ -83,6 +83,8 @@ def test_the_latent_state_is_in_info_alone(world: World) -> None:
         "rating",
         "examined",
         "places",
+        "session",
+        "gap_days",
         "latent",
     }
 

@@ -2,9 +2,13 @@
 
 import json
 from dataclasses import fields
+from html.parser import HTMLParser
+
+import pytest
 
 from personagym_env.card import simulation_card
-from personagym_env.session.fit import Estimate, SessionFit
+from personagym_env.session.estimates import Estimate
+from personagym_env.session.fit import SessionFit
 from personagym_env.session.parameters import SessionParameters
 
 FIT = SessionFit(
@@ -13,7 +17,11 @@ FIT = SessionFit(
         "leaving.intercept": Estimate(-1.1, -1.4, -0.8, 1200, "hazard"),
     },
     statistics={"sessions": 321.0},
-    notes=("something: for a reason",),
+    notes=("something: for a <reason>",),
+    findings={
+        "drift.scale": Estimate(0.09, 0.07, 0.11, 500, "walk"),
+        "rating noise": Estimate(0.4, 0.3, 0.5, 77, "pairs"),
+    },
 )
 PARAMETERS = FIT.apply(SessionParameters()).updated({"leaving": {"intercept": -3.0}, "choice": {"outside": 1.0}})
 CARD = simulation_card("a world", PARAMETERS, FIT)
@@ -46,7 +54,9 @@ def test_table_shows_values_intervals_ranges_sources_notes_and_statistics() -> N
         "1,234 rows",
         "the log says -1.1",
         "Craswell",
-        "for a reason",
+        "for a <reason>",
+        "the log says 0.09",
+        "rating noise: 0.4, 95 % in [0.3, 0.5]",
         "sessions: 321",
     ):
         assert part in text, part
@@ -57,10 +67,14 @@ def test_json_holds_what_the_table_holds() -> None:
     assert card["title"] == "a world"
     assert card["statistics"] == {"sessions": 321.0}
     assert card["parameters"]["satisfaction.initial"]["estimate"]["high"] == 0.65
+    assert card["findings"] == {"rating noise": FIT.findings["rating noise"]._asdict()}
+    assert card["parameters"]["drift.scale"]["value"] == 0
+    assert card["parameters"]["drift.scale"]["estimate"]["value"] == 0.09
     assert card["parameters"]["choice.outside"] | {"source": ""} == {
         "value": 1.0,
         "origin": "set",
         "estimate": None,
+        "sensitivity": None,
         "default": 0.0,
         "unit": "logits",
         "valid": [-1000.0, 1000.0],
@@ -68,3 +82,58 @@ def test_json_holds_what_the_table_holds() -> None:
         "source": "",
     }
     assert len(card["parameters"]) == len(CARD.entries)
+
+
+POINTS = [{"setting": 0.5, "return": 12.3, "tau": 0.91}, {"setting": 2.0, "return": 9.9, "tau": 1.0}]
+
+
+def test_sensitivity_stands_at_its_parameter_in_every_form() -> None:
+    card = CARD.with_sensitivity({"choice.outside": POINTS})
+    assert json.loads(card.to_json())["parameters"]["choice.outside"]["sensitivity"] == POINTS
+    others = [entry for entry in card.entries if entry.assumption.name != "choice.outside"]
+    assert others == [entry for entry in CARD.entries if entry.assumption.name != "choice.outside"]
+    assert all(entry.sensitivity is None for entry in others)
+    for text in (card.to_text(width=500), card.to_html()):
+        assert "at 0.5: return 12.3, tau 0.91; at 2: return 9.9, tau 1.00" in text
+    assert "sensitivity" not in CARD.to_text(width=500)
+
+
+def test_sensitivity_of_unknown_parameters_or_without_numbers_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"no parameters \['choice.outsde'\]"):
+        CARD.with_sensitivity({"choice.outsde": POINTS})
+    with pytest.raises(ValueError, match=r"'choice\.outside' needs"):
+        CARD.with_sensitivity({"choice.outside": [{"setting": 1.0}]})
+
+
+class _Rows(HTMLParser):
+    """Collects the origin and the cells of each row of a table's body."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[tuple[str | None, list[str]]] = []
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+        if tag == "tr":
+            self.rows.append((dict(attrs).get("class"), []))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.open and self.open[-1] == "td":
+            self.rows[-1][1].append(data)
+
+
+def test_html_is_well_formed_and_holds_every_parameter_and_note() -> None:
+    parser = _Rows()
+    parser.feed(CARD.to_html())
+    assert parser.open == []
+    body = parser.rows[1:]
+    assert [cells[0] for _, cells in body] == [entry.assumption.name for entry in CARD.entries]
+    assert [origin for origin, _ in body] == [entry.origin for entry in CARD.entries]
+    assert "for a <reason>" in parser.text
+    assert "<reason>" not in CARD.to_html()

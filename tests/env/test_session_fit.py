@@ -1,13 +1,17 @@
-"""Sessions cut from logs, and planted parameters found again."""
+"""Planted parameters of leaving found again in logs, and what a fit is made of."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from personagym_env.data.tables import Dataset, Interactions
-from personagym_env.session.fit import cut_sessions, fit_sessions, satisfaction_after
+from personagym_env.session.cuts import cut_sessions, satisfaction_after
+from personagym_env.session.estimates import Estimate
+from personagym_env.session.fit import SessionFit, fit_sessions
+from personagym_env.session.fit_leaving import fit_leaving
 from personagym_env.session.kernel import scale_worth
 from personagym_env.session.parameters import SessionParameters
 
@@ -25,7 +29,7 @@ def log_of(users: list[int], ratings: list[float], minutes: list[float] | None) 
 
 
 def simulate_log(n_users: int, rows_per_user: int, seed: int, planted: dict[str, float] = PLANTED) -> Interactions:
-    """Users who rate at random and pause for a day where the planted hazard says so."""
+    """Users who rate at random and pause for a while where the planted hazard says so."""
     rng = np.random.default_rng(seed)
     ratings = rng.choice(5, (n_users, rows_per_user), p=[0.1, 0.15, 0.25, 0.3, 0.2])
     worth = scale_worth(SCALE)[ratings]
@@ -33,7 +37,7 @@ def simulate_log(n_users: int, rows_per_user: int, seed: int, planted: dict[str,
     level, position = np.full(n_users, initial), np.zeros(n_users)
     times, clock = np.empty((n_users, rows_per_user), np.int64), np.zeros(n_users, np.int64)
     for t in range(rows_per_user):
-        clock += 60
+        clock += rng.integers(5, 200, n_users)
         times[:, t] = clock
         level, position = level + rate * (worth[:, t] - level), position + 1
         logit = (
@@ -42,7 +46,7 @@ def simulate_log(n_users: int, rows_per_user: int, seed: int, planted: dict[str,
             + planted["leaving.duration_weight"] * np.log1p(position)
         )
         left = rng.random(n_users) < expit(logit)
-        clock[left] += 86_400
+        clock[left] += np.exp(rng.normal(11, 1, int(left.sum()))).astype(np.int64) + 1801
         level[left], position[left] = initial, 0
     users = np.repeat(np.arange(n_users), rows_per_user)
     items = np.tile(np.arange(rows_per_user), n_users)
@@ -57,24 +61,17 @@ def simulate_log(n_users: int, rows_per_user: int, seed: int, planted: dict[str,
     )
 
 
-def test_a_pause_longer_than_the_gap_or_another_user_begins_a_session() -> None:
-    log = log_of([0, 0, 0, 0, 1, 1], [3.0] * 6, [0, 30, 60.5, 61, 61.5, 62])
-    sessions = cut_sessions(log, 30)
-    np.testing.assert_array_equal(sessions.first, [0, 2, 4])
-    np.testing.assert_array_equal(sessions.length, [2, 2, 2])
-    np.testing.assert_array_equal(sessions.position, [1, 2, 1, 2, 1, 2])
-    np.testing.assert_array_equal(sessions.last, [False, True, False, True, False, True])
-    np.testing.assert_array_equal(sessions.censored, [False, False, False, True, False, True])
-
-
-def test_satisfaction_follows_each_session_on_its_own() -> None:
-    sessions = cut_sessions(log_of([0, 0, 0, 1], [3.0] * 4, [0, 1, 100, 100]))
-    after = satisfaction_after(np.array([1.0, 0.0, 1.0, 0.0]), sessions, 0.5, 0.5)
-    np.testing.assert_allclose(after, [0.75, 0.375, 0.75, 0.25])
+def leaving_of(log: Interactions) -> dict[str, Estimate]:
+    worth = scale_worth(SCALE)[log.rating_index].astype(np.float64)
+    sessions = cut_sessions(log)
+    satisfaction = satisfaction_after(worth, sessions, float(worth.mean()), SessionParameters().satisfaction.rate)
+    return fit_leaving(sessions, satisfaction, 30.0)[0]
 
 
 def test_planted_parameters_lie_in_their_intervals() -> None:
-    fit = fit_sessions(simulate_log(800, 100, seed=1))
+    log = simulate_log(800, 100, seed=1)
+    assert log.timestamps is not None
+    fit = fit_sessions(log)
     for name, value in PLANTED.items():
         estimate = fit.estimates[name]
         # Wider than the 95 % interval by half, so that three coefficients of a right fit hardly ever fail together.
@@ -83,13 +80,16 @@ def test_planted_parameters_lie_in_their_intervals() -> None:
         assert estimate.high - estimate.low < 0.5, name
         assert estimate.low < estimate.value < estimate.high, name
     assert fit.estimates["satisfaction.initial"].value == pytest.approx(0.5875, abs=0.01)
-    assert fit.notes == ()
+    assert [note.partition(";")[0] for note in fit.notes] == [
+        "returning: users who never come back, for the log ends at another place for each user"
+    ]
+    assert fit_sessions(log, observed_until=float(log.timestamps.max())).notes == ()
 
 
 def test_intervals_cover_the_planted_parameters_about_as_often_as_they_say() -> None:
     covered = [
-        [fit.estimates[name].low < value < fit.estimates[name].high for name, value in PLANTED.items()]
-        for fit in (fit_sessions(simulate_log(60, 60, seed)) for seed in range(60))
+        [estimates[name].low < value < estimates[name].high for name, value in PLANTED.items()]
+        for estimates in (leaving_of(simulate_log(60, 60, seed)) for seed in range(60))
     ]
     assert 0.85 < np.mean(covered) <= 1
 
@@ -152,7 +152,41 @@ def test_an_empty_log_fits_nothing(dataset: Dataset) -> None:
     assert fit_sessions(empty).estimates == {}
 
 
-@pytest.mark.parametrize("gap", [0.0, -1.0, float("nan")])
-def test_a_gap_must_be_positive(dataset: Dataset, gap: float) -> None:
-    with pytest.raises(ValueError, match="gap_minutes"):
-        cut_sessions(dataset.interactions, gap)
+def test_a_catalogue_adds_what_genres_and_titles_tell(make_dataset: Callable[..., Dataset]) -> None:
+    data = make_dataset(n_users=60, per_user=60)
+    alone, whole = fit_sessions(data.interactions), fit_sessions(data.interactions, catalogue=data.catalogue)
+    assert set(alone.estimates) <= set(whole.estimates)
+    assert not {"drift.scale", "choice.satiation_weight"} & (set(alone.findings) | set(alone.estimates))
+    assert "drift.scale" in whole.findings
+    said = set(whole.estimates) | set(whole.findings)
+    assert "choice.satiation_weight" in said
+    assert whole.apply(SessionParameters()).drift.scale == 0
+
+
+def test_the_same_log_gives_the_same_fit(make_dataset: Callable[..., Dataset]) -> None:
+    data = make_dataset(n_users=60, per_user=60)
+    first, second = (fit_sessions(data.interactions, catalogue=data.catalogue) for _ in range(2))
+    assert first.findings == second.findings
+    assert first.estimates == second.estimates
+
+
+def test_a_log_without_genres_says_so(make_dataset: Callable[..., Dataset]) -> None:
+    data = make_dataset(n_genres=1)
+    bare = replace(data.catalogue, genre_names=(), genres=data.catalogue.genres[:, :0])
+    notes = fit_sessions(data.interactions, catalogue=bare).notes
+    assert any("the catalogue has no genres" in note for note in notes)
+
+
+def test_without_timestamps_every_part_that_needs_them_is_named(make_dataset: Callable[..., Dataset]) -> None:
+    data = make_dataset(timed=False)
+    fit = fit_sessions(data.interactions, catalogue=data.catalogue)
+    assert fit.notes[0].startswith("leaving, returning, satiation, drift: the log has no timestamps")
+    assert fit.apply(SessionParameters()).returning == SessionParameters().returning
+
+
+def test_the_pause_of_the_parameters_cuts_and_the_pause_of_the_fit_is_applied() -> None:
+    log = simulate_log(100, 60, seed=1)
+    long = SessionParameters().updated({"returning": {"pause": 600.0}})
+    assert fit_sessions(log, long).statistics["sessions"] < fit_sessions(log).statistics["sessions"]
+    assert fit_sessions(log, gap_minutes=600.0).apply(SessionParameters()).returning.pause == 600.0
+    assert SessionFit().apply(SessionParameters()) == SessionParameters()

@@ -232,6 +232,7 @@ def test_reward_is_the_weighted_sum_of_its_components(dataset: Dataset) -> None:
         "click": 1.0,
         "leave": 1.0,
         "empty": 1.0,
+        "retention": 0.0,
     }
     weights = RewardWeights(rating=2, click=10, leave=-100, empty=-1000)
     np.testing.assert_allclose(kernel.reward(components, weights), [1.5 + 10 - 100 - 1000])

@@ -1,0 +1,100 @@
+"""How much an item belongs to what a user consumes: three readings of one consumption log.
+
+- `familiar`: summed co-consumption with everything that the user consumed;
+- `lately`: the same, with what was consumed last counting most;
+- `latent`: the item's score under a low-rank approximation of the log (PureSVD: Cremonesi, Koren and Turrin,
+  "Performance of recommender algorithms on top-n recommendation tasks", RecSys 2010).
+
+All three are linear in the user's history, so that a user of whom nothing was learned is folded in by a product, and
+all are told as a logarithm relative to the user's average item. Shapes: b histories, m items, n rows, c = 3 readings,
+d rank.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from personagym_agents.classical_knn import fit_affinity
+from personagym_env.data.tables import IntArray, Interactions
+
+READINGS = ("familiar", "lately", "latent")
+RECENT = 10.0
+"""Later consumptions after which one counts 1/e in `lately`."""
+_RANK = 16
+_PRIOR_ITEMS = 1.0
+"""Average consumptions that every history is mixed with: a short one says little, an empty one what is popular."""
+_FLOOR = 0.02
+"""Added to the relative score, so that an item without any has a finite logarithm."""
+
+
+class Histories:
+    """What b users had consumed, as weights of items.
+
+    Args:
+        log: the rows, in order of time within each user.
+        users: (b,) whose rows.
+        length: (b,) how many of the user's first rows count; None for all.
+    """
+
+    def __init__(self, log: Interactions, users: IntArray, length: IntArray | None = None) -> None:
+        length = log.counts[users] if length is None else length
+        ends = np.cumsum(length)
+        indptr = np.concatenate([[0], ends])
+        offset = np.arange(indptr[-1]) - np.repeat(indptr[:-1], length)
+        items = log.items[np.repeat(log.indptr[users], length) + offset]
+        age = np.repeat(length, length) - 1 - offset
+        shape = (len(users), log.n_items)
+        self.whole = sparse.csr_array((np.ones(len(items), np.float32), items, indptr), shape=shape)
+        """(b, m) 1 where consumed."""
+        recent = np.exp(-age / RECENT).astype(np.float32)
+        self.late = sparse.csr_array((recent, items, indptr), shape=shape)
+        """(b, m) from 1 for the last consumption downward."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BelongingModel:
+    """Fitted by `fit_belonging`. Memory: 8 bytes for each similar pair of items and 4 m d."""
+
+    similarities: sparse.csr_array
+    """(m, m) column i holds how much each item speaks for i."""
+    factors: npt.NDArray[np.float32]
+    """(m, d) right singular vectors."""
+    prior_linked: npt.NDArray[np.float32]
+    """(m,) score by `similarities` that every history is mixed with."""
+    prior_latent: npt.NDArray[np.float32]
+    """(m,) the same by `factors`."""
+
+    def readings(self, histories: Histories) -> npt.NDArray[np.float32]:
+        """(b, m, c) logs of what histories say about every item, relative to each history's mean over the catalogue."""
+        scores = [
+            (histories.whole @ self.similarities).toarray() + self.prior_linked,
+            (histories.late @ self.similarities).toarray() + self.prior_linked,
+            (histories.whole @ self.factors) @ self.factors.T + self.prior_latent,
+        ]
+        return np.stack([_log_relative(score) for score in scores], axis=-1)
+
+
+def _log_relative(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    scores = np.maximum(scores, 0)
+    mean = scores.mean(axis=1, keepdims=True)
+    relative = np.divide(scores, mean, out=np.ones_like(scores), where=mean > 0)
+    return np.asarray(np.log(relative + _FLOOR), np.float32)
+
+
+def fit_belonging(log: Interactions) -> BelongingModel:
+    """Learn what is consumed together; deterministic.
+
+    Raises:
+        ValueError: the log has no rows.
+    """
+    if not len(log):
+        raise ValueError("what belongs together cannot be learned from a log without rows")
+    consumed = log.matrix(np.ones(len(log), np.float32))
+    rank = min(_RANK, min(consumed.shape) - 1)
+    factors = randomized_svd(consumed, max(rank, 1), random_state=0)[2].T.astype(np.float32)
+    similarities = fit_affinity(log).similarities
+    prior = (_PRIOR_ITEMS * np.bincount(log.items, minlength=log.n_items) / len(log)).astype(np.float32)
+    return BelongingModel(similarities, factors, prior @ similarities, (prior @ factors) @ factors.T)

@@ -1,0 +1,99 @@
+"""Training rows as the moments that they were: what the user knew just before, and what else could have been chosen.
+
+A memory that knew a row would hand the model the answer, and the model would learn to trust it more than it deserves.
+So nothing that is recalled at a row comes from the row itself, and what is recalled about the item chosen and about
+unseen items comes from the same rows:
+
+- opinions (`akin`, `peers`) are cross-fitted: the rows are dealt into folds, and each fold is recalled by models of the
+  other folds;
+- belonging is read off the user's earlier rows alone, as held-out rows are met: up to a fifth of what the user has
+  rated by then is not known yet. What belongs together is learned from other users, dealt into folds likewise. With
+  later rows of the same sitting in the history, what comes next would look far easier to tell than it is.
+
+Shapes: n training rows, e unseen items at each, f fields of the memory.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from personagym_agents.belonging import Histories
+from personagym_agents.classical import at_pairs
+from personagym_agents.classical_want import sample_unseen
+from personagym_agents.memory import Codes, field_words, fit_belongings, fit_opinions
+from personagym_env.data.tables import BoolArray, IntArray, Interactions
+
+_FOLDS = 8
+_UNSEEN = 16
+"""Unseen items drawn for each row, of which every epoch takes one."""
+_LARGEST_LAG = 0.25
+"""Unknown rows right before a row, as a share of the known ones, at most: held-out rows are a fifth of a user's."""
+_BLOCK = 512
+"""Rows whose histories are read at once."""
+
+
+class Occasions(NamedTuple):
+    """What was there to choose, and what was recalled about it."""
+
+    own: Codes
+    """(n, f) of the row's item."""
+    unseen: IntArray
+    """(n, e) items that the user has no row for."""
+    recalled: Codes
+    """(n, e, f) of those."""
+
+
+def draw_occasions(train: Interactions, rng: np.random.Generator, *, memory: bool = True) -> Occasions:
+    """Draw unseen items for each training row and recall them and the row's own item without the row.
+
+    Args:
+        train: rows to learn from.
+        rng: deals folds, and draws lags and items.
+        memory: whether users recall anything; without it f = 0.
+    """
+    drawing, dealing_rows, dealing_users = rng.spawn(3)
+    unseen = np.stack([sample_unseen(train, train.users, drawing) for _ in range(_UNSEEN)], axis=1)
+    items = np.column_stack([train.items, unseen])
+    if not memory:
+        nothing = np.zeros((*items.shape, 0), np.uint8)
+        return Occasions(nothing[:, 0], unseen, nothing[:, 1:])
+    codes = np.concatenate([_opinions(train, items, dealing_rows), _belongings(train, items, dealing_users)], axis=-1)
+    return Occasions(codes[:, 0], unseen, codes[:, 1:])
+
+
+def _deal(count: int, rng: np.random.Generator) -> IntArray:
+    """(count,) fold of each."""
+    return np.asarray(rng.permutation(count) % min(_FOLDS, max(2, count)))
+
+
+def _without(train: Interactions, inside: BoolArray) -> Interactions:
+    """The other rows; all of them if there are no others to learn from."""
+    return train if inside.all() else train.take(~inside)
+
+
+def _opinions(train: Interactions, items: IntArray, rng: np.random.Generator) -> Codes:
+    """(n, 1 + e, 2) levels, each row by models of the other folds."""
+    fold = _deal(len(train), rng)
+    found = np.zeros((*items.shape, 2), np.uint8)
+    for number in np.unique(fold):
+        inside = fold == number
+        asked = np.repeat(train.users[inside], items.shape[1])
+        levels = at_pairs(fit_opinions(_without(train, inside)), asked, items[inside].ravel(), train.n_items)
+        found[inside] = levels.reshape(-1, *found.shape[1:])
+    return found
+
+
+def _belongings(train: Interactions, items: IntArray, rng: np.random.Generator) -> Codes:
+    """(n, 1 + e, 3) levels, each row by its user's earlier rows and what belongs together to other users."""
+    fold = _deal(train.n_users, rng)[train.users]
+    earlier = np.arange(len(train)) - train.indptr[train.users]
+    known = (earlier / (1 + _LARGEST_LAG * rng.random(len(train)))).astype(np.int64)
+    found = np.zeros((*items.shape, len(field_words(train.scale)) - 2), np.uint8)
+    for number in np.unique(fold):
+        inside = fold == number
+        levels = fit_belongings(_without(train, inside))
+        rows = np.flatnonzero(inside)
+        for block in np.array_split(rows, -(-len(rows) // _BLOCK)):
+            histories = Histories(train, train.users[block], known[block])
+            found[block] = np.take_along_axis(levels(histories), items[block][..., None], axis=1)
+    return found

@@ -1,0 +1,93 @@
+"""The end of a session: a logistic hazard, by maximum likelihood."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from personagym_env.data.tables import BoolArray, FloatArray
+from personagym_env.session.cuts import SessionCuts
+from personagym_env.session.estimates import Estimate
+
+_FEWEST_LEAVINGS = 30
+"""With fewer observed leavings (ten for each of the three coefficients) the hazard is not fitted."""
+_LARGEST_ERROR = 3.0
+"""A standard error above this, in logits per standard deviation of a covariate, means that nothing was learned."""
+
+
+class _LogisticFit(NamedTuple):
+    coefficients: FloatArray
+    """(p + 1,) intercept first."""
+    errors: FloatArray
+    """(p + 1,) standard errors from the observed information."""
+
+
+def _fit_logistic(covariates: FloatArray, events: BoolArray) -> _LogisticFit | None:
+    """Maximum likelihood of a logistic regression with intercept; None if the data do not identify it.
+
+    The covariates (n, p) are standardised for the search, so their units do not matter to its conditioning.
+    """
+    centre, spread = covariates.mean(axis=0), covariates.std(axis=0)
+    if np.any(spread < 1e-9):
+        return None
+    design = np.column_stack([np.ones(len(events)), (covariates - centre) / spread])
+    answer = events.astype(np.float64)
+
+    def loss(beta: FloatArray) -> float:
+        logit = design @ beta
+        return float(np.logaddexp(0, logit).sum() - answer @ logit)
+
+    def gradient(beta: FloatArray) -> FloatArray:
+        return np.asarray(design.T @ (expit(design @ beta) - answer))
+
+    def hessian(beta: FloatArray) -> FloatArray:
+        chance = expit(design @ beta)
+        return np.asarray((design * (chance * (1 - chance))[:, None]).T @ design)
+
+    start = np.zeros(design.shape[1])
+    found: Any = minimize(loss, start, jac=gradient, hess=hessian, method="trust-exact", options={"gtol": 1e-6})
+    information = hessian(found.x)
+    if not np.all(np.isfinite(found.x)) or np.linalg.cond(information) > 1e10:
+        return None
+    covariance = np.linalg.inv(information)
+    # With separated data the likelihood has no maximum: the search stops far out, where the errors are huge.
+    if covariance.diagonal().max() > _LARGEST_ERROR**2:
+        return None
+    # Back to the covariates' own units: beta = scaling @ standardised beta.
+    scaling = np.diag(np.concatenate([[1.0], 1 / spread]))
+    scaling[0, 1:] = -centre / spread
+    return _LogisticFit(scaling @ found.x, np.sqrt(np.diag(scaling @ covariance @ scaling.T)))
+
+
+def fit_leaving(
+    sessions: SessionCuts, satisfaction: FloatArray, gap_minutes: float
+) -> tuple[dict[str, Estimate], str | None]:
+    """Fit the hazard of `personagym_env.session.kernel.transition` with a step for every rating.
+
+    The log odds of ending the session after a rating are linear in satisfaction after it and in
+    `log(1 + ratings of the session so far)`. Each user's last row is left out, because there the log stops rather than
+    the user (right censoring).
+
+    Args:
+        sessions: of the log's n rows.
+        satisfaction: (n,) after each row.
+        gap_minutes: the pause that ended the sessions, for the account of the method.
+
+    Returns:
+        Estimates by parameter, or none and the reason why.
+    """
+    seen = ~sessions.censored
+    leavings = int((sessions.last & seen).sum())
+    if leavings < _FEWEST_LEAVINGS:
+        return {}, f"leaving: only {leavings} observed ends of sessions, at least {_FEWEST_LEAVINGS} are needed"
+    covariates = np.column_stack([satisfaction, np.log1p(sessions.position)])[seen]
+    fit = _fit_logistic(covariates, sessions.last[seen])
+    if fit is None:
+        return {}, "leaving: the log does not identify the hazard (no variation, or leaving is perfectly predicted)"
+    method = f"logistic hazard by maximum likelihood, Wald interval; a session ends at a pause of {gap_minutes:g} min"
+    names = ("leaving.intercept", "leaving.satisfaction_weight", "leaving.duration_weight")
+    return {
+        name: Estimate.wald(value, error, int(seen.sum()), method)
+        for name, value, error in zip(names, fit.coefficients, fit.errors, strict=True)
+    }, None
