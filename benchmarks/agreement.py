@@ -1,15 +1,17 @@
 """The agreement study: do simulated users put recommenders in the order that real users do?
 
-`python benchmarks/agreement.py` fits some twenty recommenders on one half of the training rows of MovieLens-100K, lets
+`python benchmarks/agreement.py` fits some thirty recommenders on one half of the training rows of MovieLens-100K, lets
 each pick from every user's held-out items, whose real ratings are known, and asks judges what they think of the same
-picks: classical users and language-model users that know the contestants' rows, the other half, or both, and offline
-metrics. It prints tables, and writes JSON and plots. Data, recommenders and bundles of one's own join by option.
+picks: classical users and language-model users that know the contestants' rows, the other half, or both; whole sessions
+with such users; and offline metrics. It prints tables, and writes JSON and plots. Data, recommenders and bundles of
+one's own join by option.
 """
 
 import gc
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -19,11 +21,10 @@ from rich.console import Console
 
 import personagym_agents
 from personagym_agents.bundle import bundle_fits, load_bundle_agent
+from personagym_agents.shipped import shipped_bundles
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
-from personagym_env.data.tables import BoolArray, Dataset, FloatArray, IntArray, Interactions
-from personagym_env.data.traits import profile_features, user_traits
-from personagym_env.env import HISTORY_LENGTH
+from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.agreement_file import AgreementStudy
 from personagym_env.evaluation.agreement_plots import tau_plot, value_plot
 from personagym_env.evaluation.agreement_study import (
@@ -36,31 +37,33 @@ from personagym_env.evaluation.agreement_study import (
 )
 from personagym_env.evaluation.agreement_tables import agreement_tables, user_judges
 from personagym_env.evaluation.contamination import blind
-from personagym_env.evaluation.figures import OFFLINE
-from personagym_env.evaluation.judge_rows import HALVING, JUDGE_ROWS, DealtRows, Halving, JudgeRows, deal_rows
+from personagym_env.evaluation.entrants import Bench, Entrant, SessionTrial
+from personagym_env.evaluation.judge_rows import HALVING, JUDGE_ROWS, Halving, JudgeRows, deal_rows
 from personagym_env.evaluation.leaderboard import write_atomically
-from personagym_env.evaluation.offline import measure_offline
+from personagym_env.evaluation.simulate import SessionPlan
 from personagym_env.evaluation.snapshot import environment_snapshot
-from personagym_env.evaluation.statistics import Statistic, user_resamples
+from personagym_env.evaluation.statistics import user_resamples
 from personagym_env.evaluation.truths import Truth, closed_pool, dense_users, random_exposure
 from personagym_env.evaluation.work import Work
 from personagym_env.protocols import Recommender, UserAgent
+from personagym_env.session.fit import fit_sessions
+from personagym_env.session.parameters import SessionParameters
 from personagym_recommenders import load_recommender
-from personagym_recommenders.study import line_up
+from personagym_recommenders.study import Means, line_up
 
 RESULTS = Path(__file__).parent / "results"
 LEAST_WIDTH = 190
 """Characters that the tables need; a narrower terminal wraps them."""
 JUDGE_CLASS: Mapping[str, str] = {"bias": "bias", "knn": "neighbours", "mf": "factors"}
 """Model class of classical users, named as those of contestants; language-model users have none among them."""
+LEARN_WITH = "mf"
+"""Users whom the bandit and the policy learn with; they know the contestants' half."""
 LEADERS = 12
 """Contestants in the plot of the leaders."""
 SHIPPED = "shipped persona"
 """What the shipped bundle is called."""
 OWN_CLASS = "own"
 """Model class of recommenders from files."""
-FILTERED = {"recall", "ndcg", "mrr", "hit"}
-"""Offline metrics that are measured a second time with liked held-out rows alone as relevant."""
 
 
 @dataclass(frozen=True)
@@ -79,14 +82,18 @@ class Args:
     """Whether the shipped bundle judges, where it was trained on rows that a judge may know."""
     bundles: tuple[str, ...] = ()
     """`name=path` of bundles that judge too; each joins where it was trained on rows that a judge may know."""
-    slow: bool = False
-    """Add LightGCN, NeuMF, SASRec and GRU4Rec."""
+    slow: bool = True
+    """Whether LightGCN, NeuMF, SASRec, GRU4Rec and PPO take part, which take minutes."""
     recommender: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default_factory=tuple)
     """One more contestant, `path/to/file.py:Class`; may be given several times."""
     random_test: str | None = None
     """A second data set with ratings of randomly shown items, with the ids of the first: a further real value."""
     dense_share: float | None = None
     """Users who rated at least this share of the catalogue give a further real value, over nearly all items."""
+    sessions: int = 200
+    """Users, drawn at random, who have a session with each contestant, as one more judge; 0 for no sessions."""
+    session_rows: tuple[JudgeRows, ...] = ("disjoint",)
+    """Training rows that the users of sessions know; some of `judge_rows`."""
     picks: int = 5
     """Items that a contestant picks for each user."""
     least: int = 10
@@ -101,37 +108,6 @@ class Args:
     """Where the JSON goes; the plots go beside it."""
 
 
-@dataclass(frozen=True, eq=False)
-class Bench:
-    """What everybody is measured with."""
-
-    dataset: Dataset
-    split: Split
-    dealt: DealtRows
-    truths: tuple[Truth, ...]
-    profiles: FloatArray
-    """(u, f) of what contestants may know."""
-    work: Work
-
-    def unknown(self, users: IntArray) -> BoolArray:
-        """(n, m) what is in none of the users' training rows: a half that nobody learned from is no answer either."""
-        ones = np.ones(len(self.split.train))
-        return np.asarray(self.split.train.matrix(ones)[users].toarray() == 0)
-
-
-@dataclass(frozen=True, eq=False)
-class Entrant:
-    """A fitted contestant's picks and metrics."""
-
-    name: str
-    model_class: str
-    seconds: float
-    picks: Mapping[str, IntArray]
-    """Truth to (n, k)."""
-    offline: Mapping[str, Statistic]
-    """Title of a metric to statistic."""
-
-
 def make_contestants(args: Args, bench: Bench) -> tuple[list[tuple[str, str, Recommender]], dict[str, str]]:
     """Names, model classes and unfitted recommenders; and why others are left out.
 
@@ -139,9 +115,9 @@ def make_contestants(args: Args, bench: Bench) -> tuple[list[tuple[str, str, Rec
         ValueError: two contestants have one name.
     """
     log = bench.dealt.contestants
-    entries, left_out = line_up(log, bench.dataset.catalogue, slow=args.slow)
-    liked = liked_from(log)
-    chosen = [(name, entry.model_class, entry.make(liked)) for name, entry in entries.items()]
+    entries, left_out = line_up(log, bench.dataset.catalogue, slow=args.slow, users=True)
+    means = Means(liked_from(log), partial(personagym_agents.load, LEARN_WITH))
+    chosen = [(name, entry.model_class, entry.make(means)) for name, entry in entries.items()]
     for spec in args.recommender:
         own = load_recommender(spec)
         chosen.append((own.name, OWN_CLASS, own))
@@ -151,60 +127,38 @@ def make_contestants(args: Args, bench: Bench) -> tuple[list[tuple[str, str, Rec
     return chosen, left_out
 
 
-def enter(name: str, model_class: str, recommender: Recommender, bench: Bench) -> Entrant:
-    """Fit a contestant on its half and let it pick from every pool."""
-    log, work = bench.dealt.contestants, bench.work
+def enter(name: str, model_class: str, recommender: Recommender, bench: Bench, work: Work) -> Entrant:
+    """Fit a contestant on its half, let it pick from every pool and measure it."""
     begin = time.perf_counter()
     with work.bar(f"fit {name}", None):
-        recommender.fit(log, bench.dataset.catalogue)
+        recommender.fit(bench.dealt.contestants, bench.dataset.catalogue)
     seconds = time.perf_counter() - begin
     with work.bar(f"{name}: picks and metrics", None):
-        picks = {
-            truth.name: truth.pool.picks(recommender, bench.profiles, history_length=HISTORY_LENGTH)
-            for truth in bench.truths
-        }
-        offline = offline_metrics(recommender, bench)
+        picks, offline = bench.picks(recommender), bench.offline(recommender)
     work.tell(f"{name}: fitted in {seconds:.1f} s, measured in {time.perf_counter() - begin - seconds:.1f} s")
-    return Entrant(name, model_class, seconds, picks, offline)
+    return Entrant(name, model_class, recommender, picks, offline, seconds)
 
 
-def offline_metrics(recommender: Recommender, bench: Bench) -> dict[str, Statistic]:
-    """Ranking metrics with all held-out rows as relevant, and with liked ones alone, which field reports do as well."""
-    train, test = bench.split
-    liked = test.take(test.ratings >= liked_from(train))
-
-    def measure(relevant: Interactions) -> Mapping[str, Statistic]:
-        return measure_offline(
-            recommender,
-            Split(train, relevant),
-            bench.profiles,
-            history_length=HISTORY_LENGTH,
-            candidates=bench.unknown,
-        )
-
-    found = {OFFLINE[name].title: statistic for name, statistic in measure(test).items()}
-    filtered = measure(liked).items()
-    return found | {f"{OFFLINE[name].title}, liked": statistic for name, statistic in filtered if name in FILTERED}
-
-
-def bundle_places(args: Args) -> dict[str, Path | None]:
-    """Bundles by name; None is the shipped one.
+def bundle_places(args: Args) -> dict[str, list[Path]]:
+    """Folders of bundles by name; those that the package ships share one, for each knows other rows.
 
     Raises:
         ValueError: an entry is not `name=path` of a folder, or its name is taken.
     """
-    places: dict[str, Path | None] = {SHIPPED: None} if args.shipped else {}
+    places = {SHIPPED: shipped_bundles()} if args.shipped else {}
     for entry in args.bundles:
         name, equals, path = entry.partition("=")
         if not (name and equals and Path(path).is_dir()):
             raise ValueError(f"a bundle is given as name=path with the path of a folder, got {entry!r}")
         if name in places or name in args.judges:
             raise ValueError(f"two judges would be called {name!r}")
-        places[name] = Path(path)
+        places[name] = [Path(path)]
     return places
 
 
-def make_judges(args: Args, bench: Bench, left_out: dict[str, str]) -> Iterator[tuple[str, JudgeRows, UserAgent]]:
+def make_judges(
+    args: Args, bench: Bench, work: Work, left_out: dict[str, str]
+) -> Iterator[tuple[str, JudgeRows, UserAgent]]:
     """Populations one after the other, so that one model at a time is in memory; `left_out` is told who cannot judge.
 
     No judge can have read more than its rows: classical users are fitted on them here, from a data set that has no
@@ -214,27 +168,34 @@ def make_judges(args: Args, bench: Bench, left_out: dict[str, str]) -> Iterator[
     for name in args.judges:
         for rows, log in logs.items():
             yield name, rows, personagym_agents.load(name, blind(bench.dataset, log), log)
-    for name, place in bundle_places(args).items():
-        fitting = [rows for rows, log in logs.items() if bundle_fits(place, log)]
+    for name, places in bundle_places(args).items():
+        fitting = [(rows, place) for rows, log in logs.items() for place in places if bundle_fits(place, log)]
         if not fitting:
             left_out[name] = f"was trained on other rows than judges know here ({', '.join(logs)})"
-            bench.work.tell(f"{name} does not judge: it {left_out[name]}")
-        for rows in fitting:
+            work.tell(f"{name} does not judge: it {left_out[name]}")
+        for rows, place in fitting:
             yield name, rows, load_bundle_agent(place, blind(bench.dataset, logs[rows]), logs[rows])
 
 
-def judge_all(args: Args, bench: Bench, entrants: list[Entrant], left_out: dict[str, str]) -> dict[str, list[Judge]]:
+def judge_all(
+    args: Args, bench: Bench, work: Work, entrants: list[Entrant], left_out: dict[str, str]
+) -> dict[str, list[Judge]]:
     """Truth to what every population and metric says of the contestants."""
     judges: dict[str, list[Judge]] = {truth.name: [] for truth in bench.truths}
-    for name, rows, agent in make_judges(args, bench, left_out):
+    trial = session_trial(args, bench)
+    for name, rows, agent in make_judges(args, bench, work, left_out):
         for truth in bench.truths:
             log, begin = truth.pool.held_out, time.perf_counter()
-            with bench.work.bar(f"{truth.name}: {name} ({rows})", len(log)) as advance:
+            with work.bar(f"{truth.name}: {name} ({rows})", len(log)) as advance:
                 expected = expected_ratings(agent, log, progress=advance)
             figures = [truth.pool.value(entrant.picks[truth.name], expected) for entrant in entrants]
             judges[truth.name].append(Judge(name, "users", figures, rows, JUDGE_CLASS.get(name)))
             rate = len(log) / (time.perf_counter() - begin)
-            bench.work.tell(f"{truth.name}: {name} ({rows}) valued {len(log):,} pairs, {rate:,.0f} a second")
+            work.tell(f"{truth.name}: {name} ({rows}) valued {len(log):,} pairs, {rate:,.0f} a second")
+        if trial is not None and rows in args.session_rows:
+            played = play_all(name, rows, agent, trial, entrants, work)
+            for found in judges.values():
+                found += played
         del agent
         gc.collect()  # a model and its caches, before the next one is loaded
     for found in judges.values():
@@ -242,6 +203,34 @@ def judge_all(args: Args, bench: Bench, entrants: list[Entrant], left_out: dict[
             Judge(metric, "metric", [entrant.offline[metric] for entrant in entrants]) for metric in entrants[0].offline
         ]
     return judges
+
+
+def session_trial(args: Args, bench: Bench) -> SessionTrial | None:
+    """The sessions that judge besides; None where none were asked for."""
+    if not args.sessions:
+        return None
+    train = bench.split.train
+    plan = SessionPlan.draw(train.n_users, users=min(args.sessions, train.n_users), seed=args.seed)
+    fit = fit_sessions(train, catalogue=bench.dataset.catalogue)
+    return SessionTrial(bench, plan, fit.apply(SessionParameters()))
+
+
+def play_all(
+    name: str, rows: JudgeRows, agent: UserAgent, trial: SessionTrial, entrants: list[Entrant], work: Work
+) -> list[Judge]:
+    """What sessions with a population say of the contestants: by their return, and by the ratings given."""
+    begin = time.perf_counter()
+    figures = []
+    with work.bar(f"sessions: {name} ({rows})", len(entrants)) as advance:
+        for entrant in entrants:
+            figures.append(trial.figures(entrant.recommender, agent))
+            advance(1)
+    spent = time.perf_counter() - begin
+    work.tell(f"{name} ({rows}) had {len(trial.plan.users)} sessions with each contestant in {spent:.0f} s")
+    return [
+        Judge(f"{name}, session {figure}", "sessions", [one[figure] for one in figures], rows, JUDGE_CLASS.get(name))
+        for figure in ("return", "rating")
+    ]
 
 
 def find_truths(args: Args, dataset: Dataset, split: Split) -> tuple[Truth, ...]:
@@ -262,6 +251,8 @@ def run(args: Args, console: Console) -> AgreementStudy:
         ValueError: no judge rows, or an option does not fit the data.
     """
     begin = time.perf_counter()
+    if not set(args.session_rows) <= set(args.judge_rows):
+        raise ValueError(f"session rows must be some of the judge rows {args.judge_rows}, got {args.session_rows}")
     if not args.judge_rows or len(set(args.judge_rows)) != len(args.judge_rows):
         raise ValueError(f"judge rows must be some of {', '.join(JUDGE_ROWS)}, each once, got {args.judge_rows}")
     bundle_places(args)
@@ -271,15 +262,14 @@ def run(args: Args, console: Console) -> AgreementStudy:
         dataset = load_dataset(args.dataset)
         split = temporal_split(dataset.interactions, args.train_share)
         dealt = deal_rows(split.train, args.halving, rng)
-        profiles = profile_features(user_traits(dealt.contestants, dataset.catalogue))
-        bench = Bench(dataset, split, dealt, find_truths(args, dataset, split), profiles, work)
+        bench = Bench(dataset, split, dealt, find_truths(args, dataset, split))
         chosen, left_out = make_contestants(args, bench)
         with work.bar("all contestants", len(chosen)) as advance:
             entrants = []
             for name, model_class, recommender in chosen:
-                entrants.append(enter(name, model_class, recommender, bench))
+                entrants.append(enter(name, model_class, recommender, bench, work))
                 advance(1)
-        judges = judge_all(args, bench, entrants, left_out)
+        judges = judge_all(args, bench, work, entrants, left_out)
         weights = user_resamples(split.test.n_users, args.resamples, rng)
         boards = []
         for truth in bench.truths:
@@ -307,6 +297,8 @@ def run(args: Args, console: Console) -> AgreementStudy:
         "row fingerprints": {rows: dealt.of_judge(rows).fingerprint() for rows in JUDGE_ROWS},
         "contestants know": "the contestants' half",
         "judges know": list(args.judge_rows),
+        "bandit and policy learn with": f"{LEARN_WITH} users of the contestants' half, sessions as documented defaults",
+        "sessions of each contestant": min(args.sessions, split.train.n_users),
         "liked from": liked_from(split.train),
         "bootstrap resamples": args.resamples,
         "left out": left_out,

@@ -1,27 +1,31 @@
 """Decisions per second of the reaction engine: one user's answer to one item of a slate is one decision.
 
-`python benchmarks/engine.py` asks the same language-model users in three ways, side by side in one process: one prompt
-per pair through plain `transformers`, the prompts of one slate as a batch, and this engine at several numbers of users.
-The FLOP rate counts the products that the answers need (2 per weight and token, 4 per hidden unit, layer and visible
-token for attention; no padding), and is given as a share of the rate of a plain matrix product in the same run.
+`python benchmarks/engine.py` asks the same language-model users in three ways: one prompt per pair through plain
+`transformers`, the prompts of one slate as a batch, and this engine at several numbers of users, with several numbers
+of adapters in a batch, with several sizes of its passes and in half precision. All ways take turns in one process, so
+that a disturbance of the machine hits each of them.
+
+The FLOP rate counts the products that the answers need: 2 per weight and token, 4 per hidden unit, layer and visible
+token for attention; of the last layer keys and values for all tokens and the rest for the answers' tokens alone; no
+padding. It is given as a share of the rate of a plain matrix product in the same run.
 """
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 import tyro
 from rich.console import Console
 from rich.table import Table
-from transformers import PreTrainedModel
+from torch.profiler import ProfilerActivity, profile
 
 from personagym_agents.adapters import add_adapters, lora_config, mix_adapters
 from personagym_agents.bundle import load_bundle_agent
-from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.model import answer_logits, decoder_of, small_model
 from personagym_env.data.sources import load_dataset
@@ -32,6 +36,10 @@ from personagym_env.evaluation.snapshot import environment_snapshot
 RESULTS = Path(__file__).parent / "results"
 GEMM = 1024
 """Side of the square matrices whose product gives the rate to compare with."""
+SESSION = 20
+"""Slates of a session before all users start afresh."""
+Work = Callable[[], int]
+"""Does something and says how many decisions it made."""
 
 
 @dataclass(frozen=True)
@@ -42,13 +50,23 @@ class Args:
     users: tuple[int, ...] = (1, 16, 64, 256)
     personas: tuple[int, ...] = (1, 4, 16, 64)
     """Numbers of adapters in one batch of 64 users."""
+    pass_sizes: tuple[int, ...] = (40, 80, 160, 320, 640)
+    """Candidates per packed pass, with 256 users."""
     large_width: int = 256
     large_layers: int = 6
     """A larger model of the bundled architecture, with random weights."""
-    repeats: int = 5
-    seconds: float = 2.0
+    repeats: int = 7
+    seconds: float = 1.0
     """Length of one repeat at least."""
     output: Path = RESULTS / "engine.json"
+
+
+class Flops(NamedTuple):
+    """Floating-point operations of the products that one decision needs."""
+
+    linear: float
+    """With weights."""
+    attention: float
 
 
 @dataclass(frozen=True)
@@ -60,96 +78,110 @@ class Rate:
     median: float
     low: float
     high: float
-    gemm_share: float | None = None
-    """Achieved FLOP rate over that of a matrix product."""
+    gemm_share: float | None
+    """Achieved FLOP rate over that of a matrix product; None where the FLOPs are not counted."""
+    times_one_prompt: float | None
+    """Over one prompt per pair with the same model; None where that was not measured."""
 
 
-def timed(work: Callable[[], int], args: Args) -> tuple[float, float, float]:
-    """Median, lowest and highest decisions per second of `work`, which says how many it made."""
-    rates = []
-    for repeat in range(args.repeats + 1):
-        made, begin = 0, time.perf_counter()
-        while time.perf_counter() - begin < args.seconds:
-            made += work()
-        if repeat:  # the first one warms up
-            rates.append(made / (time.perf_counter() - begin))
-    return float(np.median(rates)), min(rates), max(rates)
+class Sessions:
+    """Steps of n open sessions, each scoring a slate and consuming one item."""
+
+    def __init__(self, agent: LanguageUserAgent, n: int, slate_size: int) -> None:
+        self._agent, self._rng, self._steps = agent, np.random.default_rng(0), 0
+        self._rows, self._size = np.arange(n), slate_size
+        self.users = self._rows % agent.n_users
+        self._sessions = agent.open(n)
+
+    def __call__(self) -> int:
+        """One slate for each user."""
+        if self._steps % SESSION == 0:
+            self._sessions.start(self._rows, self.users)
+        self._steps += 1
+        slates = self._rng.integers(0, self._agent.n_items, (len(self._rows), self._size))
+        self._sessions.react(self._rows, slates)
+        ratings = self._rng.integers(0, len(self._agent.scale), len(self._rows))
+        self._sessions.consume(self._rows, slates[:, 0], ratings)
+        return slates.size
+
+    def flops(self) -> Flops:
+        """What a decision needs on average over a session of a Llama-shaped model."""
+        population, config = self._agent.population, self._agent.population.model.config
+        lengths, corpus = population.pieces.lengths, self._agent.corpus
+        line = float(lengths[corpus.of_item].mean()) + len(corpus.of_memory)
+        script = population.scripts[self.users]
+        begin = float(np.where(script >= 0, lengths[script], 0).sum(axis=1).mean())
+        seen = begin + (SESSION - 1) / 2 * (line + 1)
+        # Per decision: its own line, a share of the slate's answer, a share of the document at the session's start.
+        answer, opening = 1 / self._size, begin / (self._size * SESSION)
+        layer = sum(weight.numel() for weight in decoder_of(population.model).get_submodule("layers.0").parameters())
+        width, layers = config.hidden_size, config.num_hidden_layers
+        kept = 2 * width * config.head_dim * config.num_key_value_heads
+        tokens = line + answer + opening
+        linear = 2 * (tokens * ((layers - 1) * layer + kept) + layer - kept)
+        looks = (line + answer) * (seen + (line + 1) / 2) + opening * begin / 2
+        return Flops(linear, 4 * width * ((layers - 1) * looks + seen + line))
 
 
-def gemm_rate(args: Args) -> float:
-    """FLOP per second of a square matrix product."""
-    left, right = torch.randn(2, GEMM, GEMM)
-
-    def multiply() -> int:
-        torch.matmul(left, right)
-        return 2 * GEMM**3
-
-    return timed(multiply, args)[0]
-
-
-def prompts(agent: LanguageUserAgent, user: int, items: np.ndarray) -> list[list[int]]:
-    """Whole prompts of a user for (k,) items, as token lists."""
+def prompts(agent: LanguageUserAgent, user: int, items: np.ndarray, consumed: np.ndarray) -> list[list[int]]:
+    """Whole prompts of a user who has consumed (c,) items for (k,) items, as token lists."""
     population, corpus = agent.population, agent.corpus
-    pieces = population.pieces
-    lines = corpus.with_memory(corpus.of_item[items], corpus.recall(np.array([user]))[0, items])
-    script = [piece for piece in population.scripts[user] if piece >= 0]
+    pieces, recalled = population.pieces, corpus.recall(np.array([user]))[0]
+    past, lines = (corpus.with_memory(corpus.of_item[some], recalled[some]) for some in (consumed, items))
+    told = np.column_stack([past, np.full(len(past), corpus.of_answer[1])]).ravel()
+    script = [*population.scripts[user][population.scripts[user] >= 0], *told]
     return [
         [token for piece in (*script, *line) for token in pieces.tokens[piece, : pieces.lengths[piece]]]
         for line in lines
     ]
 
 
-def plain(agent: LanguageUserAgent, model: PreTrainedModel, args: Args, *, batched: bool) -> Callable[[], int]:
-    """Prompts through the model as anybody would, one by one or a slate at a time."""
-    rng = np.random.default_rng(0)
+def plain(agent: LanguageUserAgent, args: Args, *, batched: bool) -> Work:
+    """Prompts through the model as anybody would, one by one or a slate at a time, over documents like the engine's."""
+    rng, model = np.random.default_rng(0), agent.population.model
 
     @torch.no_grad()
     def work() -> int:
-        items = rng.integers(0, agent.n_items, args.slate_size)
-        texts = prompts(agent, int(rng.integers(agent.n_users)), items)
-        ends = torch.tensor([len(text) - 1 for text in texts])
-        if not batched:
-            hidden = [decoder_of(model)(torch.tensor([text])).last_hidden_state[0, -1] for text in texts]
-            answer_logits(model, torch.stack(hidden), agent.population.answer_ids)
-            return len(texts)
-        width = max(map(len, texts))
-        tokens = torch.tensor([text + [0] * (width - len(text)) for text in texts])
-        states = decoder_of(model)(tokens).last_hidden_state[torch.arange(len(texts)), ends]
-        answer_logits(model, states, agent.population.answer_ids)
+        items, consumed = (
+            rng.integers(0, agent.n_items, size) for size in (args.slate_size, int(rng.integers(SESSION)))
+        )
+        texts = prompts(agent, int(rng.integers(agent.n_users)), items, consumed)
+        if batched:
+            width = max(map(len, texts))
+            tokens = torch.tensor([text + [0] * (width - len(text)) for text in texts])
+            states = decoder_of(model)(tokens, use_cache=False).last_hidden_state
+            hidden = states[torch.arange(len(texts)), [len(text) - 1 for text in texts]]
+        else:
+            hidden = torch.stack(
+                [decoder_of(model)(torch.tensor([text]), use_cache=False).last_hidden_state[0, -1] for text in texts]
+            )
+        answer_logits(model, hidden, agent.population.answer_ids)
         return len(texts)
 
     return work
 
 
-def engine(agent: LanguageUserAgent, n: int, args: Args) -> tuple[Callable[[], int], float]:
-    """Steps of n open sessions, each scoring a slate and consuming one item, and the FLOPs of a decision."""
-    rng = np.random.default_rng(0)
-    rows, users = np.arange(n), rng.integers(0, agent.n_users, n)
-    sessions = agent.open(n)
-    sessions.start(rows, users)
-    steps = 0
+def take_turns(ways: Mapping[str, Work], args: Args) -> dict[str, list[float]]:
+    """Decisions per second of each way in each repeat, the first of which warms up and does not count."""
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(args.repeats + 1):
+        for name, work in ways.items():
+            made, begin = 0, time.perf_counter()
+            while time.perf_counter() - begin < args.seconds:
+                made += work()
+            rates[name].append(made / (time.perf_counter() - begin))
+    return {name: taken[1:] for name, taken in rates.items()}
+
+
+def gemm() -> Work:
+    """A square matrix product, counted in FLOPs."""
+    left, right = torch.randn(2, GEMM, GEMM)
 
     def work() -> int:
-        nonlocal steps
-        if steps % 20 == 0:
-            sessions.start(rows, users)
-        steps += 1
-        slates = rng.integers(0, agent.n_items, (n, args.slate_size))
-        sessions.react(rows, slates)
-        sessions.consume(rows, slates[:, 0], rng.integers(0, len(agent.scale), n))
-        return slates.size
+        torch.matmul(left, right)
+        return 2 * GEMM**3
 
-    lengths, corpus = agent.population.pieces.lengths, agent.corpus
-    line = float(lengths[corpus.of_item].mean()) + len(corpus.of_memory)
-    script = agent.population.scripts[users]
-    prefix = float(np.where(script >= 0, lengths[script], 0).sum(axis=1).mean()) + 10 * (line + 1)
-    config = agent.population.model.config
-    weights = sum(p.numel() for p in decoder_of(agent.population.model).parameters()) - (
-        config.vocab_size * config.hidden_size
-    )
-    tokens = line + 1 / args.slate_size  # one answer per slate becomes history
-    flops = tokens * (2 * weights + 4 * config.hidden_size * config.num_hidden_layers * (prefix + line / 2))
-    return work, flops
+    return work
 
 
 def with_adapters(agent: LanguageUserAgent, count: int) -> LanguageUserAgent:
@@ -157,47 +189,129 @@ def with_adapters(agent: LanguageUserAgent, count: int) -> LanguageUserAgent:
     model = small_model(agent.population.model.config.vocab_size)
     names = [f"random-{number}" for number in range(count)]
     add_adapters(model, names, lora_config(model, rank=16, alpha=16, dropout=0.0))
-    people = np.arange(agent.n_users)
-    return LanguageUserAgent(
-        model, agent.corpus, name="mixed", gate=mix_adapters(model, names), adapter_of=people % count
-    )
+    dealt = np.arange(agent.n_users) % count
+    return LanguageUserAgent(model, agent.corpus, name="mixed", gate=mix_adapters(model, names), adapter_of=dealt)
+
+
+def in_passes_of(agent: LanguageUserAgent, size: int) -> LanguageUserAgent:
+    """The same users, so many candidates at a time."""
+    other = LanguageUserAgent(agent.population.model, agent.corpus, name="sized")
+    other.population = agent.population._replace(pass_size=size)  # type: ignore[misc]
+    return other
+
+
+def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[Rate], float]:
+    """All ways in turn, and the FLOP rate of a matrix product among them."""
+    ways: dict[tuple[str, str], Work] = {}
+    for name in ("bundled", "large"):
+        ways[name, "one prompt per pair"] = plain(agents[name], args, batched=False)
+        ways[name, "a slate per batch"] = plain(agents[name], args, batched=True)
+        for n in args.users:
+            ways[name, f"engine, {n} users"] = Sessions(agents[name], n, args.slate_size)
+    for name in ("bundled adapters", "bundled in bfloat16"):
+        ways[name, "engine, 64 users"] = Sessions(agents[name], 64, args.slate_size)
+    for count in args.personas:
+        sessions = Sessions(with_adapters(agents["bundled"], count), 64, args.slate_size)
+        ways["random adapters", f"engine, 64 users, {count} adapters"] = sessions
+    for size in args.pass_sizes:
+        sessions = Sessions(in_passes_of(agents["bundled"], size), 256, args.slate_size)
+        ways["bundled", f"engine, 256 users, {size} candidates per pass"] = sessions
+    taken = take_turns({"gemm": gemm()} | {"|".join(key): work for key, work in ways.items()}, args)
+    peak = float(np.median(taken["gemm"]))
+    rates = []
+    for (name, way), work in ways.items():
+        own = taken[f"{name}|{way}"]
+        one = taken.get(f"{name}|one prompt per pair")
+        counted = sum(work.flops()) if isinstance(work, Sessions) and name in ("bundled", "large") else None
+        rates.append(
+            Rate(
+                model=name,
+                way=way,
+                median=float(np.median(own)),
+                low=min(own),
+                high=max(own),
+                # Repeat by repeat, because the machine's speed changes between them.
+                gemm_share=None if counted is None else _median_ratio(own, taken["gemm"]) * counted,
+                times_one_prompt=None if one is None else _median_ratio(own, one),
+            )
+        )
+    return rates, peak
+
+
+def _median_ratio(upper: list[float], lower: list[float]) -> float:
+    return float(np.median(np.array(upper) / np.array(lower)))
+
+
+def where_time_goes(sessions: Sessions, peak: float) -> dict[str, object]:
+    """The five operations with most time, and which exceeds most what its FLOPs would take in a matrix product."""
+    sessions()
+    decisions = 0
+    with profile(activities=[ProfilerActivity.CPU]) as recorded:
+        for _ in range(SESSION):
+            decisions += sessions()
+    seconds = {event.key: event.self_cpu_time_total / 1e6 for event in recorded.key_averages()}
+    total = sum(seconds.values())
+    names = {"attention": ("scaled_dot_product",), "products with weights": ("aten::mm", "aten::addmm")}
+    grouped: dict[str, float] = {}
+    for key, spent in seconds.items():
+        name = next((name for name, parts in names.items() if any(part in key for part in parts)), key)
+        grouped[name] = grouped.get(name, 0.0) + spent
+    flops = sessions.flops()
+    ideal = {"attention": flops.attention, "products with weights": flops.linear}
+    excess = {name: spent - decisions * ideal.get(name, 0.0) / peak for name, spent in grouped.items()}
+    most = sorted(grouped, key=grouped.__getitem__, reverse=True)[:5]
+    bottleneck = max(excess, key=excess.__getitem__)
+    return {
+        "time_shares": {name: grouped[name] / total for name in most},
+        "next_bottleneck": bottleneck,
+        "share_beyond_gemm_rate": excess[bottleneck] / total,
+    }
+
+
+def largest_difference(one: LanguageUserAgent, other: LanguageUserAgent, args: Args) -> float:
+    """The most by which two models of the same users differ in the probability of wanting an item."""
+    rows = np.arange(64)
+    slates = np.random.default_rng(1).integers(0, one.n_items, (len(rows), args.slate_size))
+    answers = []
+    for agent in (one, other):
+        sessions = agent.open(len(rows))
+        sessions.start(rows, rows % agent.n_users)
+        answers.append(sessions.react(rows, slates).want)
+    return float(np.abs(answers[0] - answers[1]).max())
 
 
 def main(args: Args) -> None:
     """Measure, print and write."""
-    console = Console()
     dataset = load_dataset("ml-100k")
     train = temporal_split(dataset.interactions).train
-    persona = load_bundle_agent(None, dataset, train)
-    bundled = load_bundle_agent(None, dataset, train, adapters=False)
-    corpus: Corpus = bundled.corpus
-    large = small_model(len(corpus.tokenizer), width=args.large_width, layers=args.large_layers)
-    larger = LanguageUserAgent(large, corpus, name="large")
-    peak = gemm_rate(args)
-    rates = []
-    for name, agent in (("bundled", bundled), ("large", larger)):
-        model = agent.population.model
-        for way, batched in (("one prompt per pair", False), ("a slate per batch", True)):
-            rates.append(Rate(name, way, *timed(plain(agent, model, args, batched=batched), args)))
-        for n in args.users:
-            work, flops = engine(agent, n, args)
-            median, low, high = timed(work, args)
-            rates.append(Rate(name, f"engine, {n} users", median, low, high, median * flops / peak))
-    rates.append(Rate("persona", "engine, 64 users", *timed(engine(persona, 64, args)[0], args)))
-    for count in args.personas:
-        work, _ = engine(with_adapters(bundled, count), 64, args)
-        rates.append(Rate("random adapters", f"engine, 64 users, {count} adapters", *timed(work, args)))
-    table = Table("model", "way", "decisions/s", "lowest", "highest", "share of GEMM")
+    bundled, half = (load_bundle_agent(None, dataset, train, adapters=False) for _ in range(2))
+    half.population.model.bfloat16()
+    large = small_model(len(bundled.corpus.tokenizer), width=args.large_width, layers=args.large_layers)
+    agents = {
+        "bundled": bundled,
+        "bundled adapters": load_bundle_agent(None, dataset, train),
+        "bundled in bfloat16": half,
+        "large": LanguageUserAgent(large, bundled.corpus, name="large"),
+    }
+    rates, peak = compare(agents, args)
+    table = Table("model", "way", "decisions/s", "lowest", "highest", "share of GEMM", "times one prompt")
     for rate in rates:
         share = "" if rate.gemm_share is None else f"{rate.gemm_share:.0%}"
-        table.add_row(rate.model, rate.way, f"{rate.median:,.0f}", f"{rate.low:,.0f}", f"{rate.high:,.0f}", share)
-    console.print(table)
+        times = "" if rate.times_one_prompt is None else f"{rate.times_one_prompt:.1f}"
+        table.add_row(rate.model, rate.way, *(f"{r:,.0f}" for r in (rate.median, rate.low, rate.high)), share, times)
     result = {
         "snapshot": environment_snapshot(),
         "slate_size": args.slate_size,
         "gemm_gflops": peak / 1e9,
         "rates": [asdict(rate) for rate in rates],
+        "bfloat16_largest_difference": largest_difference(bundled, half, args),
+        "profile": {
+            name: where_time_goes(Sessions(agents[name], 64, args.slate_size), peak) for name in ("bundled", "large")
+        },
     }
+    console = Console()
+    console.print(table)
+    console.print(result["profile"], result["bfloat16_largest_difference"])
     write_atomically(args.output, json.dumps(result, indent=2) + "\n")
 
 

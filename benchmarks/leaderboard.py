@@ -1,8 +1,8 @@
 """The leaderboard: recommenders judged by simulated users, beside what held-out real behaviour says of them.
 
-`python benchmarks/leaderboard.py` fits the default recommenders on MovieLens-100K, lets the persona users react to
-their slates, prints ranking, agreement and fidelity, and writes JSON and an HTML report. A recommender of one's own
-joins with `--recommender path/to/file.py:MyRecommender`.
+`python benchmarks/leaderboard.py` fits the default recommenders on one half of the training rows of MovieLens-100K,
+lets persona users who learned from the other half react to their slates, prints ranking, agreement and fidelity, and
+writes JSON and an HTML report. A recommender of one's own joins with `--recommender path/to/file.py:MyRecommender`.
 """
 
 import json
@@ -16,11 +16,15 @@ import tyro
 from rich.console import Console
 
 import personagym_agents
+from personagym_agents.shipped import name_shipped
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.tables import Dataset
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
 from personagym_env.evaluation.closed_pool import ClosedPool
+from personagym_env.evaluation.contamination import blind
 from personagym_env.evaluation.fidelity import Fidelity, FidelityTest
+from personagym_env.evaluation.judge_rows import HALVING, DealtRows, Halving, JudgeRows, deal_rows, unknown_items
 from personagym_env.evaluation.leaderboard import Leaderboard, Measurement, compare
 from personagym_env.evaluation.offline import measure_offline
 from personagym_env.evaluation.report import write_report
@@ -45,7 +49,8 @@ class Args:
     dataset: str = "ml-100k"
     """A name or path that `load_dataset` takes."""
     agent: str = "default"
-    """Users who rank: a name or bundle path that `personagym_agents.load` takes."""
+    """Users who rank: a name or bundle path that `personagym_agents.load` takes. A bundle must have been trained on
+    exactly the judge's rows; `default` is the shipped one of these rows, and `mf` users where none is shipped."""
     floors: tuple[str, ...] = ("bias", "knn", "mf")
     """Classical users that judge too, as what the ranking users have to beat."""
     contestants: str = "default"
@@ -61,7 +66,11 @@ class Args:
     episodes_per_user: int = 1
     """Sessions of each of them."""
     train_share: float = 0.8
-    """Share of each user's rows, by time, that everybody learns from."""
+    """Share of each user's rows, by time, that is training rows; contestants are fitted on one half of them."""
+    judge_rows: JudgeRows = "disjoint"
+    """Training rows that users know: those of the contestants (same), the other half (disjoint), both (superset)."""
+    halving: Halving = "alternate"
+    """How each user's training rows are dealt to contestants and users."""
     resamples: int = 2_000
     """Bootstrap resamples of users behind the intervals."""
     seed: int = 0
@@ -70,6 +79,39 @@ class Args:
     """Where the JSON goes."""
     report: Path = RESULTS / "leaderboard.html"
     """Where the report goes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """What every recommender is measured with."""
+
+    split: Split
+    dealt: DealtRows
+    worlds: dict[str, World]
+    """By population; the first is the one that ranks. Their log is the contestants' half."""
+    fidelity: dict[str, Fidelity]
+    """By population."""
+    pool: ClosedPool
+    plan: SessionPlan
+    work: Work
+
+
+def make_worlds(args: Args, dataset: Dataset, dealt: DealtRows, work: Work) -> dict[str, World]:
+    """A world for each population, which knows the judge's rows; a session's parameters come from all training rows.
+
+    Raises:
+        ValueError: a bundle was trained on other rows.
+    """
+    log = dealt.of_judge(args.judge_rows)
+    worlds: dict[str, World] = {}
+    with work.bar("make users", 1 + len(args.floors)) as advance:
+        for name in (name_shipped(args.agent, log), *args.floors):
+            agent = personagym_agents.load(name, blind(dataset, log), log)
+            if not worlds:
+                whole = make_world(dataset, agent, train_share=args.train_share)
+            worlds.setdefault(agent.name, replace(whole, train=dealt.contestants, agent=agent))
+            advance(1)
+    return worlds
 
 
 def choose_recommenders(args: Args, world: World) -> list[Recommender]:
@@ -98,36 +140,51 @@ def fit(recommender: Recommender, world: World, work: Work) -> float:
         return time.perf_counter() - begin
 
 
-def measure(
-    recommender: Recommender,
-    worlds: dict[str, World],
-    split: Split,
-    pool: ClosedPool,
-    fidelity: dict[str, Fidelity],
-    plan: SessionPlan,
-    work: Work,
-) -> Measurement:
-    """Fit a recommender and measure everything about it; the first world is the one that ranks."""
-    world = next(iter(worlds.values()))
+def measure(recommender: Recommender, bench: Bench) -> Measurement:
+    """Fit a recommender on the contestants' half and measure everything about it.
+
+    Whatever it is asked for, it is told to leave out what its users have in the other half, which it cannot know.
+    """
+    world, work, split = next(iter(bench.worlds.values())), bench.work, bench.split
     seconds = fit(recommender, world, work)
     profiles, name, n_users = world.profiles, recommender.name, split.test.n_users
     with work.bar(f"{name}: top 10 against held-out items", int((split.test.counts > 0).sum())) as advance:
-        offline = measure_offline(recommender, split, profiles, history_length=HISTORY_LENGTH, progress=advance)
-    with work.bar(f"{name}: picks from held-out items", len(pool.users)) as advance:
-        picks = pool.picks(recommender, profiles, history_length=HISTORY_LENGTH, progress=advance)
+        offline = measure_offline(
+            recommender,
+            split,
+            profiles,
+            history_length=HISTORY_LENGTH,
+            candidates=unknown_items(split.train),
+            progress=advance,
+        )
+    with work.bar(f"{name}: picks from held-out items", len(bench.pool.users)) as advance:
+        picks = bench.pool.picks(recommender, profiles, history_length=HISTORY_LENGTH, progress=advance)
     simulated = {}
-    for population, judge in worlds.items():
-        with work.bar(f"{name}: sessions with {population}", len(plan.users)) as advance:
-            simulated[population] = simulate(recommender, judge, plan, progress=advance).statistics(n_users)
+    for population, judge in bench.worlds.items():
+        with work.bar(f"{name}: sessions with {population}", len(bench.plan.users)) as advance:
+            sessions = simulate(recommender, judge, bench.plan, hidden=bench.dealt.others, progress=advance)
+            simulated[population] = sessions.statistics(n_users)
     return Measurement(
         name=name,
         fit_seconds=seconds,
         offline=offline,
         simulated=simulated,
-        real=pool.value(picks),
-        judged={population: pool.value(picks, fidelity[population].expected_ratings) for population in worlds},
+        real=bench.pool.value(picks),
+        judged={name: bench.pool.value(picks, one.expected_ratings) for name, one in bench.fidelity.items()},
         reference=isinstance(recommender, UserAgentGreedy),
     )
+
+
+def ask(questions: FidelityTest, worlds: dict[str, World], work: Work) -> dict[str, Fidelity]:
+    """How true each population is to held-out people."""
+    fidelity = {}
+    for population, judge in worlds.items():
+        asked = time.perf_counter()
+        with work.bar(f"fidelity of {population}", questions.n_questions) as advance:
+            fidelity[population] = questions.ask(judge.agent, progress=advance)
+        rate = questions.n_questions / (time.perf_counter() - asked)
+        work.tell(f"{population} answered {questions.n_questions:,} questions, {rate:,.0f} a second")
+    return fidelity
 
 
 def run(args: Args, console: Console) -> Leaderboard:
@@ -138,32 +195,23 @@ def run(args: Args, console: Console) -> Leaderboard:
     with work.bars:
         dataset = load_dataset(args.dataset)
         split = temporal_split(dataset.interactions, args.train_share)
-        with work.bar("make users", 1 + len(args.floors)) as advance:
-            world = make_world(dataset, args.agent, train_share=args.train_share)
-            worlds = {world.agent.name: world}
-            advance(1)
-            for floor in args.floors:
-                agent = personagym_agents.load(floor, dataset, split.train)
-                worlds.setdefault(agent.name, replace(world, agent=agent))
-                advance(1)
+        dealt = deal_rows(split.train, args.halving, rng)
+        worlds = make_worlds(args, dataset, dealt, work)
+        world = next(iter(worlds.values()))
         recommenders = choose_recommenders(args, world)
+        # Unseen items are in no row of the log; the floors know what the users know.
         questions = FidelityTest.draw(split, rng)
-        fidelity = {}
-        for population, judge in worlds.items():
-            asked = time.perf_counter()
-            with work.bar(f"fidelity of {population}", questions.n_questions) as advance:
-                fidelity[population] = questions.ask(judge.agent, progress=advance)
-            rate = questions.n_questions / (time.perf_counter() - asked)
-            work.tell(f"{population} answered {questions.n_questions:,} questions, {rate:,.0f} a second")
-        pool = ClosedPool(split.test)
+        questions = replace(questions, split=Split(dealt.of_judge(args.judge_rows), split.test))
         plan = SessionPlan.draw(
             split.train.n_users, users=args.users, episodes_per_user=args.episodes_per_user, seed=args.seed
         )
+        pool = ClosedPool(split.test)
+        bench = Bench(split, dealt, worlds, ask(questions, worlds, work), pool, plan, work)
         measured = []
         with work.bar("all recommenders", len(recommenders)) as advance:
             for one in recommenders:
                 started = time.perf_counter()
-                measured.append(measure(one, worlds, split, pool, fidelity, plan, work))
+                measured.append(measure(one, bench))
                 spent = time.perf_counter() - started - measured[-1].fit_seconds
                 work.tell(f"{one.name}: fitted in {measured[-1].fit_seconds:.1f} s, judged in {spent:.1f} s")
                 advance(1)
@@ -171,6 +219,10 @@ def run(args: Args, console: Console) -> Leaderboard:
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,
         "training share": args.train_share,
+        "halves": HALVING[args.halving],
+        "contestants know": f"{len(dealt.contestants):,} rows, fingerprint {dealt.contestants.fingerprint()[:12]}",
+        "users know": f"{args.judge_rows}: {len(questions.split.train):,} rows, fingerprint "
+        f"{questions.split.train.fingerprint()[:12]}; their fidelity is that of users who know these rows",
         "sessions per recommender": len(plan.users),
         "slate size": SLATE_SIZE,
         "longest session": MAX_EPISODE_STEPS,
@@ -181,13 +233,14 @@ def run(args: Args, console: Console) -> Leaderboard:
     return compare(
         measured,
         {"best": pool.best, "chance": pool.chance, "worst": pool.worst},
-        [*questions.floors(), *(fidelity[name] for name in reversed(worlds))],
+        [*questions.floors(), *(bench.fidelity[name] for name in reversed(worlds))],
         user_resamples(split.test.n_users, args.resamples, rng),
         rng,
         dataset=dataset.name,
         setting=setting,
         environment=environment_snapshot(),
         card=json.loads(world.card().to_json()),
+        independence=dealt.independence(args.judge_rows, args.halving),
     )
 
 

@@ -41,7 +41,7 @@ def write_log(folder: Path, seed: int, users: int, items: int) -> None:
 
 
 def arguments_of(script: ModuleType, *arguments: str) -> Any:
-    return tyro.cli(script.Args, args=["--no-shipped", *arguments])
+    return tyro.cli(script.Args, args=["--no-shipped", "--no-slow", *arguments])
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +70,7 @@ def test_from_log_to_tables(
     output = tmp_path / "out" / "agreement.json"
     arguments = (
         *("--dataset", str(folder), "--judges", "bias", "--resamples", "50", "--picks", "3"),
-        *("--least", "5", "--train-share", "0.7", "--random-test", str(tmp_path / "shown")),
+        *("--least", "5", "--train-share", "0.7", "--random-test", str(tmp_path / "shown"), "--sessions", "12"),
     )
     script.main(arguments_of(script, *arguments, "--output", str(output)))
     assert "random exposure: agreement with real value" in capsys.readouterr().out
@@ -90,6 +90,12 @@ def test_from_log_to_tables(
             bias = board.judge(f"bias ({rows})")
             assert bias.tau.value > 0.4  # items differ in quality, which is all that a bias model learns
             assert bias.self_preference is not None
+        sessions = [judge for judge in board.judges if judge.kind == "sessions"]
+        assert {judge.title for judge in sessions} == {
+            "bias, session return (disjoint)",
+            "bias, session rating (disjoint)",
+        }
+        assert all(judge.tau.value > 0 for judge in sessions)
     tables = load_script("readme").agreement_study(output)
     assert "| bias (disjoint) – bias (same) |" in tables["study-closed-pool-differences"]
     for text in tables.values():
@@ -115,7 +121,10 @@ def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkey
     entry = study_module.Entry("popularity", lambda liked: Watching())
     monkeypatch.setattr(study_module, "LINE_UP", {"a": entry, "b": entry})
     monkeypatch.setattr(script.personagym_agents, "load", watching)
-    arguments = ("--dataset", str(folder), "--judges", "bias", "--resamples", "5", "--halving", "random")
+    arguments = (
+        *("--dataset", str(folder), "--judges", "bias", "--resamples", "5", "--halving", "random"),
+        *("--sessions", "0"),
+    )
     study = script.run(arguments_of(script, *arguments), Console(quiet=True))
     split = script.temporal_split(script.load_dataset(str(folder)).interactions, 0.8)
     assert len(seen["contestants"]) == 2
@@ -133,7 +142,8 @@ def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkey
     [
         (("--bundles", "persona"), "a bundle is given as name=path with the path of a folder, got 'persona'"),
         (("--bundles", "mf=tests"), "two judges would be called 'mf'"),
-        (("--judge-rows", "same", "same"), "each once"),
+        (("--judge-rows", "same", "same", "--session-rows", "same"), "each once"),
+        (("--judge-rows", "same"), "session rows must be some of the judge rows"),
     ],
 )
 def test_bad_requests(script: ModuleType, arguments: tuple[str, ...], words: str) -> None:

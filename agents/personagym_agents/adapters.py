@@ -1,7 +1,7 @@
 """LoRA adapters, one per group of users, through `peft`."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import numpy as np
 import torch
@@ -64,20 +64,23 @@ def add_adapters(model: PreTrainedModel, names: Sequence[str], config: LoraConfi
 
 
 class AdapterGate:
-    """Which adapter each row of the next batch passes through."""
+    """Which adapter each token of the next pass goes through."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self.runs: list[tuple[int, slice]] = []
-        """Adapter and rows of each run of neighbouring rows that share one."""
+        self.adapters: list[int] = []
+        """Adapter of each run of neighbouring rows that share one."""
+        self.tokens: list[int] = []
+        """Tokens of each run."""
 
-    def choose(self, adapters: IntArray) -> None:
-        """Open the gate for rows with adapters (b,), indices into `names`; the fewer runs of equals, the faster."""
+    def choose(self, adapters: IntArray, counts: IntArray) -> None:
+        """Open the gate for rows with adapters (b,), indices into `names`, and (b,) tokens.
+
+        The fewer runs of equal adapters, the faster.
+        """
         begins = np.flatnonzero(np.diff(adapters, prepend=-1))
-        ends = np.append(begins[1:], len(adapters))
-        self.runs = [
-            (int(adapters[begin]), slice(int(begin), int(end))) for begin, end in zip(begins, ends, strict=True)
-        ]
+        self.adapters = adapters[begins].tolist()
+        self.tokens = np.add.reduceat(counts, begins).tolist()
 
 
 class MixedLinear(nn.Module):
@@ -95,38 +98,40 @@ class MixedLinear(nn.Module):
         self._gate = gate
         self._merged = merged
         self._bias: torch.Tensor | None = getattr(self.base, "bias", None)
-        for name in gate.names:
+        self._names = [[f"{name}_{part}" for part in range(1 if merged else 2)] for name in gate.names]
+        for name, buffers in zip(gate.names, self._names, strict=True):
             if merged:
                 change: torch.Tensor = layer.get_delta_weight(name)  # type: ignore[attr-defined]
                 weight = self.base.get_parameter("weight") + change
-                parts = [weight.T if isinstance(self.base, Conv1D) else weight]
+                parts = [weight if isinstance(self.base, Conv1D) else weight.T]
             else:
                 down, up = (side[name].get_parameter("weight") for side in (layer.lora_A, layer.lora_B))
-                parts = [down, up * layer.scaling[name]]
-            for number, part in enumerate(parts):
-                self.register_buffer(f"{name}_{number}", part.detach().contiguous(), persistent=False)
-
-    def _parts(self, adapter: int) -> list[torch.Tensor]:
-        name = self._gate.names[adapter]
-        return [self.get_buffer(f"{name}_{number}") for number in range(1 if self._merged else 2)]
+                parts = [down.T, up.T * layer.scaling[name]]
+            for buffer, part in zip(buffers, parts, strict=True):
+                # Input-major, see `prepare_for_packed_passes`.
+                self.register_buffer(buffer, part.detach().contiguous(), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(b, L, in) to (b, L, out)."""
+        """(..., in) to (..., out), tokens in the order in which the gate was opened for them."""
+        tokens = x.flatten(0, -2)
+        # Past `get_buffer`, which takes as long as a small product.
+        buffers = cast(dict[str, torch.Tensor], self._buffers)
+        factors = [[buffers[name] for name in self._names[adapter]] for adapter in self._gate.adapters]
         if not self._merged:
-            answer: torch.Tensor = self.base(x)
-            for adapter, rows in self._gate.runs:
-                down, up = self._parts(adapter)
-                answer[rows] += nn.functional.linear(nn.functional.linear(x[rows], down), up)
-            return answer
-        if len(self._gate.runs) == 1:
-            return nn.functional.linear(x, self._parts(self._gate.runs[0][0])[0], self._bias)
-        (weight,) = self._parts(0)
-        answer = x.new_empty(*x.shape[:2], len(weight))
-        for adapter, rows in self._gate.runs:
+            answer: torch.Tensor = self.base(tokens)
+            for own, asked, (down, up) in zip(*self._runs(answer, tokens), factors, strict=True):
+                own.addmm_(asked @ down, up)
+            return answer.view(*x.shape[:-1], -1)
+        answer = x.new_empty(len(tokens), factors[0][0].shape[1])
+        for own, asked, (weight,) in zip(*self._runs(answer, tokens), factors, strict=True):
             # Straight into its place: joining the runs afterwards would cost a third of the products.
-            (weight,) = self._parts(adapter)
-            torch.mm(x[rows].flatten(0, 1), weight.T, out=answer[rows].flatten(0, 1))
-        return answer if self._bias is None else answer.add_(self._bias)
+            torch.mm(asked, weight, out=own)
+        if self._bias is not None:
+            answer += self._bias
+        return answer.view(*x.shape[:-1], -1)
+
+    def _runs(self, *parts: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
+        return [part.split_with_sizes(self._gate.tokens) for part in parts]
 
 
 def mix_adapters(model: nn.Module, names: Sequence[str]) -> AdapterGate:

@@ -16,19 +16,19 @@ import torch
 from transformers import PreTrainedModel
 
 from personagym_agents.adapters import AdapterGate
-from personagym_agents.cache import PackedPass, PrefixStore
+from personagym_agents.cache import PrefixStore
 from personagym_agents.corpus import Corpus
-from personagym_agents.model import answer_logits, decoder_of
-from personagym_agents.packing import PREFIX, Packed, Pieces, pack
+from personagym_agents.layout import lay_out, ragged
+from personagym_agents.model import answer_logits
+from personagym_agents.packed_pass import PackedPass
+from personagym_agents.packing import Pieces
 from personagym_env.data.tables import IntArray
 from personagym_env.protocols import Reaction
 
 Index = npt.NDArray[np.int64]
 NO_PIECE = -1
-_ROWS = 64
-"""Rows of one packed pass: enough to fill the matrix products, few enough to stay in the processor's cache."""
-_CANDIDATES = 16
-"""Candidates per row of one packed pass: they do not see each other, yet attention is computed over all of them."""
+_LINES_PER_ROW = 10
+"""A pass over pending tokens alone takes the rows that slates of so many lines would give it."""
 _EDGE = 1e-6
 """Wants lie within (edge, 1 - edge), so that their logits stay finite."""
 
@@ -49,7 +49,9 @@ class Population(NamedTuple):
     answer_ids: torch.Tensor
     """(1 + r,) token of each answer."""
     window: int
-    """Positions that the model has."""
+    """Positions over which the model has full attention."""
+    pass_size: int
+    """Candidates of one packed pass: enough to fill the matrix products, few enough to stay in the cache."""
 
 
 class _Scored(NamedTuple):
@@ -59,23 +61,13 @@ class _Scored(NamedTuple):
     """(b,) sessions."""
     candidates: Index
     """(b, k, 1 + f) pieces."""
-    ends: Index
-    """(b, s) last token of each piece, the candidates' behind all others."""
-    cache: PackedPass
+    packed: PackedPass
 
     def place_of(self, rows: IntArray) -> Index:
         """(n,) where each session stands in this pass, -1 if it does not."""
         order = np.argsort(self.rows)
         found = order[np.minimum(np.searchsorted(self.rows, rows, sorter=order), len(order) - 1)]
         return np.where(self.rows[found] == rows, found, -1)
-
-    def tokens_of(self, place: Index, candidate: Index) -> tuple[Index, Index]:
-        """(n,) first token and token behind the last of a candidate of each session."""
-        width = self.candidates.shape[2]
-        first = self.ends.shape[1] - width * (self.candidates.shape[1] - candidate)
-        # The piece before a session's first candidate may be padding, which ends where the last real piece does.
-        begin = np.where(first > 0, self.ends[place, np.maximum(first - 1, 0)] + 1, 0)
-        return begin, self.ends[place, first + width - 1] + 1
 
 
 class LanguageSessions:
@@ -111,13 +103,14 @@ class LanguageSessions:
         self._written[rows] = (scripts != NO_PIECE).sum(axis=1)
         for state in (self._encoded, self._filled, self.dropped_lines):
             state[rows] = 0
-        self._encode(np.asarray(rows, np.int64))
+        opened = np.asarray(rows, np.int64)
+        self._make_room(opened, np.zeros(len(opened), np.int64))
+        self._encode(opened)
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """See `UserSessions.consume`."""
-        rows = np.asarray(rows, np.int64)
         line = self._lines(rows, np.asarray(items)[:, None])[:, 0]
-        moved = self._move(rows, line)
+        moved = self._move(np.asarray(rows, np.int64), line)
         answer = self._population.corpus.of_answer[1 + np.asarray(ratings)]
         told = np.column_stack([line, answer])
         end = self._written[rows]
@@ -134,20 +127,25 @@ class LanguageSessions:
         order = np.argsort(self._population.adapters[self._user[rows]], kind="stable")
         chosen = np.asarray(rows, np.int64)[order]
         candidates = self._lines(chosen, np.asarray(slates)[order])
-        self._make_room(chosen, candidates)
+        self._make_room(chosen, self._population.pieces.lengths[candidates].sum(axis=2).max(axis=1))
+        # A packed pass has room for one pending token per row, the answer to a line that it scored before.
+        self._encode(chosen[self._pending_tokens(chosen) > 1])
         self._passes = []
-        columns = list(_blocks(candidates.shape[1], _CANDIDATES))
+        few = min(candidates.shape[1], self._population.pass_size)
         logits = torch.cat(
             [
-                torch.cat([self._score(chosen[some], candidates[some, few]) for few in columns], dim=1)
-                for some in _blocks(len(chosen), _ROWS)
+                torch.cat(
+                    [self._score(chosen[some], candidates[some, part]) for part in _blocks(candidates.shape[1], few)],
+                    dim=1,
+                )
+                for some in _blocks(len(chosen), self._population.pass_size // few)
             ]
         )[np.argsort(order)]
         chance = torch.softmax(logits.double(), dim=-1)[..., 0]
         rating = torch.softmax(logits[..., 1:].double(), dim=-1)
         return Reaction((1 - chance).clamp(_EDGE, 1 - _EDGE).cpu().numpy(), rating.cpu().numpy())
 
-    def _move(self, rows: IntArray, line: Index) -> npt.NDArray[np.bool_]:
+    def _move(self, rows: Index, line: Index) -> npt.NDArray[np.bool_]:
         """(b,) whether the line (b, 1 + f) was a candidate of the latest pass and now is in the store."""
         moved = np.zeros(len(rows), np.bool_)
         untouched = self._written[rows] == self._encoded[rows]
@@ -156,13 +154,12 @@ class LanguageSessions:
             same = (scored.candidates[place] == line[:, None]).all(axis=2)
             here = np.flatnonzero((place >= 0) & untouched & ~moved & same.any(axis=1))
             if len(here):
-                begin, end = scored.tokens_of(place[here], same[here].argmax(axis=1))
-                which, offset = _ragged(end - begin)
+                run = 1 + same[here].argmax(axis=1)
+                begin, length = (part[place[here], run] for part in scored.packed.runs[2:])
+                which, offset = ragged(length)
                 to = rows[here]
-                scored.cache.keep(
-                    to[which], self._filled[to][which] + offset, begin[which] + offset, place[here][which]
-                )
-                self._filled[to] += end - begin
+                scored.packed.keep(to[which], self._filled[to][which] + offset, begin[which] + offset)
+                self._filled[to] += length
                 moved[here] = True
         return moved
 
@@ -178,86 +175,71 @@ class LanguageSessions:
         place = np.minimum(self._encoded[rows][:, None] + offset, self._script.shape[1] - 1)
         return np.where(offset < count[:, None], self._script[rows[:, None], place], NO_PIECE)
 
+    def _pending_tokens(self, rows: Index) -> Index:
+        """(b,) tokens that are written but not encoded."""
+        pending = self._pending(rows)
+        return np.asarray(np.where(pending == NO_PIECE, 0, self._population.pieces.lengths[pending]).sum(axis=1))
+
     @torch.no_grad()
     def _encode(self, rows: Index) -> None:
         """Bring the store up to date with the scripts, rows of like length together."""
         rows = rows[np.argsort(self._written[rows], kind="stable")]
-        for block in _blocks(len(rows), _ROWS):
+        for block in _blocks(len(rows), max(1, self._population.pass_size // _LINES_PER_ROW)):
             self._pass(np.sort(rows[block]), np.zeros((len(rows[block]), 0, 1), np.int64))
 
     def _score(self, rows: Index, candidates: Index) -> torch.Tensor:
         """(b, k, 1 + r) answer logits of the candidates' lines."""
-        hidden, packed, cache = self._pass(rows, candidates)
-        self._passes.append(_Scored(rows, candidates, packed.ends.numpy(), cache))
-        width = candidates.shape[2]
-        last = packed.ends[:, packed.ends.shape[1] - width * candidates.shape[1] :][:, width - 1 :: width]
-        last = last.to(hidden.device)
-        at_end = torch.take_along_dim(hidden, last[..., None], dim=1)
-        return answer_logits(self._population.model, at_end, self._population.answer_ids)
+        packed, hidden = self._pass(rows, candidates)
+        self._passes.append(_Scored(rows, candidates, packed))
+        logits = answer_logits(self._population.model, hidden, self._population.answer_ids)
+        return logits.view(*candidates.shape[:2], -1)
 
-    def _pass(self, rows: Index, candidates: Index) -> tuple[torch.Tensor, Packed, PackedPass]:
+    def _pass(self, rows: Index, candidates: Index) -> tuple[PackedPass, torch.Tensor]:
         """Run pending pieces and candidates (b, k, 1 + f) behind the stored prefixes; store what was pending."""
-        pending = self._pending(rows)
-        number = np.broadcast_to(np.arange(1, candidates.shape[1] + 1)[:, None], candidates.shape)
-        asked, segment = candidates.reshape(len(rows), -1), number.reshape(len(rows), -1)
-        packed = pack(
-            self._population.pieces,
-            np.concatenate([pending, asked], axis=1),
-            np.concatenate([np.full_like(pending, PREFIX), segment], axis=1),
+        population, filled = self._population, self._filled[rows]
+        packed = PackedPass(
+            model=population.model,
+            store=self._store,
+            rows=rows,
+            filled=filled,
+            runs=lay_out(population.pieces, filled, self._pending(rows), candidates),
+            gate=population.gate,
+            adapters=population.adapters[self._user[rows]],
         )
-        filled = self._filled[rows]
-        stored = int(filled.max(initial=0))
-        cache = PackedPass(self._store, rows, stored)
-        hidden = self._forward(rows, packed, torch.from_numpy(filled), cache)
-        place, token = np.nonzero(packed.segments.numpy() == PREFIX)
-        cache.keep(rows[place], filled[place] + token, token, place)
-        self._filled[rows] = filled + np.bincount(place, minlength=len(rows))
+        answers = packed.run()
+        self._filled[rows] += packed.runs.lengths[:, 0]
         self._encoded[rows] = self._written[rows]
-        return hidden, packed, cache
+        return packed, answers
 
-    def _forward(self, rows: Index, packed: Packed, filled: torch.Tensor, cache: PackedPass) -> torch.Tensor:
-        model = self._population.model
-        dtype, device = model.dtype, model.device
-        old = torch.where(torch.arange(cache.stored) < filled[:, None], 0.0, torch.finfo(dtype).min).to(dtype)
-        old = old[:, None, None].expand(-1, 1, packed.tokens.shape[1], -1)
-        mask = torch.cat([old, packed.mask(dtype)], dim=-1)
-        if self._population.gate is not None:
-            self._population.gate.choose(self._population.adapters[self._user[rows]])
-        outputs = decoder_of(model)(
-            input_ids=packed.tokens.to(device),
-            attention_mask=mask.to(device),
-            position_ids=(packed.positions + filled[:, None]).clamp(max=self._population.window - 1).to(device),
-            past_key_values=cache,
-            use_cache=True,
-        )
-        hidden: torch.Tensor = outputs.last_hidden_state
-        return hidden
+    def _make_room(self, rows: Index, longest: Index) -> None:
+        """Drop the older half of the history of rows whose document would outgrow the window, to be encoded afresh.
 
-    def _make_room(self, rows: Index, candidates: Index) -> None:
-        """Drop the older half of the history of rows whose document would outgrow the window, and encode afresh."""
-        lengths = self._population.pieces.lengths
-        pending = self._pending(rows)
-        tokens = self._filled[rows] + np.where(pending == NO_PIECE, 0, lengths[pending]).sum(axis=1)
-        full = rows[tokens + lengths[candidates].sum(axis=2).max(axis=1, initial=0) > self._population.window]
-        width = candidates.shape[2] + 1
-        for row in full:
+        Args:
+            rows: (b,) sessions.
+            longest: (b,) tokens of each one's longest candidate.
+
+        Raises:
+            ValueError: the window is too small for a document without any history.
+        """
+        window, width = self._population.window, 2 + len(self._population.corpus.of_memory)
+        tokens = self._filled[rows] + self._pending_tokens(rows) + longest
+        for row, ahead in zip(rows[tokens > window], longest[tokens > window], strict=True):
             script = self._script[row, : self._written[row]]
-            lines = (len(script) - 1) // width
-            drop = (lines + 1) // 2
-            kept = np.concatenate([script[:1], script[1 + width * drop :]])
+            sizes = self._population.pieces.lengths[script]
+            while sizes.sum() + ahead > window:
+                lines = (len(script) - 1) // width
+                if not lines:
+                    raise ValueError(
+                        f"a profile of {sizes.sum()} tokens and an item's line of {ahead} do not fit into the "
+                        f"{window} positions of {type(self._population.model).__name__}: shorten the profiles"
+                    )
+                drop = (lines + 1) // 2
+                script, sizes = (np.append(part[:1], part[1 + width * drop :]) for part in (script, sizes))
+                self.dropped_lines[row] += drop
             self._script[row] = NO_PIECE
-            self._script[row, : len(kept)] = kept
-            self._written[row] = len(kept)
+            self._script[row, : len(script)] = script
+            self._written[row] = len(script)
             self._encoded[row] = self._filled[row] = 0
-            self.dropped_lines[row] += drop
-        if len(full):
-            self._encode(full)
-
-
-def _ragged(lengths: Index) -> tuple[Index, Index]:
-    """(sum,) which of (n,) runs each element belongs to, and its place in that run."""
-    which = np.repeat(np.arange(len(lengths)), lengths)
-    return which, np.arange(len(which)) - (np.cumsum(lengths) - lengths)[which]
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:

@@ -11,6 +11,7 @@ from personagym_agents.adapters import AdapterGate
 from personagym_agents.corpus import Corpus
 from personagym_agents.document import write_document
 from personagym_agents.engine import NO_PIECE, LanguageSessions, Population
+from personagym_agents.packed_pass import prepare_for_packed_passes
 from personagym_agents.packing import Pieces
 from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_env.data.tables import IntArray, Interactions
@@ -18,11 +19,14 @@ from personagym_env.data.traits import user_traits
 
 HISTORY_LINES = 8
 """A document shows this many of a user's latest ratings; the profile sums up what came before."""
+PASS_SIZE: Final = {"cpu": 320, "accelerator": 4096}
+"""Candidates of one packed pass by kind of device: a processor's cache is small, an accelerator wants to be full."""
 
 
 def window_of(model: PreTrainedModel) -> int:
-    """Positions that a model has."""
-    return int(getattr(model.config, "max_position_embeddings", 0) or 2048)
+    """Positions over which a model has full attention: all that it has, or its sliding window if that is shorter."""
+    limits = (getattr(model.config, name, None) for name in ("max_position_embeddings", "sliding_window"))
+    return min((int(limit) for limit in limits if limit), default=2048)
 
 
 def recent_rows(train: Interactions, lines: int) -> npt.NDArray[np.bool_]:
@@ -65,6 +69,7 @@ class LanguageUserAgent:
         writer = StatisticalProfileWriter() if writer is None else writer
         self._profiles = writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users)
         self._recent = recent
+        prepare_for_packed_passes(model)
         self.population: Final = Population(
             model=model.eval(),  # type: ignore[no-untyped-call]
             pieces=Pieces.of(corpus.encoded + corpus.encode_headers(self._profiles)),
@@ -74,6 +79,7 @@ class LanguageUserAgent:
             corpus=corpus,
             answer_ids=torch.tensor(corpus.answers.ids, device=model.device),
             window=window_of(model),
+            pass_size=PASS_SIZE["cpu" if model.device.type == "cpu" else "accelerator"],
         )
 
     @property

@@ -42,7 +42,7 @@ def field_words(scale: tuple[float, ...]) -> list[list[str]]:
 
 
 def _levels(values: FloatArray, start: float, step: float, count: int) -> Codes:
-    return np.clip(np.rint((values - start) / step), 0, count - 1).astype(np.uint8)
+    return np.asarray(np.clip(np.rint((values - start) / step), 0, count - 1), np.uint8)
 
 
 def fit_opinions(log: Interactions) -> Callable[[IntArray], Codes]:

@@ -11,6 +11,7 @@ from personagym_env.evaluation.statistics import Interval
 
 KIND_STYLE: dict[Kind, tuple[str, str]] = {
     "users": ("#0072B2", "o"),
+    "sessions": ("#009E73", "s"),
     "metric": ("#D55E00", "D"),
     "check": ("#6b7785", "X"),
 }
@@ -91,6 +92,8 @@ def tau_plot(board: AgreementBoard) -> str:
 def _axis(judge: JudgeAgreement) -> str:
     if judge.kind == "metric":
         return judge.title
+    if judge.kind == "sessions":
+        return f"simulated value of whole sessions: {plain(judge.title)}"
     return f"simulated value: what {plain(judge.title)} expects of the picks (points)"
 
 

@@ -31,8 +31,9 @@ from personagym_env.evaluation.statistics import (
 )
 from personagym_env.protocols import UserAgent
 
-Kind = Literal["users", "metric", "check"]
-"""Simulated users who rate the same picks; an offline metric on the held-out log; or a check of the test's power."""
+Kind = Literal["users", "sessions", "metric", "check"]
+"""Simulated users who rate the same picks; whole sessions with such users; an offline metric on the held-out log; or a
+check of the test's power."""
 ORACLE, DICE = "oracle", "random judge"
 """The checks: real value itself, and dice."""
 BIASED = frozenset({"coverage"})
@@ -141,7 +142,7 @@ class AgreementBoard:
     bounds: Mapping[str, Interval]
     """Real value of a clairvoyant's picks (best), of chance, and of the worst possible picks (worst)."""
     judges: tuple[JudgeAgreement, ...]
-    """Simulated users, then metrics, then checks; the best first within each."""
+    """Simulated users, then sessions, metrics and checks; the best first within each."""
     differences: tuple[JudgeDifference, ...]
     reliability: Interval
     """Tau between the real rankings of two random halves of the users; the bounds hold 95 % of such halvings."""
@@ -315,9 +316,9 @@ def make_agreement_board(
 ) -> AgreementBoard:
     """Compare all judges, the checks and what independence changes.
 
-    Every population is compared with itself on the contestants' rows, and with the best of the offline metrics; one
-    without a class among the contestants (language-model users) also with the best one that has a class and knows the
-    same rows.
+    Every population, and its sessions, are compared with the best of the offline metrics; a population also with itself
+    on the contestants' rows, and one without a class among the contestants (language-model users) with the best one
+    that has a class and knows the same rows.
 
     Args:
         panel: the contestants.
@@ -333,7 +334,7 @@ def make_agreement_board(
     titles = [judge.title for judge in judges]
     if len(set(titles)) != len(titles):
         raise ValueError(f"judges need distinct titles, got {titles}")
-    order: tuple[Kind, ...] = ("users", "metric", "check")
+    order: tuple[Kind, ...] = ("users", "sessions", "metric", "check")
     compared = {judge.title: panel.compare(judge) for judge in judges}
     found = sorted(
         [*compared.values(), panel.oracle(), panel.dice()], key=lambda row: (order.index(row.kind), -row.tau.value)
@@ -347,7 +348,8 @@ def make_agreement_board(
         peers = [other for other in users if other.rows == judge.rows and other.model_class is not None]
         if judge.model_class is None and peers:
             pairs.append((judge, max(peers, key=lambda other: compared[other.title].tau.value)))
-    pairs += [(judge, best) for judge in users] if best is not None else []
+    sessions = [judge for judge in judges if judge.kind == "sessions"]
+    pairs += [(judge, best) for judge in (*users, *sessions)] if best is not None else []
     bounds = {"best": pool.best, "chance": pool.chance, "worst": pool.worst}
     return AgreementBoard(
         truth=truth,

@@ -11,6 +11,7 @@ from personagym_env.evaluation.statistics import Interval
 
 KIND_TITLES: dict[Kind, str] = {
     "users": "simulated users",
+    "sessions": "simulated sessions",
     "metric": "offline metric",
     "check": "power check",
 }
@@ -74,10 +75,10 @@ def _contestants(board: AgreementBoard) -> Table:
 
 def _judges(board: AgreementBoard) -> Table:
     caption = (
-        "simulated users rate the same picks; metrics read the held-out log; 95 % intervals over users, in whose "
-        "resamples near ties turn, so that they lie low; tau without: lowest and highest when a model class is left "
-        f"out; tau between the real rankings of two random halves of the users: {board.reliability.value:.2f} "
-        f"({board.reliability.low:.2f}..{board.reliability.high:.2f})"
+        "simulated users rate the same picks; simulated sessions show whole slates; metrics read the held-out log; "
+        "95 % intervals over users, in whose resamples near ties turn, so that they lie low; tau without: lowest and "
+        "highest when a model class is left out; tau between the real rankings of two random halves of the users: "
+        f"{board.reliability.value:.2f} ({board.reliability.low:.2f}..{board.reliability.high:.2f})"
     )
     heads = ("judge", "kind", *FIGURES.values(), "tau without", "its winner")
     table = _start(f"{board.truth}: agreement with real value", heads, caption)

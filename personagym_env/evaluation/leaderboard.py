@@ -15,6 +15,7 @@ from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.agreement import Agreement, JudgeKind, agreement_table
 from personagym_env.evaluation.fidelity import Fidelity
 from personagym_env.evaluation.figures import EXPECTED, OFFLINE, SIMULATED, judge_name
+from personagym_env.evaluation.judge_rows import Independence
 from personagym_env.evaluation.statistics import Interval, RatioOfSums, Statistic, interval, point
 
 FORMAT = 1
@@ -78,6 +79,9 @@ class Leaderboard:
     """Real value of a clairvoyant (best), of chance, and of the worst possible picks (worst)."""
     agreements: tuple[Agreement, ...]
     fidelity: tuple[FidelityRow, ...]
+    """Of users who know the rows that `independence` tells of, and of floors that know the same."""
+    independence: Independence | None = None
+    """Which training rows contestants and users learned from; None where both know all of them."""
     setting: Mapping[str, Any] = field(default_factory=dict)
     """Seeds, sizes, data fingerprint: what one has to know to run it again."""
     environment: Mapping[str, Any] = field(default_factory=dict)
@@ -113,6 +117,7 @@ class Leaderboard:
                     "fidelity": tuple(
                         FidelityRow(row["name"], read_intervals(row["figures"])) for row in raw["fidelity"]
                     ),
+                    "independence": None if raw.get("independence") is None else Independence(**raw["independence"]),
                 }
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -130,6 +135,7 @@ def compare(
     setting: Mapping[str, Any],
     environment: Mapping[str, Any],
     card: Mapping[str, Any],
+    independence: Independence | None = None,
 ) -> Leaderboard:
     """Turn per-user measurements into a leaderboard with intervals.
 
@@ -143,6 +149,7 @@ def compare(
         setting: what one has to know to run it again.
         environment: from `environment_snapshot`.
         card: the simulation card.
+        independence: which training rows contestants and users learned from; None where both know all of them.
 
     Raises:
         ValueError: no measurements, or two recommenders of one name.
@@ -173,6 +180,7 @@ def compare(
         bounds=_estimates(bounds, weights),
         agreements=tuple(_agreements(contestants, weights, rng)) if len(contestants) > 1 else (),
         fidelity=tuple(FidelityRow(row.name, _estimates(row.statistics, weights)) for row in fidelity),
+        independence=independence,
         setting=dict(setting),
         environment=dict(environment),
         card=dict(card),

@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from personagym_env.evaluation.agreement import Agreement, JudgeKind
 from personagym_env.evaluation.leaderboard import Row
@@ -72,11 +73,38 @@ def draw(size: tuple[float, float], paint: Callable[[Axes], None], *, standalone
         paint(figure.add_subplot())
         file = io.StringIO()
         figure.savefig(file, format="svg", transparent=not standalone)
-    svg = re.sub(r"<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
-    if standalone:
-        return svg
+    svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", file.getvalue(), flags=re.DOTALL)
+    svg = re.sub(r' d="[^"]*"', lambda found: _NUMBER.sub(_shorten, found[0]), svg)
+    return svg if standalone else inline(svg)
+
+
+_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+
+
+def _shorten(found: re.Match[str]) -> str:
+    """Coordinates are in points, so that two decimals are finer than any screen or printer."""
+    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+
+
+def inline(svg: str) -> str:
+    """The SVG of a file as it may stand in HTML5: without prologue, name spaces and size, which the page sets."""
     svg = svg[svg.index("<svg") :]
     return re.sub(r'\s(?:xmlns(?::\w+)?|width|height)="[^"]*"', "", svg[: (end := svg.index(">"))]) + svg[end:]
+
+
+def with_own_ids(svg: str, prefix: str) -> str:
+    """The SVG with `prefix` before every id and reference, so that plots in one page do not borrow from each other.
+
+    Browsers take the first element of an id, and do not clip by one that stands in a hidden part of the page.
+    """
+    return re.sub(r'(\sid="|url\(#|href="#)', rf"\g<1>{prefix}-", svg)
+
+
+def log_axis(ax: Axes, base: int = 10) -> None:
+    """A logarithmic horizontal axis with plain numbers."""
+    ax.set_xscale("log", base=base)
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _bars(ax: Axes, interval: Interval, at: float, colour: str, marker: str, *, hollow: bool = False) -> None:

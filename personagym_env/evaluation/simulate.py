@@ -10,8 +10,9 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from gymnasium.utils import seeding
+from scipy import sparse
 
-from personagym_env.data.tables import BoolArray, FloatArray, IntArray
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray, Interactions
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE, draw_key
 from personagym_env.evaluation.offline import Progress, check_answer
 from personagym_env.evaluation.statistics import RatioOfSums, Statistic
@@ -105,6 +106,25 @@ class SessionPlan(NamedTuple):
         return cls(np.tile(chosen, episodes_per_user), np.repeat(np.arange(episodes_per_user), wanted), seed)
 
 
+def longest_session(known: Interactions, slate_size: int, most: int = MAX_EPISODE_STEPS) -> int:
+    """Steps, `most` at most, after which every user still has a slate of items that nobody knows of yet.
+
+    Args:
+        known: rows that are known of the users, whose items are not shown again.
+        slate_size: places of a slate.
+        most: longest session allowed.
+
+    Raises:
+        ValueError: not even one slate can be filled for some user.
+    """
+    room = known.n_items - int(known.counts.max(initial=0)) - slate_size + 1
+    if room < 1:
+        raise ValueError(
+            f"slates of {slate_size} cannot be filled: a user has {known.counts.max()} of the {known.n_items} items"
+        )
+    return min(room, most)
+
+
 def simulate(
     recommender: Recommender,
     world: World,
@@ -115,6 +135,7 @@ def simulate(
     history_length: int = HISTORY_LENGTH,
     rows: int = 64,
     in_place: bool = False,
+    hidden: Interactions | None = None,
     progress: Progress | None = None,
 ) -> Sessions:
     """Play the planned sessions with a fitted recommender.
@@ -123,7 +144,8 @@ def simulate(
     what it learned under one plan or from one population is not carried into the next, unless told otherwise.
 
     Args:
-        recommender: chooses the slates; told of no candidates, so it leaves out what the user has consumed itself.
+        recommender: chooses the slates; told of no candidates, so it leaves out what the user has consumed itself,
+            unless rows are hidden from it.
         world: data, users and session parameters.
         plan: who plays.
         slate_size: places k of a slate.
@@ -131,12 +153,15 @@ def simulate(
         history_length: steps that an observation looks back.
         rows: sessions side by side; a recommender that learns online learns from so many steps at once.
         in_place: let a recommender that learns online keep what it learns here.
+        hidden: rows that users have consumed and that no recommender was fitted on, such as the half that a judge
+            learned from; then recommenders are told which items are left, so that none is shown such a row.
         progress: told how many sessions have ended.
 
     Raises:
         ValueError: the recommender answers with another shape or with an item twice in a slate.
     """
     n_jobs = len(plan.users)
+    allowed = None if hidden is None else _Unconsumed(world, hidden)
     learner = recommender if isinstance(recommender, OnlineRecommender) else None
     if learner is not None and not in_place:
         recommender = learner = deepcopy(learner)
@@ -161,8 +186,9 @@ def simulate(
     _begin(sessions, live, job, plan)
     while len(live):
         observed = rows_of(sessions.observe(), live)
-        slates = np.asarray(recommender.recommend(observed, slate_size))
-        check_answer(recommender.name, slates, (len(live), slate_size))
+        candidates = None if allowed is None else allowed.of(observed)
+        slates = np.asarray(recommender.recommend(observed, slate_size, candidates=candidates))
+        check_answer(recommender.name, slates, (len(live), slate_size), candidates)
         step = sessions.advance(live, slates)
         playing = job[live]
         took = step.outcome.item != NO_ITEM
@@ -185,6 +211,23 @@ def simulate(
         if progress is not None and len(free):
             progress(len(free))
     return result
+
+
+class _Unconsumed:
+    """Which items users have consumed neither in the world's log, nor in hidden rows, nor in the session."""
+
+    def __init__(self, world: World, hidden: Interactions) -> None:
+        if (hidden.n_users, hidden.n_items) != (world.train.n_users, world.train.n_items):
+            raise ValueError(f"the hidden rows {hidden!r} do not belong to {world!r}")
+        before, besides = (log.matrix(np.ones(len(log), np.float32)) for log in (world.train, hidden))
+        self._consumed = sparse.csr_array(before + besides)  # (u, m) above 0 where consumed
+
+    def of(self, observation: Observation) -> BoolArray:
+        """(n, m) what each row's user may be shown."""
+        left = np.asarray(self._consumed[observation["user"]].toarray() == 0)
+        rows, places = np.nonzero(observation["history_items"] != NO_ITEM)
+        left[rows, observation["history_items"][rows, places]] = False
+        return left
 
 
 def _begin(sessions: SessionRows, rows: IntArray, jobs: IntArray, plan: SessionPlan) -> None:

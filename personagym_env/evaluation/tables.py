@@ -55,7 +55,8 @@ def _ranking(board: Leaderboard) -> Table:
     bounds = ", ".join(f"{name} {bound.value:.3f}" for name, bound in board.bounds.items())
     figures = SIMULATED | {"real": REAL}
     table = _start(f"{board.dataset}: simulated users ({board.agent}) and real value", "recommender", figures)
-    table.caption = f"95 % intervals over users; real value of the pools: {bounds}; * reads the users it is judged by"
+    told = f"95 % intervals over users; real value of the pools: {bounds}; * reads the users it is judged by"
+    table.caption = told if board.independence is None else f"{told}\n{board.independence}"
     table.caption_justify = "left"
     for row in board.rows:
         name = Text(row.name + (" *" if row.reference else ""), style="italic" if row.reference else "bold")
@@ -90,6 +91,10 @@ def _agreement(board: Leaderboard) -> Table:
 
 def _fidelity(board: Leaderboard) -> Table:
     table = _start("Fidelity of the users to held-out people", "users", FIDELITY)
+    if board.independence is not None:
+        rows = f"{board.independence.judge:,} training rows ({board.independence.judge_rows})"
+        table.caption = f"Of the users who judge here: they, and the floors, know {rows}"
+        table.caption_justify = "left"
     for row in board.fidelity:
         name = Text(row.name, style="bold" if row.name == board.agent else "")
         table.add_row(name, *(_cell(row.figures.get(figure)) for figure in FIDELITY))

@@ -87,18 +87,17 @@ class LinearBandit(Storable):
 
         Args:
             observation: n rows, as they were when the slates were chosen.
-            slates: (n, k) what was shown, all of it candidates.
+            slates: (n, k) what was shown: the rows' own candidates, or what `recommend` was told might be shown.
             items: (n,) what was consumed, `NO_ITEM` where nothing.
             ratings: (n,) the rating given in points; ignored where nothing was consumed.
-
-        Raises:
-            ValueError: a slate holds what is no candidate of its row.
         """
         self._check_fitted()
         choice = self.features.of(observation)
         shown = choice.items[:, None, :] == slates[:, :, None]  # (n, k, p)
         if not shown.any(axis=2).all():
-            raise ValueError(f"{self.name} can learn from slates of its own candidates only")
+            everything = np.ones((len(slates), self.features.seen_.shape[1]), np.bool_)
+            choice = self.features.of(observation, everything)
+            shown = choice.items[:, None, :] == slates[:, :, None]  # (n, k, m)
         contexts = np.take_along_axis(_contexts(choice), shown.argmax(axis=2)[:, :, None], axis=1)  # (n, k, d)
         taken = slates == items[:, None]
         # A place was looked at unless one above it was taken.

@@ -23,9 +23,12 @@ from personagym_recommenders.heuristics import (
 from personagym_recommenders.item_models import EASE, ItemKNN
 from personagym_recommenders.rating_models import GenreTaste, MatrixFactorisation, UserKNN
 from personagym_recommenders.recbole import RecBole
+from personagym_recommenders.trained import LearnsInSessions, TrainedBandit, TrainedPolicy, UsersOf
 
 _DAY = 86_400.0
 _RECBOLE = frozenset({"RecBole"})
+_USERS = "users to learn with"
+_POLICIES = "Stable-Baselines3"
 
 
 class Recent(MostPopular):
@@ -53,27 +56,45 @@ class Recent(MostPopular):
         self.item_scores_ = np.bincount(log.items, weight, minlength=log.n_items).astype(np.float64)
 
 
+class Means(NamedTuple):
+    """What contestants are made with."""
+
+    liked: float
+    """The least rating that counts as a sign of liking."""
+    users: UsersOf | None = None
+    """Users for those who learn in sessions; None leaves these out."""
+
+
 class Entry(NamedTuple):
     """One contestant before it is fitted."""
 
     model_class: str
     """What the self-preference audit groups by."""
-    make: Callable[[float], Recommender]
-    """Makes it, given the least rating that counts as a sign of liking."""
+    make: Callable[[Means], Recommender]
+    """Makes it, not fitted."""
     needs: frozenset[str] = frozenset()
-    """What must be there: timestamps, genres, RecBole."""
+    """What must be there: timestamps, genres, users to learn with, RecBole, Stable-Baselines3."""
     slow: bool = False
     """Takes more than some ten seconds on a CPU core with 100,000 ratings."""
 
 
-def _plain(make: Callable[..., Recommender], **options: Any) -> Callable[[float], Recommender]:
+def _plain(make: Callable[..., Recommender], **options: Any) -> Callable[[Means], Recommender]:
     """For those who do not ask what was liked."""
-    return lambda liked: make(**options)
+    return lambda means: make(**options)
 
 
-def _recbole(model: str, epochs: int | None = None) -> Callable[[float], Recommender]:
+def _learner(make: type[LearnsInSessions]) -> Callable[[Means], Recommender]:
+    def made(means: Means) -> Recommender:
+        if means.users is None:
+            raise ValueError(f"{make.__name__} learns in sessions, and there are no users to have them with")
+        return make(means.users)
+
+    return made
+
+
+def _recbole(model: str, epochs: int | None = None) -> Callable[[Means], Recommender]:
     recipe = RECIPES[model]
-    return lambda liked: RecBole(model, epochs=epochs or recipe["epochs"], config=recipe["config"])
+    return lambda means: RecBole(model, epochs=epochs or recipe["epochs"], config=recipe["config"])
 
 
 LINE_UP: Mapping[str, Entry] = {
@@ -85,11 +106,11 @@ LINE_UP: Mapping[str, Entry] = {
     "best rated, unshrunk": Entry("bias", _plain(BestRated, strength=0.01)),
     "worst rated": Entry("bias", _plain(WorstRated)),
     "item-kNN": Entry("neighbours", _plain(ItemKNN)),
-    "item-kNN, liked rows": Entry("neighbours", lambda liked: ItemKNN(min_rating=liked)),
+    "item-kNN, liked rows": Entry("neighbours", lambda means: ItemKNN(min_rating=means.liked)),
     "user-kNN": Entry("neighbours", _plain(UserKNN)),
     "user-kNN, 5 neighbours": Entry("neighbours", _plain(UserKNN, neighbours=5)),
     "EASE": Entry("linear", _plain(EASE)),
-    "EASE, liked rows": Entry("linear", lambda liked: EASE(min_rating=liked)),
+    "EASE, liked rows": Entry("linear", lambda means: EASE(min_rating=means.liked)),
     "MF, rank 2": Entry("factors", _plain(MatrixFactorisation, rank=2, regularisation=4.0)),
     "MF, rank 8": Entry("factors", _plain(MatrixFactorisation)),
     "MF, rank 32": Entry("factors", _plain(MatrixFactorisation, rank=32, regularisation=14.0)),
@@ -103,17 +124,22 @@ LINE_UP: Mapping[str, Entry] = {
     "NeuMF": Entry("network", _recbole("NeuMF"), _RECBOLE, slow=True),
     "SASRec": Entry("network", _recbole("SASRec"), _RECBOLE, slow=True),
     "GRU4Rec": Entry("network", _recbole("GRU4Rec"), _RECBOLE, slow=True),
+    "LinUCB": Entry("bandit", _learner(TrainedBandit), frozenset({_USERS})),
+    "PPO": Entry("policy", _learner(TrainedPolicy), frozenset({_USERS, _POLICIES}), slow=True),
 }
 """Contestants of the study by name, in no order of merit."""
 
 
-def line_up(log: Interactions, catalogue: Catalogue, *, slow: bool = False) -> tuple[dict[str, Entry], dict[str, str]]:
+def line_up(
+    log: Interactions, catalogue: Catalogue, *, slow: bool = False, users: bool = False
+) -> tuple[dict[str, Entry], dict[str, str]]:
     """Who can take part with this data.
 
     Args:
         log: training rows.
         catalogue: of the data set.
         slow: whether models join that take long on a CPU.
+        users: whether there are users for those who learn in sessions.
 
     Returns:
         Entries by name, and why each of the others is left out.
@@ -122,6 +148,8 @@ def line_up(log: Interactions, catalogue: Catalogue, *, slow: bool = False) -> t
         "timestamps": log.timestamps is not None,
         "genres": bool(catalogue.genre_names),
         "RecBole": importlib.util.find_spec("recbole") is not None,
+        _USERS: users,
+        _POLICIES: importlib.util.find_spec("stable_baselines3") is not None,
     }
     chosen, left_out = {}, {}
     for name, entry in LINE_UP.items():

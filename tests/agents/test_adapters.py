@@ -64,7 +64,7 @@ def test_mixed_rows_equal_one_adapter_at_a_time(
     gate = mix_adapters(mixed, NAMES)
     tokens = torch.randint(0, 100, (5, 7), generator=torch.Generator().manual_seed(1))
     adapters = np.array([2, 0, 0, 1, 2])
-    gate.choose(adapters)
+    gate.choose(adapters, np.full(5, 7))
     with torch.no_grad():
         together = mixed(tokens).logits
         for row, adapter in enumerate(adapters):

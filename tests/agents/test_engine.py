@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 from peft.tuners.lora import LoraLayer
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from personagym_agents.engine import NO_PIECE
-from personagym_agents.language import LanguageUserAgent
+from personagym_agents.language import LanguageUserAgent, window_of
 from personagym_agents.model import answer_logits
 from personagym_agents.packing import PREFIX, Pieces, pack
 from personagym_env.conformance.user_agent import check_user_agent
@@ -71,6 +71,60 @@ def test_packed_scoring_equals_one_prompt_per_pair(
             consumed[int(users[place])].append((item, rating_index))
 
 
+def test_scoring_is_exact_in_small_passes_after_items_from_elsewhere_and_with_a_shared_model(
+    make_language_agent: Callable[..., LanguageUserAgent], reference_model: Callable[..., PreTrainedModel]
+) -> None:
+    """Slates wider than a pass; consumed items that were on no slate; two populations of one model."""
+    first = make_language_agent(adapted=False)
+    agent = LanguageUserAgent(first.population.model, first.corpus, name="other", history_lines=8)
+    agent.population = agent.population._replace(pass_size=3)  # type: ignore[misc]
+    model, row, user = reference_model("llama", adapted=False), np.array([1]), 3
+    sessions = agent.open(2)
+    sessions.start(np.array([0, 1]), np.array([5, user]))
+    consumed = [(50, 1), (51, 4)]
+    for item, rating in consumed:
+        sessions.consume(row, np.array([item]), np.array([rating]))
+    slate = np.array([7, 3, 50, 11, 20, 8, 2])
+    want = sessions.react(row, slate[None]).want[0]
+    expected = [1 - plain_answers(agent, model, user, consumed, item)[0] for item in slate.tolist()]
+    np.testing.assert_allclose(want, expected, atol=1e-4)
+    np.testing.assert_allclose(sessions.react(np.array([1, 0]), np.array([slate, slate])).want[0], want, atol=1e-5)
+
+
+def test_model_without_attention_interface_is_refused(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
+    corpus = make_language_agent().corpus
+    config = AutoConfig.for_model("bloom", vocab_size=700, hidden_size=32, n_layer=2, n_head=4)
+    with pytest.raises(ValueError, match="BloomForCausalLM cannot score packed candidates"):
+        LanguageUserAgent(AutoModelForCausalLM.from_config(config), corpus, name="bloom")
+
+
+def test_attention_beyond_the_causal_kind_is_refused(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
+    """Gemma 2 caps its attention scores."""
+    corpus = make_language_agent().corpus
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    config = AutoConfig.for_model("gemma2", vocab_size=700, head_dim=8, num_key_value_heads=2, **sizes)
+    agent = LanguageUserAgent(AutoModelForCausalLM.from_config(config), corpus, name="gemma2")
+    with pytest.raises(ValueError, match="asks for softcap in its attention"):
+        agent.open(1).start(np.array([0]), np.array([0]))
+
+
+def test_documents_stay_within_a_sliding_window(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
+    corpus = make_language_agent().corpus
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    config = AutoConfig.for_model("mistral", vocab_size=700, sliding_window=90, num_key_value_heads=2, **sizes)
+    agent = LanguageUserAgent(AutoModelForCausalLM.from_config(config), corpus, name="mistral")
+    assert window_of(agent.population.model) == agent.population.window == 90
+    sessions = agent.open(1)
+    sessions.start(np.array([0]), np.array([0]))
+    assert 0 < sessions._filled[0] <= 90
+
+
+def test_window_too_small_for_any_history_is_refused(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
+    sessions = make_language_agent(adapted=False, positions=8).open(1)
+    with pytest.raises(ValueError, match="do not fit into the 8 positions of LlamaForCausalLM"):
+        sessions.start(np.array([0]), np.array([0]))
+
+
 @pytest.mark.parametrize("architecture", ["llama", "gpt2"])
 def test_language_users_conform(make_language_agent: Callable[..., LanguageUserAgent], architecture: str) -> None:
     check_user_agent(make_language_agent(architecture))
@@ -126,6 +180,7 @@ def test_consumed_candidate_is_moved_and_others_are_pending(
     sessions.react(rows, np.array([[1, 2], [3, 4], [5, 6]]))
     filled = sessions._filled.copy()
     sessions.consume(np.array([2, 0]), np.array([6, 9]), np.array([1, 1]))
-    assert (sessions._written - sessions._encoded).tolist() == [5, 0, 1]
+    line_and_answer = 2 + len(agent.corpus.of_memory)
+    assert (sessions._written - sessions._encoded).tolist() == [line_and_answer, 0, 1]
     line = agent.corpus.with_memory(agent.corpus.of_item[[6]], agent.corpus.recall(np.array([0]))[0, [6]])
     assert (sessions._filled - filled).tolist() == [0, 0, agent.population.pieces.lengths[line].sum()]

@@ -7,7 +7,7 @@ import pytest
 
 from personagym_env.data.tables import Catalogue, Dataset, Interactions, Users
 from personagym_env.env import PersonaRecEnv
-from personagym_env.evaluation.simulate import SessionPlan, simulate
+from personagym_env.evaluation.simulate import SessionPlan, longest_session, simulate
 from personagym_env.protocols import NO_ITEM, Observation, Reaction, UserSessions
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.world import World
@@ -163,3 +163,50 @@ def test_a_slate_with_repeats_is_the_recommenders_fault() -> None:
 
     with pytest.raises(ValueError, match="holds an item twice"):
         simulate(Lazy(WANT), _world(WANT), SessionPlan.draw(U), slate_size=K)
+
+
+class _Candidates(_ByScore):
+    """Shows the best of the candidates that it is told of, and remembers all that it has shown to whom."""
+
+    def __init__(self, scores: np.ndarray) -> None:
+        super().__init__(scores)
+        self.shown = np.zeros((U, M), np.bool_)
+
+    def recommend(self, observation: Observation, k: int, candidates: np.ndarray | None = None) -> np.ndarray:
+        assert candidates is not None
+        scores = np.where(candidates, self.scores[observation["user"]], -np.inf)
+        slates = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        self.shown[observation["user"][:, None], slates] = True
+        return slates
+
+
+def test_hidden_rows_are_not_shown_and_what_is_left_is() -> None:
+    world = _world(WANT)
+    users, items = np.repeat(np.arange(U), 5), np.concatenate([np.argsort(-row)[:5] for row in WANT])
+    hidden = Interactions.from_columns(users, items, np.full(len(users), 5.0), None, n_users=U, n_items=M, scale=SCALE)
+    recommender = _Candidates(WANT)
+    played = simulate(recommender, world, SessionPlan.draw(U, seed=2), slate_size=K, hidden=hidden)
+    assert not recommender.shown[users, items].any()
+    assert not recommender.shown[:, M - 1].any()  # the world's own log
+    np.testing.assert_array_equal(recommender.shown.any(axis=1), True)
+    # Without hidden rows the same recommender has its favourites back, which are worth more.
+    assert (
+        simulate(_ByScore(WANT), world, SessionPlan.draw(U, seed=2), slate_size=K).returns.sum() > played.returns.sum()
+    )
+
+
+def test_hidden_rows_belong_to_the_world() -> None:
+    foreign = Interactions.from_columns(
+        np.zeros(1, int), np.zeros(1, int), np.ones(1), None, n_users=U, n_items=M + 1, scale=SCALE
+    )
+    with pytest.raises(ValueError, match="do not belong"):
+        simulate(_Candidates(WANT), _world(WANT), SessionPlan.draw(U), slate_size=K, hidden=foreign)
+
+
+def test_sessions_end_before_slates_run_out() -> None:
+    log = _world(WANT).train  # one row per user
+    assert longest_session(log, K, most=8) == 8
+    assert longest_session(log, K, most=1000) == M - 1 - K + 1
+    assert longest_session(log, M - 1) == 1
+    with pytest.raises(ValueError, match="slates of 40 cannot be filled"):
+        longest_session(log, M)

@@ -166,9 +166,20 @@ def test_what_does_not_fit_is_refused(make, message):
         make()
 
 
-def test_unfitted_and_foreign_slates_are_errors(bandit, checkerboard, observe):
+def test_unfitted_is_an_error(bandit, observe):
     with pytest.raises(ValueError, match="must be fitted"):
         type(bandit)().recommend(observe([0]), 3)
-    narrow = type(bandit)(CandidateFeatures([MostPopular()], pool=2)).fit(checkerboard.log, checkerboard.catalogue)
-    with pytest.raises(ValueError, match="own candidates"):
-        narrow.learn_from(observe([0]), np.arange(24)[None], np.array([0]), np.array([3.0]))
+
+
+def test_slates_beyond_its_own_candidates_teach_as_well(checkerboard, observe):
+    """What `recommend` was told might be shown need not be among the candidates that were kept."""
+    rows = observe([0])
+    bandits = [
+        LinUCB(CandidateFeatures([MostPopular()], pool=pool)).fit(checkerboard.log, checkerboard.catalogue)
+        for pool in (2, checkerboard.log.n_items)
+    ]
+    slate = bandits[1].recommend(rows, 3)
+    for bandit in bandits:
+        bandit.learn_from(rows, slate, slate[:, 1], np.array([5.0]))
+    np.testing.assert_allclose(bandits[0].weights, bandits[1].weights)
+    assert bandits[0].weights.any()
