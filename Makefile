@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check bundle throughput fidelity agreement ablation clean
+.PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation ablation clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/python benchmarks/leaderboard.py
@@ -27,6 +27,12 @@ fidelity: $(VENV)/ready
 
 agreement: $(VENV)/ready
 	$(BIN)/python benchmarks/agreement.py
+
+robustness: $(VENV)/ready
+	$(BIN)/python benchmarks/robustness.py
+
+validation: $(VENV)/ready
+	$(BIN)/python benchmarks/validation.py
 
 ablation: $(VENV)/ready
 	$(BIN)/python benchmarks/ablation.py

@@ -38,6 +38,7 @@ GEMM = 1024
 """Side of the square matrices whose product gives the rate to compare with."""
 SESSION = 20
 """Slates of a session before all users start afresh."""
+ONE_PROMPT = "one prompt per pair"
 Work = Callable[[], int]
 """Does something and says how many decisions it made."""
 
@@ -50,7 +51,7 @@ class Args:
     users: tuple[int, ...] = (1, 16, 64, 256)
     personas: tuple[int, ...] = (1, 4, 16, 64)
     """Numbers of adapters in one batch of 64 users."""
-    pass_sizes: tuple[int, ...] = (40, 80, 160, 320, 640)
+    pass_sizes: tuple[int, ...] = (80, 160, 320, 640, 1280)
     """Candidates per packed pass, with 256 users."""
     large_width: int = 256
     large_layers: int = 6
@@ -204,7 +205,7 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
     """All ways in turn, and the FLOP rate of a matrix product among them."""
     ways: dict[tuple[str, str], Work] = {}
     for name in ("bundled", "large"):
-        ways[name, "one prompt per pair"] = plain(agents[name], args, batched=False)
+        ways[name, ONE_PROMPT] = plain(agents[name], args, batched=False)
         ways[name, "a slate per batch"] = plain(agents[name], args, batched=True)
         for n in args.users:
             ways[name, f"engine, {n} users"] = Sessions(agents[name], n, args.slate_size)
@@ -221,7 +222,7 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
     rates = []
     for (name, way), work in ways.items():
         own = taken[f"{name}|{way}"]
-        one = taken.get(f"{name}|one prompt per pair")
+        one = taken.get(f"{name}|{ONE_PROMPT}")
         counted = sum(work.flops()) if isinstance(work, Sessions) and name in ("bundled", "large") else None
         rates.append(
             Rate(
@@ -240,6 +241,15 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
 
 def _median_ratio(upper: list[float], lower: list[float]) -> float:
     return float(np.median(np.array(upper) / np.array(lower)))
+
+
+def ceilings(rates: list[Rate], agents: Mapping[str, LanguageUserAgent], peak: float, args: Args) -> dict[str, float]:
+    """How many times one prompt per pair 64 users would reach if every product that they need ran at GEMM rate."""
+    return {
+        rate.model: peak / sum(Sessions(agents[rate.model], 64, args.slate_size).flops()) / rate.median
+        for rate in rates
+        if rate.way == ONE_PROMPT
+    }
 
 
 def where_time_goes(sessions: Sessions, peak: float) -> dict[str, object]:
@@ -304,6 +314,7 @@ def main(args: Args) -> None:
         "slate_size": args.slate_size,
         "gemm_gflops": peak / 1e9,
         "rates": [asdict(rate) for rate in rates],
+        "times_one_prompt_at_gemm_rate": ceilings(rates, agents, peak, args),
         "bfloat16_largest_difference": largest_difference(bundled, half, args),
         "profile": {
             name: where_time_goes(Sessions(agents[name], 64, args.slate_size), peak) for name in ("bundled", "large")
@@ -311,7 +322,8 @@ def main(args: Args) -> None:
     }
     console = Console()
     console.print(table)
-    console.print(result["profile"], result["bfloat16_largest_difference"])
+    for name in ("times_one_prompt_at_gemm_rate", "bfloat16_largest_difference", "profile"):
+        console.print(name, result[name])
     write_atomically(args.output, json.dumps(result, indent=2) + "\n")
 
 

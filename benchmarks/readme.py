@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BOARD_SHOWN = ("board-temporal-differences", "board-temporal-shares", "board-temporal-taste")
 """Tables of the fidelity board that the README has."""
+ABLATIONS = {"none", "single", "random"}
+"""Adapters other than those of personas, as `benchmarks/ablation.py` names them."""
 OFFLINE_SHOWN = ("recall@10", "NDCG@10", "coverage")
 """Offline metrics that the README names; the report has all."""
 PAPER = (
@@ -75,21 +77,23 @@ def agreement(board: Leaderboard) -> str:
     return _table(("judge", "what it looks at", "Kendall's tau", "regret, points"), rows)
 
 
-def fidelity(board: Leaderboard) -> str:
-    """How true each population is to held-out people, floors first."""
-    rows = ([row.name, *(_cell(row.figures.get(name), 3) for name in FIDELITY)] for row in board.fidelity)
+def fidelity(board: FidelityBoard) -> str:
+    """How true each population is to held-out people, floors first; the ablations have a table of their own."""
+    shown = [row for row in board.rows if row.kind != "control" and row.name not in ABLATIONS]
+    rows = ([row.title, *(_cell(row.figures.get(name), 3) for name in FIDELITY)] for row in shown)
     return _table(("users", *(figure.title for figure in FIDELITY.values())), rows)
 
 
 def fidelity_boards(path: Path) -> dict[str, str]:
     """The tables of the fidelity board by marker.
 
-    Markers are `board-PROTOCOL-TABLE`, with ratings, shares, taste, differences, by-user, by-item and by-persona as
-    tables, and `board-paper-paper` for the paper's own figures beside ours.
+    Markers are `board-PROTOCOL-TABLE`, with fidelity, ratings, shares, taste, differences, by-user, by-item and
+    by-persona as tables, and `board-paper-paper` for the paper's own figures beside ours.
     """
     made: dict[str, str] = {}
     for board in FidelityReport.load(path).boards:
         tables = {
+            "fidelity": fidelity(board),
             "ratings": board_ratings(board),
             "shares": board_shares(board),
             "taste": board_taste(board),
@@ -265,10 +269,10 @@ def fill(text: str) -> str:
     made = {
         "ranking": ranking(board),
         "agreement": agreement(board),
-        "fidelity": fidelity(board),
         "throughput": throughput(RESULTS / "throughput.json"),
     }
     boards = fidelity_boards(RESULTS / "fidelity.json")
+    made["fidelity"] = boards["board-temporal-fidelity"]
     made |= {name: boards[name] for name in BOARD_SHOWN}
     made["study-closed-pool-judges"] = agreement_study(RESULTS / "agreement.json")["study-closed-pool-judges"]
     for name, table in made.items():

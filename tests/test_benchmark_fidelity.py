@@ -61,7 +61,7 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert "| mf – bias |" in tables["board-cold-differences"]
     assert {name for name in tables if name.startswith("board-temporal")} == {
         f"board-temporal-{name}"
-        for name in ("ratings", "shares", "taste", "differences", "by-user", "by-item", "by-persona")
+        for name in ("fidelity", "ratings", "shares", "taste", "differences", "by-user", "by-item", "by-persona")
     }
     for text in tables.values():
         widths = {line.count("|") for line in text.splitlines()}

@@ -4,6 +4,7 @@ Every row of a pass is a pending run, which belongs to its prefix, then k candid
 sequence of T tokens. Attention alone needs rectangles: the layout says which token stands at which of their places.
 """
 
+from bisect import bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -123,13 +124,6 @@ def arrange(runs: Runs, device: torch.device, dtype: torch.dtype) -> Layout:
     mask = np.where(same & np.tri(keys.shape[1], dtype=np.bool_), 0.0, torch.finfo(dtype).min)
     place = bin_of * keys.shape[1] + offset
 
-    def questions(per_row: Index, own_grid: Index, own_mask: npt.NDArray[np.float64], own_place: Index) -> Questions:
-        grid = _grid(np.cumsum(per_row) - per_row, per_row)
-        row, among = ragged(per_row)
-        tensors = [torch.from_numpy(part) for part in (grid, row * grid.shape[1] + among, own_grid, own_place)]
-        grids, places, own_grids, own_places = (tensor.to(device) for tensor in tensors)
-        return Questions(grids, places, own_grids, torch.from_numpy(own_mask[:, None]).to(device, dtype), own_places)
-
     answers = None
     if runs.candidates:
         place[run % (1 + runs.candidates) == 0] = keys.size
@@ -139,9 +133,28 @@ def arrange(runs: Runs, device: torch.device, dtype: torch.dtype) -> Layout:
         seen = mask[np.arange(len(sizes))[:, None], offset[ends][asked]]
         _, rank = ragged(counts)
         per_row = np.full(len(runs.lengths), runs.candidates)
-        answers = questions(per_row, asked, seen, bin_of[ends] * asked.shape[1] + rank)
-    everything = questions(runs.per_row, keys, mask, place)
+        answers = _questions(per_row, asked, seen, bin_of[ends] * asked.shape[1] + rank, device, dtype)
+    everything = _questions(runs.per_row, keys, mask, place, device, dtype)
     return Layout(torch.from_numpy(keys).to(device), everything, answers)
+
+
+def _questions(
+    per_row: Index,
+    own_grid: Index,
+    own_mask: npt.NDArray[np.float64],
+    own_place: Index,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Questions:
+    grid = _grid(np.cumsum(per_row) - per_row, per_row)
+    row, offset = ragged(per_row)
+    return Questions(
+        grid=torch.from_numpy(grid).to(device),
+        place=torch.from_numpy(row * grid.shape[1] + offset).to(device),
+        own_grid=torch.from_numpy(own_grid).to(device),
+        own_mask=torch.from_numpy(own_mask[:, None]).to(device, dtype),
+        own_place=torch.from_numpy(own_place).to(device),
+    )
 
 
 def _grid(begins: Index, lengths: Index) -> Index:
@@ -151,12 +164,11 @@ def _grid(begins: Index, lengths: Index) -> Index:
 
 def _bins(lengths: Index) -> tuple[Index, Index]:
     """First token and tokens (n,) of bins into which neighbouring runs (r,) are put until they are full."""
-    ends = np.cumsum(lengths)
+    ends = np.cumsum(lengths).tolist()
     begins = [0]
     while begins[-1] < ends[-1]:
         # As many runs as fit, but the next one at least.
-        fitting = int(np.searchsorted(ends, begins[-1] + BIN, side="right")) - 1
-        first = int(np.searchsorted(ends, begins[-1], side="right"))
-        begins.append(int(ends[max(fitting, first)]))
+        fitting, following = (bisect_right(ends, begins[-1] + most) for most in (BIN, 0))
+        begins.append(ends[max(fitting - 1, following)])
     edges = np.array(begins)
     return edges[:-1], np.diff(edges)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -91,6 +92,17 @@ def _schedule(done: float, step: int, settings: TrainingSettings) -> float:
     return min(1.0, (step + 1) / settings.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Numbers too small to matter, such as the moments of rare tokens, count as zero: they are slow on a CPU."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@_flushed_denormals()
 def train(
     model: PreTrainedModel,
     corpus: Corpus,
@@ -121,7 +133,6 @@ def train(
         report: is told the losses after every step.
         users: (u,) whose documents to train on; None for all.
     """
-    torch.set_flush_denormal(True)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = _optimiser(parameters, settings)
     average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))  # type: ignore[no-untyped-call]

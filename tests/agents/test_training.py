@@ -109,12 +109,13 @@ def test_losses_factor_the_six_way_cross_entropy() -> None:
 
 def test_training_lowers_the_losses(tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, tmp_path: Path) -> None:
     seen: list[float] = []
-    settings = TrainingSettings(epochs=12, batch=6, warmup=2, learning_rate=1e-2, averaging=0.5)
+    settings = TrainingSettings(
+        epochs=12, batch=6, warmup=2, learning_rate=1e-2, averaging=0.5, dropout=0.0, teaching_weight=20.0
+    )
     run_training(
         tiny_model("llama"), corpus, tmp_path, lambda _, __, losses, ___: seen.append(losses["taught"]), settings
     )
-    assert np.mean(seen[-4:]) < np.mean(seen[:4])
-    assert np.mean(seen[-4:]) < np.log(5) + 0.1, "a level teacher is learned to within a tenth of a nat"
+    assert np.mean(seen[-4:]) < np.log(5) + 0.02 < np.mean(seen[:4]), "a level teacher is learned"
 
 
 def test_killed_training_resumes_to_the_same_weights(

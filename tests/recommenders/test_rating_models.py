@@ -6,7 +6,8 @@ import pytest
 from personagym_env.conformance.recommender import check_recommender
 from personagym_recommenders.rating_models import GenreTaste, MatrixFactorisation, UserKNN
 from personagym_recommenders.recbole import RecBole
-from personagym_recommenders.study import LINE_UP, Recent, line_up
+from personagym_recommenders.study import LINE_UP, Means, Recent, line_up
+from personagym_recommenders.trained import LearnsInSessions
 
 MODELS = {
     "mf": lambda: MatrixFactorisation(rank=2, regularisation=1.0),
@@ -111,14 +112,16 @@ def test_the_line_up_asks_for_what_the_data_has(make_dataset):
     chosen, left_out = line_up(rich.interactions, rich.catalogue)
     assert len(chosen) >= 16
     assert len({entry.model_class for entry in chosen.values()}) >= 7
-    assert set(left_out) == {"LightGCN", "NeuMF", "SASRec", "GRU4Rec"}
-    assert line_up(rich.interactions, rich.catalogue, slow=True)[1] == {}
+    assert set(left_out) == {"LightGCN", "NeuMF", "SASRec", "GRU4Rec", "LinUCB", "PPO"}
+    assert left_out["LinUCB"] == "needs users to learn with"
+    assert line_up(rich.interactions, rich.catalogue, slow=True, users=True)[1] == {}
     assert line_up(poor.interactions, poor.catalogue)[1]["recent"] == "needs timestamps"
 
 
 def test_everybody_in_the_line_up_can_be_made(dataset):
-    """RecBole's models are trained in their own tests."""
+    """RecBole's models and those who learn in sessions are trained in their own tests."""
+    means = Means(liked=4.0, users=lambda dataset, known: pytest.fail("nobody learns here"))
     for entry in LINE_UP.values():
-        recommender = entry.make(4.0)
-        if not isinstance(recommender, RecBole):
+        recommender = entry.make(means)
+        if not isinstance(recommender, (RecBole, LearnsInSessions)):
             recommender.fit(dataset.interactions, dataset.catalogue)
