@@ -5,12 +5,12 @@ was taken (rating), is more or less content (satisfaction) and tired of genres (
 and stays or leaves (leaving). A user who leaves may come back after some days (returning) for another session of the
 same episode. What the user makes of an item, the `Reaction`, comes from a user agent; all else is chance and memory.
 
-Shapes: n users, k slate places, m items, g genres, r ratings of the scale, t remembered steps. No array is (n, m).
+Shapes: n users, k slate places, m items, g genres, r ratings of the scale. No array is (n, m).
 """
 
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,6 @@ from personagym_env.protocols import NO_ITEM, Reaction
 from personagym_env.session.parameters import RewardWeights, SessionParameters
 from personagym_env.session.random import Stream, UIntArray, gumbel, uniform
 from personagym_env.session.returning import days_away
-
-_Number = TypeVar("_Number", bound=np.generic)
 
 _WANT_MARGIN = 1e-6
 """Wants are kept this far from 0 and 1, so that their log odds are finite."""
@@ -95,10 +93,6 @@ class State(NamedTuple):
     """(n, g) float32, at least 0, latent."""
     drift: FloatArray
     """(n, g) float32: logits by which the wish for each genre has moved in this episode, latent."""
-    items: IntArray
-    """(n, t) int32: what each of the last t steps consumed, the latest last, `NO_ITEM` where nothing."""
-    ratings: FloatArray
-    """(n, t) float32: the rating given, 0 where `items` is `NO_ITEM`."""
 
     def __repr__(self) -> str:
         return f"State({', '.join(f'{name} {array.shape}' for name, array in self._asdict().items())})"
@@ -141,8 +135,8 @@ def draw_users(key: UIntArray, episode: IntArray, n_users: int) -> IntArray:
     return np.asarray(np.minimum((share * n_users).astype(np.int64), n_users - 1))
 
 
-def initial(dynamics: Dynamics, key: UIntArray, episode: IntArray, user: IntArray, memory: int) -> State:
-    """The state before the first step of an episode, with room to remember `memory` steps."""
+def initial(dynamics: Dynamics, key: UIntArray, episode: IntArray, user: IntArray) -> State:
+    """The state before the first step of an episode."""
     n, g = len(user), dynamics.genre_share.shape[1]
     return State(
         key=key,
@@ -155,23 +149,30 @@ def initial(dynamics: Dynamics, key: UIntArray, episode: IntArray, user: IntArra
         satisfaction=np.full(n, dynamics.parameters.satisfaction.initial, np.float32),
         satiation=np.zeros((n, g), np.float32),
         drift=np.zeros((n, g), np.float32),
-        items=np.full((n, memory), NO_ITEM, np.int32),
-        ratings=np.zeros((n, memory), np.float32),
     )
 
 
-def check_places(state: State, slates: IntArray, train: Interactions) -> IntArray:
-    """(n, k) int8: the `Place` of each item of the slates (n, k); an earlier reason of `Place` gives way to a later."""
+def check_places(slates: IntArray, users: IntArray, consumed: IntArray, train: Interactions) -> IntArray:
+    """Why places of slates are empty; an earlier reason of `Place` gives way to a later one.
+
+    Args:
+        slates: (n, k) internal item ids.
+        users: (n,) internal user ids.
+        consumed: (n, t) items consumed in the episode, `NO_ITEM` where nothing.
+        train: the rows that are known.
+
+    Returns:
+        (n, k) int8: the `Place` of each item.
+    """
     places = np.zeros(slates.shape, np.int8)
     for j in range(1, slates.shape[1]):
         places[:, j][(slates[:, :j] == slates[:, j, None]).any(axis=1)] = Place.REPEATED
-    recent = state.items[:, state.items.shape[1] - int(state.step.max(initial=0)) :]
-    consumed = np.zeros(slates.shape, np.bool_)
-    # One comparison per remembered step keeps the work in (n, k) arrays and costs nothing in a young episode.
-    for t in range(recent.shape[1]):
-        consumed |= slates == recent[:, t, None]
-    places[consumed] = Place.CONSUMED
-    places[train.contains(state.user[:, None], slates)] = Place.RATED
+    again = np.zeros(slates.shape, np.bool_)
+    # One comparison per step keeps the work in (n, k) arrays and costs nothing in a young episode.
+    for t in range(consumed.shape[1]):
+        again |= slates == consumed[:, t, None]
+    places[again] = Place.CONSUMED
+    places[train.contains(users[:, None], slates)] = Place.RATED
     return places
 
 
@@ -257,18 +258,13 @@ def _return(state: State, left: BoolArray, dynamics: Dynamics) -> tuple[State, B
     return after, returned, np.where(returned, days, 0).astype(np.float32)
 
 
-def _remember(memory: npt.NDArray[_Number], latest: npt.NDArray[Any]) -> npt.NDArray[_Number]:
-    """Forget the first column of (n, t) and append `latest` (n,)."""
-    return np.concatenate([memory[:, 1:], latest[:, None].astype(memory.dtype)], axis=1)
-
-
 def transition(
     state: State, slates: IntArray, places: IntArray, reaction: Reaction, dynamics: Dynamics
 ) -> tuple[State, Outcome]:
     """One step of n sessions.
 
     Args:
-        state: n sessions; the memory must have room for one more step.
+        state: n sessions.
         slates: (n, k) internal item ids.
         places: (n, k) from `check_places`.
         reaction: the agent's reaction to the slates; what it says of empty places is ignored.
@@ -295,14 +291,11 @@ def transition(
     hazard = expit(logit).astype(np.float32)
     luck = uniform(state.key, state.episode, state.step, Stream.LEAVING, np.zeros((1, 1), np.int64))[:, 0]
     left = luck < hazard
-    item = np.where(consumed, taken, NO_ITEM)
     after = state._replace(
         step=step,
         satisfaction=satisfaction,
         satiation=np.float32(parameters.satiation.decay) * state.satiation + exposure,
         drift=_drift(state, consumed, parameters.drift.scale),
-        items=_remember(state.items, item),
-        ratings=_remember(state.ratings, np.where(consumed, dynamics.scale[rating], np.float32(0))),
     )
     after, returned, gap_days = _return(after, left, dynamics)
     outcome = Outcome(
@@ -311,7 +304,7 @@ def transition(
         want=reaction.want,
         examined=examined,
         place=place,
-        item=item,
+        item=np.where(consumed, taken, NO_ITEM),
         rating=np.where(consumed, rating, -1),
         hazard=hazard,
         left=left,

@@ -10,6 +10,7 @@ import numpy as np
 from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 from personagym_env.protocols import NO_ITEM, ForgetfulSessions, Observation
 from personagym_env.session import kernel
+from personagym_env.session.diary import Diary
 from personagym_env.session.random import UIntArray
 from personagym_env.world import World
 
@@ -55,8 +56,8 @@ class SessionRows:
         self._sessions = world.agent.open(n)
         self._next_episode = np.zeros(n, np.int64)
         everyone = np.zeros(n, np.int64)
-        memory = max(history_length, max_episode_steps or 0)
-        self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), everyone, everyone, memory)
+        self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), everyone, everyone)
+        self._diary = Diary(n)
 
     def set_keys(self, rows: IntArray, keys: UIntArray) -> None:
         """Give rows (b,) new randomness (b,); their next episode is their first."""
@@ -68,23 +69,24 @@ class SessionRows:
         key, episode = self.state.key[rows], self._next_episode[rows]
         if users is None:
             users = kernel.draw_users(key, episode, self.world.train.n_users)
-        memory = self.state.items.shape[1]
-        self._put(rows, kernel.initial(self.world.dynamics, key, episode, users, memory))
+        self._put(rows, kernel.initial(self.world.dynamics, key, episode, users))
+        self._diary.clear(rows)
         self._next_episode[rows] += 1
         self._sessions.start(rows, users)
 
     def advance(self, rows: IntArray, slates: IntArray) -> RowStep:
         """One step of rows (b,) with slates (b, k) of internal item ids."""
-        if int(self.state.step[rows].max(initial=0)) >= self.state.items.shape[1]:
-            self._grow_memory()
         state = kernel.State._make(array[rows] for array in self.state)
-        places = kernel.check_places(state, slates, self.world.train)
+        step = state.step
+        places = kernel.check_places(slates, state.user, self._diary.consumed(rows, step), self.world.train)
         reaction = self._sessions.react(rows, slates)
         state, outcome = kernel.transition(state, slates, places, reaction, self.world.dynamics)
         self._put(rows, state)
-        took = np.flatnonzero(outcome.item != NO_ITEM)
-        if len(took):
-            self._sessions.consume(rows[took], outcome.item[took], outcome.rating[took])
+        taken = outcome.item != NO_ITEM
+        given = np.where(taken, self.world.dynamics.scale[outcome.rating], np.float32(0))
+        self._diary.write(rows, step, outcome.item, given)
+        if taken.any():
+            self._sessions.consume(rows[taken], outcome.item[taken], outcome.rating[taken])
         components = kernel.reward_components(outcome, self.world.dynamics)
         reward = kernel.reward(components, self.world.parameters.reward)
         terminated, truncated = kernel.terminal(state, outcome, self.max_episode_steps)
@@ -92,12 +94,13 @@ class SessionRows:
 
     def observe(self) -> Observation:
         """What policies may see of all rows; every array is a copy."""
-        state, h = self.state, self.history_length
+        state = self.state
+        items, ratings = self._diary.latest(state.step, self.history_length)
         return Observation(
             user=state.user.copy(),
             profile=self.world.profiles[state.user],
-            history_items=state.items[:, -h:].copy(),
-            history_ratings=state.ratings[:, -h:].copy(),
+            history_items=items,
+            history_ratings=ratings,
             step=state.step.copy(),
         )
 
@@ -130,10 +133,3 @@ class SessionRows:
     def _put(self, rows: IntArray, part: kernel.State) -> None:
         for whole, values in zip(self.state, part, strict=True):
             whole[rows] = values
-
-    def _grow_memory(self) -> None:
-        """Double what every row remembers; only episodes longer than the memory, without own limit, come here."""
-        room = ((0, 0), (self.state.items.shape[1], 0))
-        self.state = self.state._replace(
-            items=np.pad(self.state.items, room, constant_values=NO_ITEM), ratings=np.pad(self.state.ratings, room)
-        )

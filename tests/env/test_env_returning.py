@@ -13,7 +13,8 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from personagym_env import PersonaRecEnv, PersonaRecVectorEnv, World, make_world
 from personagym_env.data.tables import Dataset
-from personagym_env.protocols import ForgetfulSessions
+from personagym_env.protocols import NO_ITEM, ForgetfulSessions
+from personagym_env.session.kernel import Place
 
 CHANGES = {
     "leaving": {"intercept": -0.5},
@@ -196,3 +197,18 @@ def test_info_tells_dropped_lines_where_the_sessions_do(
             break
     assert sorted(kept) == kept
     assert taken > 0
+
+
+def test_what_was_consumed_in_an_earlier_session_stays_consumed(dataset: Dataset, agent: Any) -> None:
+    """Everybody leaves after every step and comes back."""
+    changes = {"leaving": {"intercept": 1000.0}, "returning": {"max_sessions": 9, "horizon": 1e6}}
+    env = PersonaRecEnv(make_world(dataset, agent, parameters=changes), 10)
+    env.reset(seed=3)
+    taken: list[int] = []
+    for _ in range(8):
+        slate = np.arange(70, 80)
+        _, _, _, _, info = env.step(slate)
+        np.testing.assert_array_equal(info["places"] == Place.CONSUMED, np.isin(slate, taken))
+        if info["clicked_item"] != NO_ITEM:
+            taken.append(int(info["clicked_item"]))
+    assert len(taken) > 2

@@ -22,7 +22,7 @@ def dynamics_of(dataset: Dataset, scale: float) -> Dynamics:
 
 def start(dynamics: Dynamics, n: int = N) -> State:
     keys = np.random.default_rng(5).integers(2**63, size=n, dtype=np.uint64)
-    return kernel.initial(dynamics, keys, np.zeros(n, np.int64), np.zeros(n, np.int64), 8)
+    return kernel.initial(dynamics, keys, np.zeros(n, np.int64), np.zeros(n, np.int64))
 
 
 def step(dynamics: Dynamics, state: State, item: int = 1, want: float = 1.0, place: int = 0) -> tuple[State, Outcome]:

@@ -22,9 +22,9 @@ def dynamics_of(dataset: Dataset, changes: dict[str, dict[str, float]] | None = 
     return Dynamics.of(parameters, dataset.catalogue, dataset.interactions.scale)
 
 
-def start(dynamics: Dynamics, n: int, memory: int = 4) -> State:
+def start(dynamics: Dynamics, n: int) -> State:
     keys = np.random.default_rng(5).integers(2**63, size=n, dtype=np.uint64)
-    return kernel.initial(dynamics, keys, np.zeros(n, np.int64), np.zeros(n, np.int64), memory)
+    return kernel.initial(dynamics, keys, np.zeros(n, np.int64), np.zeros(n, np.int64))
 
 
 def react(n: int, k: int, want: float, rating: np.ndarray | None = None) -> Reaction:
@@ -85,15 +85,13 @@ def test_nothing_can_be_taken_that_was_not_examined_or_not_shown(dataset: Datase
     dynamics = dynamics_of(dataset)
     places = np.zeros((N, 4), np.int8)
     places[:, 0] = Place.RATED
-    state, outcome = step(dynamics, start(dynamics, N), [0, 1, 2, 3], want=0.99, places=places)
+    _, outcome = step(dynamics, start(dynamics, N), [0, 1, 2, 3], want=0.99, places=places)
     took = outcome.place >= 0
     assert 0 < took.mean() < 1
     assert outcome.examined[np.flatnonzero(took), outcome.place[took]].all()
     assert (outcome.place != 0).all()
     np.testing.assert_array_equal(outcome.item, np.where(took, outcome.place, NO_ITEM))
     np.testing.assert_array_equal(outcome.rating >= 0, took)
-    np.testing.assert_array_equal(state.items[:, -1], outcome.item)
-    np.testing.assert_array_equal(state.ratings[:, -1] > 0, took)
 
 
 def test_a_slate_of_empty_places_is_never_taken_from(dataset: Dataset) -> None:
@@ -185,40 +183,25 @@ def test_the_hazard_is_logistic_in_satisfaction_and_duration(dataset: Dataset) -
 
 def test_places_say_why_they_are_empty(dataset: Dataset) -> None:
     train = dataset.interactions
-    dynamics = dynamics_of(dataset)
     rated = int(train.items[0])
     fresh = [item for item in range(10) if not train.contains(np.array([0]), np.array([item]))[0]]
-    state = start(dynamics, 1)
-    state.items[:, -1] = fresh[0]
-    state = state._replace(step=np.array([1]))
     slates = np.array([[fresh[0], fresh[1], rated, fresh[1], rated]])
     expected = [Place.CONSUMED, Place.SHOWN, Place.RATED, Place.REPEATED, Place.RATED]
-    np.testing.assert_array_equal(kernel.check_places(state, slates, train), [expected])
+    np.testing.assert_array_equal(kernel.check_places(slates, np.array([0]), np.array([[fresh[0]]]), train), [expected])
 
 
 def test_places_agree_with_a_plain_reading_of_the_rules(dataset: Dataset) -> None:
     rng = np.random.default_rng(2)
-    train, dynamics, n = dataset.interactions, dynamics_of(dataset), 50
-    state = start(dynamics, n)._replace(user=rng.integers(12, size=n), step=rng.integers(5, size=n))
-    for row in range(n):
-        state.items[row, 4 - state.step[row] :] = rng.integers(-1, 20, size=state.step[row])
+    train, n = dataset.interactions, 50
+    users, consumed = rng.integers(12, size=n), rng.integers(-1, 20, size=(n, 4))
     slates = rng.integers(20, size=(n, 6))
     rated = set(zip(train.users.tolist(), train.items.tolist(), strict=True))
-    for row, places in enumerate(kernel.check_places(state, slates, train)):
+    for row, places in enumerate(kernel.check_places(slates, users, consumed, train)):
         for j, item in enumerate(slates[row].tolist()):
             expected = Place.REPEATED if item in slates[row, :j] else Place.SHOWN
-            expected = Place.CONSUMED if item in state.items[row] else expected
-            expected = Place.RATED if (int(state.user[row]), item) in rated else expected
+            expected = Place.CONSUMED if item in consumed[row] else expected
+            expected = Place.RATED if (int(users[row]), item) in rated else expected
             assert places[j] == expected
-
-
-def test_memory_keeps_the_latest_steps_in_order(dataset: Dataset) -> None:
-    dynamics = dynamics_of(dataset)
-    state = start(dynamics, 1, memory=3)
-    for item in (5, 6, 7, 8):
-        state, _ = step(dynamics, state, [item], want=1.0, rating=np.eye(5)[item % 5])
-    np.testing.assert_array_equal(state.items, [[6, 7, 8]])
-    np.testing.assert_array_equal(state.ratings, [[2, 3, 4]])
 
 
 def test_reward_is_the_weighted_sum_of_its_components(dataset: Dataset) -> None:
