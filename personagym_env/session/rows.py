@@ -3,6 +3,7 @@
 Both environments are shells over this class; it knows neither Gymnasium nor when to start an episode again.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,10 @@ from personagym_env.session import kernel
 from personagym_env.session.diary import Diary
 from personagym_env.session.random import UIntArray
 from personagym_env.world import World
+
+
+BLOCK = 4096
+"""Rows that are advanced at a time: what they need in between stays in the processor's caches."""
 
 
 class RowStep(NamedTuple):
@@ -27,6 +32,16 @@ class RowStep(NamedTuple):
     """(b,) the user left, and does not come back in this episode."""
     truncated: BoolArray
     """(b,) the episode has reached `max_episode_steps`."""
+
+    @classmethod
+    def joined(cls, steps: Sequence["RowStep"]) -> "RowStep":
+        """The steps of different rows as one."""
+        outcomes = zip(*(step.outcome for step in steps), strict=True)
+        return cls(
+            kernel.Outcome._make(np.concatenate(parts) for parts in outcomes),
+            {name: np.concatenate([step.components[name] for step in steps]) for name in steps[0].components},
+            *(np.concatenate([step[place] for step in steps]) for place in range(2, len(cls._fields))),
+        )
 
     def __repr__(self) -> str:
         return f"RowStep({len(self.reward)} rows)"
@@ -76,6 +91,13 @@ class SessionRows:
 
     def advance(self, rows: IntArray, slates: IntArray) -> RowStep:
         """One step of rows (b,) with slates (b, k) of internal item ids."""
+        steps = [
+            self._advance(rows[begin : begin + BLOCK], slates[begin : begin + BLOCK])
+            for begin in range(0, len(rows), BLOCK)
+        ]
+        return steps[0] if len(steps) == 1 else RowStep.joined(steps)
+
+    def _advance(self, rows: IntArray, slates: IntArray) -> RowStep:
         state = kernel.State._make(array[rows] for array in self.state)
         step = state.step
         places = kernel.check_places(slates, state.user, self._diary.consumed(rows, step), self.world.train)
