@@ -52,7 +52,7 @@ class Args:
 
     dataset: str = "ml-100k"
     """A name or path that `load_dataset` takes."""
-    agents: tuple[str, ...] = ("mf",)
+    agents: tuple[str, ...] = ("mf", "persona")
     """Users who react: names or bundle paths that `personagym_agents.load` takes."""
     policies: tuple[PolicyName, ...] = ("popularity", "item-kNN")
     """Who chose the slates: nobody knows, so more than one is tried."""

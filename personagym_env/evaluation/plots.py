@@ -29,7 +29,7 @@ KIND_STYLE: dict[JudgeKind, tuple[str, str]] = {
 }
 """Colour and marker of each kind of judge."""
 REFERENCE_COLOUR = "#CC79A7"
-LONGEST_NAME = 30
+LONGEST_NAME = 42
 """Characters of a name that fit into a plot."""
 
 _STYLE: dict[Any, Any] = {

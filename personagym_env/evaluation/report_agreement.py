@@ -67,7 +67,8 @@ def _tile(judge: JudgeAgreement) -> Tile:
 def _plots(board: AgreementBoard, best: dict[Kind, JudgeAgreement]) -> Iterator[Plot]:
     caption = (
         "Kendall’s τ of each judge with real value: 1 the same order, 0 unrelated, −1 reversed. The grey band holds "
-        "95 % of random orders. Blue: simulated users; orange: offline metrics; grey: checks of the test’s own power."
+        "95 % of random orders. Blue: simulated users asked about the same picks; green: whole sessions with them; "
+        "orange: offline metrics; grey: checks of the test’s own power."
     )
     yield Plot(inline(tau_plot(board)), "Kendall's tau of each judge with its interval", caption)
     for kind in ("users", "sessions", "metric"):

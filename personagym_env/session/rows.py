@@ -15,7 +15,6 @@ from personagym_env.session.diary import Diary
 from personagym_env.session.random import UIntArray
 from personagym_env.world import World
 
-
 BLOCK = 4096
 """Rows that are advanced at a time: what they need in between stays in the processor's caches."""
 

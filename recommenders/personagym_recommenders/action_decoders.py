@@ -17,8 +17,8 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
-from personagym_env.protocols import NO_ITEM, Observation
-from personagym_recommenders.base import binary_matrix, check_users, top_k
+from personagym_env.protocols import Observation
+from personagym_recommenders.base import binary_matrix, check_users, top_k, unconsumed
 from personagym_recommenders.candidates import CandidateFeatures
 from personagym_recommenders.storable import Storable
 
@@ -84,7 +84,7 @@ class WeightedFeatures(ActionDecoder):
     ) -> IntArray:
         """(n, k) see `ActionDecoder.decode`; of equal sums the more promising candidate comes first."""
         choice = self.features.of(observation, candidates)
-        scores = np.einsum("npd,nd->np", choice.features, _direction(actions))
+        scores = _rounded(np.matmul(choice.features, _direction(actions)[:, :, None])[:, :, 0])
         return np.take_along_axis(choice.items, top_k(scores, choice.allowed, k), axis=1)
 
 
@@ -146,10 +146,7 @@ class _WholeCatalogue(ActionDecoder):
         check_users(observation["user"], self.seen_.shape[0])
         if candidates is not None:
             return np.asarray(candidates, np.bool_)
-        consumed = self.seen_[observation["user"]].toarray() > 0
-        rows, places = np.nonzero(observation["history_items"] != NO_ITEM)
-        consumed[rows, observation["history_items"][rows, places]] = True
-        return ~consumed
+        return unconsumed(self.seen_, observation)
 
 
 class NearestItems(_WholeCatalogue):
@@ -201,7 +198,7 @@ class NearestItems(_WholeCatalogue):
     ) -> IntArray:
         """(n, k) see `ActionDecoder.decode`."""
         allowed = self.allowed(observation, candidates)
-        return top_k(np.einsum("md,nd->nm", self.embedding_, _direction(actions)), allowed, k)
+        return top_k(_rounded(_direction(actions) @ self.embedding_.T), allowed, k)
 
 
 class NamedItems(_WholeCatalogue):
@@ -235,10 +232,14 @@ def _direction(actions: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
     """The actions without what lies below 1e-4.
 
     Networks give a row slightly different numbers alone and in a batch, and items whose scores are equal but for that
-    would change places. For the same reason scores are summed by `einsum`, whose order of summation does not depend on
-    the number of rows.
+    would change places.
     """
     return np.asarray(np.round(np.asarray(actions, np.float64), 4), np.float64)
+
+
+def _rounded(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    """Scores without their last digits: a product sums in another order alone and in a batch, and equals stay equal."""
+    return scores.astype(np.float32)
 
 
 def _pick(picks: npt.NDArray[Any], otherwise: FloatArray, allowed: BoolArray, k: int) -> IntArray:

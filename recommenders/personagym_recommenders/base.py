@@ -36,21 +36,40 @@ def top_k(scores: FloatArray, allowed: BoolArray, k: int) -> IntArray:
         raise ValueError(f"scores have shape {scores.shape}, allowed items {allowed.shape}; both must be (n, m)")
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    available = allowed.sum(axis=1)
+    available = np.count_nonzero(allowed, axis=1)
     if (available < k).any():
         row = int(np.argmin(available))
         raise ValueError(f"row {row} has {available[row]} items to choose from, fewer than the k = {k} asked for")
-    if not np.isfinite(scores[allowed]).all():
-        raise ValueError("scores of allowed items must be finite, got NaN or infinity")
     masked = np.where(allowed, scores, -np.inf)
-    # A partition leaves open which of several equal items at the threshold it takes, so they are counted off by id.
-    threshold = -np.partition(-masked, k - 1, axis=1)[:, k - 1, None]  # (n, 1) score of place k
-    above, level = masked > threshold, masked == threshold
-    room = k - above.sum(axis=1, keepdims=True)
-    chosen = above | (level & (np.cumsum(level, axis=1) <= room))  # (n, m), exactly k in each row
+    if not (np.isfinite(masked) == allowed).all():
+        raise ValueError("scores of allowed items must be finite, got NaN or infinity")
+    place = masked.shape[1] - k
+    threshold = np.partition(masked, place, axis=1)[:, place, None]  # (n, 1) score of place k
+    chosen = masked >= threshold  # (n, m)
+    crowded = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
+    if len(crowded):
+        # A partition leaves open which of several equal items at the threshold it takes: they are counted off by id.
+        above, level = (compare(masked[crowded], threshold[crowded]) for compare in (np.greater, np.equal))
+        room = k - above.sum(axis=1, keepdims=True)
+        chosen[crowded] = above | (level & (np.cumsum(level, axis=1) <= room))
     items = np.nonzero(chosen)[1].reshape(len(scores), k)
     order = np.argsort(-np.take_along_axis(masked, items, axis=1), axis=1, kind="stable")
     return np.take_along_axis(items, order, axis=1)
+
+
+def unconsumed(seen: sparse.csr_array, observation: Observation) -> BoolArray:
+    """(n, m) what the user of each row has consumed neither in the training log nor in this session.
+
+    Args:
+        seen: (u, m) with an entry where the training log has the pair.
+        observation: of n rows.
+    """
+    before, history = seen[observation["user"]], observation["history_items"]
+    fresh = np.ones(before.shape, np.bool_)
+    fresh[np.repeat(np.arange(len(fresh)), np.diff(before.indptr)), before.indices] = False
+    rows, places = np.nonzero(history != NO_ITEM)
+    fresh[rows, history[rows, places]] = False
+    return fresh
 
 
 class ScoringRecommender(Storable, ABC):
@@ -105,7 +124,7 @@ class ScoringRecommender(Storable, ABC):
         """
         self._check_fitted()
         check_users(observation["user"], self.seen_.shape[0])
-        allowed = self._unconsumed(observation) if candidates is None else np.asarray(candidates, np.bool_)
+        allowed = unconsumed(self.seen_, observation) if candidates is None else np.asarray(candidates, np.bool_)
         return top_k(self.score(observation), allowed, k)
 
     def history(self, observation: Observation) -> sparse.csr_array:
@@ -130,10 +149,6 @@ class ScoringRecommender(Storable, ABC):
     def _check_fitted(self) -> None:
         if not hasattr(self, "seen_"):
             raise ValueError(f"{self.name} must be fitted before it is used")
-
-    def _unconsumed(self, observation: Observation) -> BoolArray:
-        """(n, m) what the row's user has consumed neither in the training log nor in this session."""
-        return np.asarray(self.history(observation).toarray() == 0)
 
 
 def binary_matrix(rows: IntArray, columns: IntArray, shape: tuple[int, int]) -> sparse.csr_array:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from personagym_env.conformance.recommender import check_recommender
+from personagym_env.protocols import NO_ITEM
 from personagym_recommenders import BUILT_IN, MostPopular, UserAgentGreedy, load_recommender
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_recommender.py"
@@ -39,9 +40,10 @@ class Seen(MostPopular):
 class IgnoresSession(MostPopular):
     """Shows what was consumed in the session."""
 
-    def history(self, observation):
+    def recommend(self, observation, k, candidates=None):
         """Shows what was consumed in the session."""
-        return self.seen_[observation["user"]]
+        nothing = np.full_like(observation["history_items"], NO_ITEM)
+        return super().recommend({**observation, "history_items": nothing}, k, candidates)
 
 
 class IgnoresCandidates(MostPopular):
