@@ -34,6 +34,7 @@ from personagym_env.evaluation.statistics import user_resamples
 from personagym_env.evaluation.tables import tables
 from personagym_env.evaluation.work import Work
 from personagym_env.protocols import Recommender
+from personagym_env.session.goodness import goodness_of_fit
 from personagym_env.world import World, make_world
 from personagym_recommenders import ALL_CONTESTANTS, DEFAULT_CONTESTANTS, UserAgentGreedy, load_recommender
 
@@ -215,6 +216,9 @@ def run(args: Args, console: Console) -> Leaderboard:
                 spent = time.perf_counter() - started - measured[-1].fit_seconds
                 work.tell(f"{one.name}: fitted in {measured[-1].fit_seconds:.1f} s, judged in {spent:.1f} s")
                 advance(1)
+    laws = [
+        fit.to_dict() for fit in goodness_of_fit(split.train, split.test, world.parameters, catalogue=dataset.catalogue)
+    ]
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,
@@ -239,7 +243,7 @@ def run(args: Args, console: Console) -> Leaderboard:
         dataset=dataset.name,
         setting=setting,
         environment=environment_snapshot(),
-        card=json.loads(world.card().to_json()),
+        card={**json.loads(world.card().to_json()), "goodness": laws},
         independence=dealt.independence(args.judge_rows, args.halving),
     )
 

@@ -6,9 +6,7 @@ so that a busy machine slows both; what counts is their ratio. The time of an up
 rollouts, because both ways share it.
 """
 
-import cProfile
 import json
-import pstats
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from personagym_env.env import PersonaRecEnv
 from personagym_env.evaluation.leaderboard import write_atomically
+from personagym_env.evaluation.profiling import time_shares
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world
@@ -153,17 +152,6 @@ def compare(world: World, n: int, args: Args) -> Comparison:
     )
 
 
-def where_time_goes(world: World, n: int, args: Args) -> dict[str, float]:
-    """The five functions with the largest share of own time, when all users take part in one call."""
-    model = learner("SB3VecEnv", world, n, args)
-    profile = cProfile.Profile()
-    profile.runcall(learn, model, args)
-    stats = pstats.Stats(profile)
-    own = {f"{Path(place[0]).name}:{place[2]}": figures[2] for place, figures in stats.stats.items()}  # type: ignore[attr-defined]
-    total = sum(own.values())
-    return {name: own[name] / total for name in sorted(own, key=own.__getitem__, reverse=True)[:5]}
-
-
 def main(args: Args) -> None:
     """Measure, print and write."""
     torch.set_num_threads(1)
@@ -177,7 +165,8 @@ def main(args: Args) -> None:
             alone = f"{found.rollout_ratio:.1f}" if way == "SB3VecEnv" else ""
             table.add_row(str(found.envs), way, f"{rate:,.0f}", f"{found.update_share[way]:.0%}", times, alone)
     console.print(table)
-    shares = where_time_goes(world, args.envs[-1], args)
+    model = learner("SB3VecEnv", world, args.envs[-1], args)
+    shares = time_shares(lambda: learn(model, args))
     for name, share in shares.items():
         console.print(f"{share:6.1%} {name}")
     result = {

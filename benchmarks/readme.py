@@ -263,6 +263,45 @@ def throughput(results: Path) -> str:
     return _table(("users", "environments", "user-steps/s", "lowest–highest"), rows)
 
 
+def engine(results: Path) -> str:
+    """Decisions per second of the reaction engine, beside plain ways."""
+    rows = (
+        [
+            f"{rate['model']}, {rate['way']}",
+            f"{rate['median']:,.0f}",
+            f"{rate['low']:,.0f}–{rate['high']:,.0f}",
+            f"{rate['times_one_prompt']:.1f}",
+            "–" if rate["gemm_share"] is None else f"{rate['gemm_share']:.0%}",
+        ]
+        for rate in json.loads(results.read_text(encoding="utf-8"))["rates"]
+        if rate["times_one_prompt"] is not None and "per pass" not in rate["way"]
+    )
+    return _table(("model, way", "decisions/s", "lowest–highest", "times one prompt", "of GEMM rate"), rows)
+
+
+def ppo(results: Path) -> str:
+    """PPO on the vector environment and on single ones."""
+    rows = (
+        [
+            str(found["envs"]),
+            *(f"{rate:,.0f}" for rate in found["user_steps"].values()),
+            "{:.1f} ({:.1f}–{:.1f})".format(*found["ratio"]),
+            f"{found['rollout_ratio']:.1f}",
+        ]
+        for found in json.loads(results.read_text(encoding="utf-8"))["comparisons"]
+    )
+    return _table(("environments", "SB3VecEnv, user-steps/s", "DummyVecEnv", "times", "times, rollouts alone"), rows)
+
+
+def growth(results: Path) -> str:
+    """Time and memory by number of users."""
+    rows = (
+        [f"{size['users']:,}", *(f"{size[name]:.1f}" for name in ("step_us", "reset_us", "memory_kb"))]
+        for size in json.loads(results.read_text(encoding="utf-8"))["sizes"]
+    )
+    return _table(("users, all in session", "µs per user-step", "µs per first reset", "kB per user"), rows)
+
+
 def fill(text: str) -> str:
     """The README with every marked table made afresh."""
     board = Leaderboard.load(RESULTS / "leaderboard.json")
@@ -270,6 +309,9 @@ def fill(text: str) -> str:
         "ranking": ranking(board),
         "agreement": agreement(board),
         "throughput": throughput(RESULTS / "throughput.json"),
+        "engine": engine(RESULTS / "engine.json"),
+        "ppo": ppo(RESULTS / "ppo_throughput.json"),
+        "growth": growth(RESULTS / "growth.json"),
     }
     boards = fidelity_boards(RESULTS / "fidelity.json")
     made["fidelity"] = boards["board-temporal-fidelity"]

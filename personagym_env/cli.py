@@ -214,7 +214,7 @@ class Report:
     output: Path = Path("report.html")
     """Where the report goes."""
     results: Path = Path("benchmarks/results")
-    """Folder with any of leaderboard.json, agreement.json, fidelity.json and validation.json."""
+    """Folder with any of leaderboard.json, agreement.json, fidelity.json and validation.json, and robustness.json."""
 
     def main(self) -> None:
         """Run the command."""
@@ -222,9 +222,11 @@ class Report:
         from personagym_env.evaluation.fidelity_board import FidelityReport
         from personagym_env.evaluation.leaderboard import Leaderboard
         from personagym_env.evaluation.report import write_report
+        from personagym_env.evaluation.robustness import Robustness
         from personagym_env.evaluation.validation import Validation
 
         files = {name: self.results / f"{name}.json" for name in ("leaderboard", "agreement", "validation", "fidelity")}
+        varied = self.results / "robustness.json"
         found = {name for name, path in files.items() if path.is_file()}
         if not found:
             expected = ", ".join(path.name for path in files.values())
@@ -235,6 +237,7 @@ class Report:
             AgreementStudy.load(files["agreement"]) if "agreement" in found else None,
             Validation.load(files["validation"]) if "validation" in found else None,
             FidelityReport.load(files["fidelity"]) if "fidelity" in found else None,
+            Robustness.load(varied) if varied.is_file() else None,
         )
         console.print(f"{self.output}: {', '.join(sorted(found))}", markup=False, highlight=False)
 

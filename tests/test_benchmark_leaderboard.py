@@ -118,6 +118,8 @@ def test_the_independent_judge_is_the_default_and_says_so(
     assert str(board.independence) in told
     assert f"know {len(dealt.others):,} training rows (disjoint)" in told
     assert "no row of which a contestant knows" in report.read_text()
+    assert {law["name"] for law in board.card["goodness"]} <= {"leaving", "returning", "satiation", "drift"}
+    assert board.card["goodness"]
 
 
 def test_a_bundle_of_other_rows_is_refused(script: ModuleType, dealt: DealtRows, tmp_path: Path) -> None:

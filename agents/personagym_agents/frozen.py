@@ -6,6 +6,9 @@ lost is that the users notice what they have just consumed; satiation and leavin
 environment.
 """
 
+from pathlib import Path
+from typing import Any, Literal
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,41 +17,91 @@ from personagym_env.protocols import Reaction, UserAgent
 
 TABLE_BYTES = 2**30
 """Memory that a table may take."""
+PROBE = 16
+"""Users and items, at most, whose pairs tell whether a table on disk belongs to the users at hand."""
+PROBE_ERROR = 1e-3
+"""Difference in probability between machines and numbers of threads that a probe forgives."""
 
 
 class FrozenUsers:
     """A population that is asked about each pair once. Memory: 4 (1 + r) + 1 bytes per user and item.
 
+    Example: `FrozenUsers(load("persona", dataset, train), folder="runs/answers")` answers tomorrow from what was asked
+    today.
+
     Args:
         agent: answers the first time.
-        table_bytes: memory that the table may take.
+        table_bytes: memory that the table may take, if it is in memory.
+        folder: where the table is kept on disk, mapped into memory page by page; it may be there from an earlier run,
+            and one process at a time writes to it. None keeps the table in memory.
 
     Raises:
-        ValueError: the table would be larger.
+        ValueError: the table would be larger than `table_bytes`, or the folder holds the answers of other users.
     """
 
-    def __init__(self, agent: UserAgent, *, table_bytes: int = TABLE_BYTES) -> None:
+    def __init__(self, agent: UserAgent, *, table_bytes: int = TABLE_BYTES, folder: str | Path | None = None) -> None:
         cells, answers = agent.n_users * agent.n_items, 1 + len(agent.scale)
         needed = cells * (4 * answers + 1)
-        if needed > table_bytes:
+        if folder is None and needed > table_bytes:
             raise ValueError(
                 f"answers of {agent.n_users:,} users about {agent.n_items:,} items need {needed / 2**20:,.0f} MiB, and "
-                f"table_bytes allows {table_bytes / 2**20:,.0f} MiB"
+                f"table_bytes allows {table_bytes / 2**20:,.0f} MiB; name a folder to keep them on disk"
             )
         self.name = f"frozen {agent.name}"
         self.scale = agent.scale
         self.n_users, self.n_items = agent.n_users, agent.n_items
         self.agent = agent
-        self.known: npt.NDArray[np.bool_] = np.zeros(cells, np.bool_)
+        place = None if folder is None else _checked(Path(folder), agent)
+        self.known: npt.NDArray[np.bool_] = _array(place, "known", (cells,), np.bool_)
         """(u m,) pairs that have been answered."""
-        self.want = np.zeros(cells, np.float32)
+        self.want: npt.NDArray[np.float32] = _array(place, "want", (cells,), np.float32)
         """(u m,)"""
-        self.rating = np.zeros((cells, len(agent.scale)), np.float32)
+        self.rating: npt.NDArray[np.float32] = _array(place, "rating", (cells, len(agent.scale)), np.float32)
         """(u m, r)"""
 
     def open(self, n: int) -> "FrozenSessions":
         """See `UserAgent.open`."""
         return FrozenSessions(self, n)
+
+
+def _array(folder: Path | None, name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """Zeros in memory, or what stands on disk, zeros at first."""
+    if folder is None:
+        return np.zeros(shape, dtype)
+    path = folder / f"{name}.npy"
+    mode: Literal["r+", "w+"] = "r+" if path.exists() else "w+"
+    array = np.lib.format.open_memmap(path, mode, dtype, shape)
+    if array.shape != shape:
+        raise ValueError(f"{path} holds an array of shape {array.shape}, expected {shape}: name another folder")
+    return array
+
+
+def _probe(agent: UserAgent) -> npt.NDArray[np.float32]:
+    """(p, q, 1 + r) what some users say of some items."""
+    users, items = (np.unique(np.linspace(0, n - 1, PROBE).astype(int)) for n in (agent.n_users, agent.n_items))
+    sessions = agent.open(len(users))
+    sessions.start(np.arange(len(users)), users)
+    answer = sessions.react(np.arange(len(users)), np.tile(items, (len(users), 1)))
+    return np.concatenate([answer.want[:, :, None], answer.rating], axis=2).astype(np.float32)
+
+
+def _checked(folder: Path, agent: UserAgent) -> Path:
+    """The folder of a table, made if it is not there.
+
+    Raises:
+        ValueError: it holds the answers of other users.
+    """
+    path, here = folder / "probe.npy", _probe(agent)
+    if path.exists():
+        kept = np.load(path, allow_pickle=False)
+        if kept.shape != here.shape or np.abs(kept - here).max() > PROBE_ERROR:
+            raise ValueError(f"{folder} holds the answers of other users than {agent.name!r}: name another folder")
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()):
+            raise ValueError(f"{folder} is not empty and holds no table of answers: name another folder")
+        np.save(path, here)
+    return folder
 
 
 class FrozenSessions:

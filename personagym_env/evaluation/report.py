@@ -20,6 +20,7 @@ from personagym_env.evaluation.report_fidelity import fidelity_page
 from personagym_env.evaluation.report_leaderboard import leaderboard_page
 from personagym_env.evaluation.report_validation import validation_page
 from personagym_env.evaluation.report_views import Page, number, told
+from personagym_env.evaluation.robustness import Robustness
 from personagym_env.evaluation.snapshot import describe
 from personagym_env.evaluation.validation import Validation
 
@@ -29,6 +30,7 @@ def render_report(
     study: AgreementStudy | None = None,
     validation: Validation | None = None,
     fidelity: FidelityReport | None = None,
+    robustness: Robustness | None = None,
 ) -> str:
     """The report as text; every name from outside is escaped.
 
@@ -37,11 +39,12 @@ def render_report(
         study: gives the page on agreement.
         validation: gives the page on validation.
         fidelity: gives the page with the fidelity board.
+        robustness: tells the simulation card what moves when an assumption of the same data set's sessions moves.
 
     Raises:
         ValueError: nothing was given.
     """
-    pages = list(_pages(board, study, validation, fidelity))
+    pages = list(_pages(board, study, validation, fidelity, robustness))
     if not pages:
         raise ValueError("a report needs a leaderboard, an agreement study, a validation or a fidelity report")
     environment = Environment(
@@ -72,9 +75,10 @@ def write_report(
     study: AgreementStudy | None = None,
     validation: Validation | None = None,
     fidelity: FidelityReport | None = None,
+    robustness: Robustness | None = None,
 ) -> None:
     """Render the report and put it in place whole; see `render_report`."""
-    write_atomically(path, render_report(board, study, validation, fidelity))
+    write_atomically(path, render_report(board, study, validation, fidelity, robustness))
 
 
 def _pages(
@@ -82,6 +86,7 @@ def _pages(
     study: AgreementStudy | None,
     validation: Validation | None,
     fidelity: FidelityReport | None,
+    robustness: Robustness | None,
 ) -> Iterator[Page]:
     if board is not None:
         yield leaderboard_page(board)
@@ -90,7 +95,8 @@ def _pages(
     if fidelity is not None:
         yield fidelity_page(fidelity)
     if board is not None and board.card:
-        yield card_page(board.card)
+        same = robustness is not None and robustness.dataset == board.dataset
+        yield card_page(board.card, robustness.sensitivity() if robustness is not None and same else None)
     if validation is not None:
         yield validation_page(validation)
 

@@ -24,14 +24,19 @@ class Bar(NamedTuple):
     value: float
 
 
-def card_page(card: Mapping[str, Any]) -> Page:
+def card_page(card: Mapping[str, Any], sensitivity: Mapping[str, Sequence[Mapping[str, float]]] | None = None) -> Page:
     """Every parameter, fitted or assumed, and what moving it does.
 
     Args:
         card: as `SimulationCard.to_json` has it; under `goodness` may stand what `GoodnessOfFit.to_dict` gives of each
             fitted law.
+        sensitivity: from `Robustness.sensitivity`, for a card that does not tell its own.
     """
-    parameters = card.get("parameters", {})
+    measured = sensitivity or {}
+    parameters = {
+        title: entry if entry.get("sensitivity") else {**entry, "sensitivity": measured.get(title)}
+        for title, entry in card.get("parameters", {}).items()
+    }
     origins = [entry["origin"] for entry in parameters.values()]
     content = {
         "title": card["title"],

@@ -174,19 +174,24 @@ class Robustness:
         """The rows whose verdict is not the default one."""
         return tuple(row for row in self.rows if row.flips(self.stable))
 
-    def sensitivity(self, judge: str) -> dict[str, list[dict[str, float]]]:
+    def sensitivity(self, judge: str | None = None) -> dict[str, list[dict[str, float]]]:
         """What other values of each assumed parameter do, as `SimulationCard.with_sensitivity` takes it.
 
         Args:
-            judge: whose sessions.
+            judge: whose sessions; None for the first who has any.
 
         Returns:
             Parameter to points: its value, the return of a session, mean over contestants, and tau with the ranking
-            under the default value.
+            under the default value. Empty if nobody had sessions.
 
         Raises:
-            KeyError: no parameter was varied under that judge.
+            KeyError: no parameter was varied under the judge that was named.
         """
+        judges = dict.fromkeys(row.judge for row in self.rows if row.kind == "parameter")
+        if judge is None:
+            if not judges:
+                return {}
+            judge = next(iter(judges))
         found: dict[str, list[dict[str, float]]] = {}
         for row in self.rows:
             if row.kind == "parameter" and row.judge == judge and row.value is not None:

@@ -1,6 +1,7 @@
 """Frozen users: the same answers as live ones before anything is consumed, each pair asked once."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -60,3 +61,24 @@ def test_table_that_does_not_fit_is_refused(small_data: Dataset, small_split: Sp
     with pytest.raises(ValueError, match="table_bytes allows 0 MiB"):
         FrozenUsers(agent, table_bytes=1000)
     assert load("frozen:bias", small_data, small_split.train).name == "frozen bias"
+
+
+def test_answers_on_disk_outlive_the_process(
+    make_language_agent: Callable[..., LanguageUserAgent], small_data: Dataset, small_split: Split, tmp_path: Path
+) -> None:
+    rows, slates = np.array([0, 1]), np.array([[1, 2], [3, 4]])
+    answers, known = [], []
+    for _ in range(2):
+        agent = FrozenUsers(make_language_agent(), table_bytes=0, folder=tmp_path / "answers")
+        known.append(int(agent.known.sum()))
+        sessions = agent.open(2)
+        sessions.start(rows, rows)
+        answers.append(sessions.react(rows, slates))
+    assert known == [0, 4]
+    np.testing.assert_array_equal(answers[0].want, answers[1].want)
+    np.testing.assert_array_equal(answers[0].rating, answers[1].rating)
+    others = load("bias", small_data, small_split.train)
+    with pytest.raises(ValueError, match="holds the answers of other users than 'bias'"):
+        FrozenUsers(others, folder=tmp_path / "answers")
+    with pytest.raises(ValueError, match="is not empty and holds no table"):
+        FrozenUsers(others, folder=tmp_path)

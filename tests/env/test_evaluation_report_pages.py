@@ -1,5 +1,6 @@
 """Every page of the report stands exactly where its data was given, escapes what it is given, and shares no ids."""
 
+import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -16,6 +17,7 @@ from personagym_env.evaluation.figures import DISTRIBUTION, FIDELITY, OFFLINE, R
 from personagym_env.evaluation.leaderboard import Leaderboard, Row
 from personagym_env.evaluation.negatives import SUFFIX
 from personagym_env.evaluation.report import render_report
+from personagym_env.evaluation.robustness import Robustness, RobustnessRow
 from personagym_env.evaluation.statistics import Interval
 from personagym_env.evaluation.validation import AspectBoard, Likeness, Source, Validation
 from personagym_env.evaluation.validation_aspects import ASPECTS
@@ -222,6 +224,33 @@ def test_one_result_alone_is_a_page_without_navigation(given: str, request: pyte
     assert _sections(text) == [{"study": "agreement"}.get(given, given)]
     assert "<nav" not in text
     assert "display: none" not in text.partition("@media print")[0]
+
+
+def test_a_robustness_report_tells_a_card_of_the_same_data_what_moves(board: Leaderboard) -> None:
+    interval = Interval(0.5, 0.25, 0.75)
+    varied = RobustnessRow(
+        kind="parameter",
+        setting="choice.outside",
+        value=-7.5,
+        judge="mf, session return",
+        winner="a",
+        tau=interval,
+        regret_share=interval,
+        mean=9.375,
+        tau_default=0.625,
+        default_winner="a",
+        lead=interval,
+    )
+    silent = json.loads(json.dumps(board.card))
+    for entry in silent["parameters"].values():
+        entry["sensitivity"] = None
+    board = replace(board, card=silent)
+    report = Robustness("data", (varied,), 0.8, {}, {}, {})
+    told = _Page(render_report(board, robustness=report)).text
+    for part in ("what moves when an assumption moves", "−7.5", "9.38", "0.62"):
+        assert part in told, part
+    other = replace(report, dataset="other data")
+    assert "what moves when" not in _Page(render_report(board, robustness=other)).text
 
 
 def test_a_board_without_a_card_has_no_page_for_it(board: Leaderboard) -> None:
