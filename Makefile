@@ -38,6 +38,7 @@ validation: $(VENV)/ready
 
 ablation: $(VENV)/ready
 	$(BIN)/python benchmarks/ablation.py
+	$(BIN)/python benchmarks/group_signal.py
 
 bundle: $(VENV)/ready
 	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k
