@@ -16,7 +16,13 @@ from personagym_env.evaluation.statistics import Interval
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
-BOARD_SHOWN = ("board-temporal-differences", "board-temporal-shares", "board-temporal-taste")
+BOARD_SHOWN = (
+    "board-temporal-differences",
+    "board-temporal-shares",
+    "board-temporal-taste",
+    "board-paper-paper",
+    "board-cold-ratings",
+)
 """Tables of the fidelity board that the README has."""
 ABLATIONS = {"none", "single", "random"}
 """Adapters other than those of personas, as `benchmarks/ablation.py` names them."""

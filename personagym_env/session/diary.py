@@ -2,6 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.protocols import NO_ITEM
@@ -11,14 +12,22 @@ ROOM = 64
 
 
 class Diary:
-    """Items and ratings of n episodes by step: `NO_ITEM` and 0 where nothing was consumed, and beyond the last step."""
+    """Items and ratings of n episodes by step: `NO_ITEM` and 0 where nothing was consumed, and beyond the last step.
 
-    def __init__(self, n: int) -> None:
-        self._items: npt.NDArray[np.int32] = np.full((n, ROOM), NO_ITEM, np.int32)
-        self._ratings: npt.NDArray[np.float32] = np.zeros((n, ROOM), np.float32)
+    Args:
+        n: episodes.
+        length: steps that `latest` tells, at least 1.
+    """
+
+    def __init__(self, n: int, length: int) -> None:
+        self._length = length
+        # As many empty steps stand before the first one as `latest` tells, so that its window always exists.
+        self._items: npt.NDArray[np.int32] = np.full((n, length + ROOM), NO_ITEM, np.int32)
+        self._ratings: npt.NDArray[np.float32] = np.zeros((n, length + ROOM), np.float32)
 
     def __repr__(self) -> str:
-        return f"Diary({self._items.shape[0]} episodes, room for {self._items.shape[1]} steps)"
+        n, columns = self._items.shape
+        return f"Diary({n} episodes, room for {columns - self._length} steps)"
 
     def clear(self, rows: IntArray) -> None:
         """Begin afresh in rows (b,)."""
@@ -26,21 +35,22 @@ class Diary:
 
     def consumed(self, rows: IntArray, step: IntArray) -> IntArray:
         """(b, t) int32 what rows (b,) that stand at steps (b,) consumed, t being the longest of these episodes."""
-        return self._items[rows, : int(step.max(initial=0))]
+        return self._items[rows, self._length : self._length + int(step.max(initial=0))]
 
     def write(self, rows: IntArray, step: IntArray, items: IntArray, ratings: FloatArray) -> None:
         """Note steps (b,) of rows (b,): the items (b,) consumed and their ratings (b,), `NO_ITEM` and 0 for none."""
-        while int(step.max(initial=0)) >= self._items.shape[1]:
+        column = self._length + step
+        while int(column.max(initial=0)) >= self._items.shape[1]:
             room = ((0, 0), (0, self._items.shape[1]))
             self._items = np.pad(self._items, room, constant_values=NO_ITEM)
             self._ratings = np.pad(self._ratings, room)
-        self._items[rows, step] = items
-        self._ratings[rows, step] = ratings
+        self._items[rows, column] = items
+        self._ratings[rows, column] = ratings
 
-    def latest(self, step: IntArray, length: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    def latest(self, step: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Items and ratings, (n, `length`) each, of the last steps before steps (n,) of all rows, the latest last."""
-        column = step[:, None] + np.arange(-length, 0)
-        reached = column >= 0
-        place = np.where(reached, column, 0)
-        items = np.where(reached, np.take_along_axis(self._items, place, axis=1), np.int32(NO_ITEM))
-        return items, np.where(reached, np.take_along_axis(self._ratings, place, axis=1), np.float32(0))
+        rows = np.arange(len(step))
+        items, ratings = (
+            sliding_window_view(whole, self._length, axis=1)[rows, step] for whole in (self._items, self._ratings)
+        )
+        return items, ratings

@@ -71,7 +71,7 @@ class SessionRows:
         self._next_episode = np.zeros(n, np.int64)
         everyone = np.zeros(n, np.int64)
         self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), everyone, everyone)
-        self._diary = Diary(n)
+        self._diary = Diary(n, history_length)
 
     def set_keys(self, rows: IntArray, keys: UIntArray) -> None:
         """Give rows (b,) new randomness (b,); their next episode is their first."""
@@ -116,7 +116,7 @@ class SessionRows:
     def observe(self) -> Observation:
         """What policies may see of all rows; every array is a copy."""
         state = self.state
-        items, ratings = self._diary.latest(state.step, self.history_length)
+        items, ratings = self._diary.latest(state.step)
         return Observation(
             user=state.user.copy(),
             profile=self.world.profiles[state.user],

@@ -11,6 +11,8 @@ from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArra
 from personagym_env.protocols import NO_ITEM, Observation
 from personagym_recommenders.storable import Storable
 
+_NOT_FINITE = "scores of allowed items must be finite, got NaN or infinity"
+
 
 def check_users(users: IntArray, n_users: int) -> None:
     """Raise ValueError if an internal user id lies outside `0..n_users - 1`."""
@@ -22,7 +24,7 @@ def top_k(scores: FloatArray, allowed: BoolArray, k: int) -> IntArray:
     """The k best allowed items of each row, best first; of equal scores the lower item id comes first.
 
     Args:
-        scores: (n, m) finite where allowed.
+        scores: (n, m) finite where allowed; an item at minus infinity that is not among the k best goes unnoticed.
         allowed: (n, m) what may be chosen.
         k: places, at least 1.
 
@@ -41,20 +43,24 @@ def top_k(scores: FloatArray, allowed: BoolArray, k: int) -> IntArray:
         row = int(np.argmin(available))
         raise ValueError(f"row {row} has {available[row]} items to choose from, fewer than the k = {k} asked for")
     masked = np.where(allowed, scores, -np.inf)
-    if not (np.isfinite(masked) == allowed).all():
-        raise ValueError("scores of allowed items must be finite, got NaN or infinity")
-    place = masked.shape[1] - k
-    threshold = np.partition(masked, place, axis=1)[:, place, None]  # (n, 1) score of place k
+    n, m = masked.shape
+    threshold = np.partition(masked, m - k, axis=1)[:, m - k, None]  # (n, 1) score of place k
     chosen = masked >= threshold  # (n, m)
-    crowded = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
+    count = np.count_nonzero(chosen, axis=1)
+    # NaN counts as the largest number in a partition and as none in a comparison, so it leaves places empty.
+    if (count < k).any():
+        raise ValueError(_NOT_FINITE)
+    crowded = np.flatnonzero(count > k)
     if len(crowded):
         # A partition leaves open which of several equal items at the threshold it takes: they are counted off by id.
         above, level = (compare(masked[crowded], threshold[crowded]) for compare in (np.greater, np.equal))
         room = k - above.sum(axis=1, keepdims=True)
         chosen[crowded] = above | (level & (np.cumsum(level, axis=1) <= room))
-    items = np.nonzero(chosen)[1].reshape(len(scores), k)
-    order = np.argsort(-np.take_along_axis(masked, items, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(items, order, axis=1)
+    items = np.flatnonzero(chosen).reshape(n, k) % m
+    best = np.take_along_axis(masked, items, axis=1)
+    if not np.isfinite(best).all():
+        raise ValueError(_NOT_FINITE)
+    return np.take_along_axis(items, np.argsort(-best, axis=1, kind="stable"), axis=1)
 
 
 def unconsumed(seen: sparse.csr_array, observation: Observation) -> BoolArray:

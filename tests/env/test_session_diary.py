@@ -10,11 +10,11 @@ def test_it_keeps_what_lists_keep() -> None:
     """Episodes of many lengths, some begun afresh, one far longer than the first room."""
     rng = np.random.default_rng(0)
     n, h = 6, 5
-    diary = Diary(n)
+    diary = Diary(n, h)
     told: list[list[tuple[int, float]]] = [[] for _ in range(n)]
     for _ in range(2 * ROOM + 10):
         steps = np.array([len(entries) for entries in told])
-        items, ratings = diary.latest(steps, h)
+        items, ratings = diary.latest(steps)
         padded = [[(NO_ITEM, 0.0)] * h + entries for entries in told]
         np.testing.assert_array_equal(items, [[item for item, _ in entries[-h:]] for entries in padded])
         np.testing.assert_array_equal(ratings, [[rating for _, rating in entries[-h:]] for entries in padded])
