@@ -49,8 +49,6 @@ class Diary:
 
     def latest(self, step: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         """Items and ratings, (n, `length`) each, of the last steps before steps (n,) of all rows, the latest last."""
-        rows = np.arange(len(step))
-        items, ratings = (
-            sliding_window_view(whole, self._length, axis=1)[rows, step] for whole in (self._items, self._ratings)
-        )
-        return items, ratings
+        place = np.arange(len(step)), step
+        items = sliding_window_view(self._items, self._length, axis=1)[place]
+        return items, sliding_window_view(self._ratings, self._length, axis=1)[place]
