@@ -39,7 +39,7 @@ from personagym_env.evaluation.agreement_tables import agreement_tables, user_ju
 from personagym_env.evaluation.contamination import blind
 from personagym_env.evaluation.entrants import Bench, Entrant, SessionTrial
 from personagym_env.evaluation.judge_rows import HALVING, JUDGE_ROWS, Halving, JudgeRows, deal_rows
-from personagym_env.evaluation.leaderboard import write_atomically
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.simulate import SessionPlan
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.evaluation.statistics import user_resamples

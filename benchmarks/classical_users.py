@@ -23,7 +23,7 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 from personagym_env.evaluation.fidelity import Fidelity, FidelityTest
-from personagym_env.evaluation.leaderboard import write_atomically
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.evaluation.statistics import interval, user_resamples
 

@@ -30,7 +30,7 @@ from personagym_agents.language import LanguageUserAgent
 from personagym_agents.model import answer_logits, decoder_of, small_model
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
-from personagym_env.evaluation.leaderboard import write_atomically
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 
 RESULTS = Path(__file__).parent / "results"

@@ -39,8 +39,8 @@ from personagym_env.evaluation.fidelity_board import (
     make_board,
 )
 from personagym_env.evaluation.fidelity_plots import choose_rows, reliability_plot, share_plot
-from personagym_env.evaluation.leaderboard import write_atomically
 from personagym_env.evaluation.offline import USERS_PER_CALL, opening_observation
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.evaluation.statistics import user_resamples
 from personagym_env.evaluation.tables import fidelity_tables

@@ -18,7 +18,7 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.evaluation.fidelity import FidelityTest
 from personagym_env.evaluation.group_signal import group_signal
-from personagym_env.evaluation.leaderboard import write_atomically
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 
 POPULARITY = (0.5, 0.75, 0.9, 0.97)

@@ -20,7 +20,7 @@ from rich.table import Table
 
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
-from personagym_env.evaluation.leaderboard import write_atomically
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.protocols import Reaction
 from personagym_env.session.parameters import SessionParameters

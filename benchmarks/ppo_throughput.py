@@ -23,8 +23,8 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from personagym_env.env import PersonaRecEnv
-from personagym_env.evaluation.leaderboard import write_atomically
 from personagym_env.evaluation.profiling import time_shares
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world

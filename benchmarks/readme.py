@@ -10,8 +10,9 @@ from personagym_env.evaluation.agreement_study import AgreementBoard
 from personagym_env.evaluation.agreement_tables import without_range
 from personagym_env.evaluation.fidelity_board import FidelityBoard, FidelityReport
 from personagym_env.evaluation.figures import DISTRIBUTION, FIDELITY, KIND_TITLES, RATING, TASTE, Figure
-from personagym_env.evaluation.leaderboard import Leaderboard, write_atomically
+from personagym_env.evaluation.leaderboard import Leaderboard
 from personagym_env.evaluation.negatives import SUFFIX
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.statistics import Interval
 
 ROOT = Path(__file__).parent.parent

@@ -20,8 +20,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from personagym_env.evaluation.leaderboard import write_atomically
 from personagym_env.evaluation.profiling import time_shares
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world

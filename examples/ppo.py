@@ -22,7 +22,7 @@ import tyro
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
-from personagym_env.evaluation.leaderboard import write_atomically
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.simulate import SessionPlan, simulate
 from personagym_env.evaluation.statistics import Interval, interval, user_resamples
 from personagym_env.protocols import Recommender

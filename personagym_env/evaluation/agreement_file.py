@@ -1,14 +1,12 @@
 """The agreement study as JSON, and back."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from personagym_env.evaluation.agreement_study import AgreementBoard, ContestantRow, JudgeAgreement, JudgeDifference
-from personagym_env.evaluation.leaderboard import read_intervals, without_nan, write_atomically
-from personagym_env.evaluation.statistics import Interval
+from personagym_env.evaluation.result_file import read_interval, read_intervals, read_result, write_result
 
 FORMAT = 1
 """Version of the JSON layout."""
@@ -27,8 +25,7 @@ class AgreementStudy:
 
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
-        text = json.dumps(without_nan({"format": FORMAT} | asdict(self)), indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomically(path, text + "\n")
+        write_result(path, FORMAT, self)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -37,14 +34,12 @@ class AgreementStudy:
         Raises:
             ValueError: the file is no agreement study of this format.
         """
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            if raw["format"] != FORMAT:
-                raise ValueError(f"format {raw['format']}, expected {FORMAT}")
-            boards = tuple(_board(board) for board in raw["boards"])
-            return cls(raw["dataset"], boards, raw["setting"], raw["environment"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path.name} is no agreement study: {error}") from error
+        return read_result(
+            path,
+            FORMAT,
+            "agreement study",
+            lambda raw: cls(**raw | {"boards": tuple(_board(board) for board in raw["boards"])}),
+        )
 
 
 def _board(raw: Mapping[str, Any]) -> AgreementBoard:
@@ -52,29 +47,29 @@ def _board(raw: Mapping[str, Any]) -> AgreementBoard:
         **dict(raw)
         | {
             "contestants": tuple(
-                ContestantRow(row["name"], row["model_class"], _one(row["real"]), read_intervals(row["said"]))
+                ContestantRow(row["name"], row["model_class"], read_interval(row["real"]), read_intervals(row["said"]))
                 for row in raw["contestants"]
             ),
             "bounds": read_intervals(raw["bounds"]),
             "judges": tuple(_judge(row) for row in raw["judges"]),
             "differences": tuple(_difference(row) for row in raw["differences"]),
-            "reliability": _one(raw["reliability"]),
+            "reliability": read_interval(raw["reliability"]),
         }
     )
 
 
 def _judge(raw: Mapping[str, Any]) -> JudgeAgreement:
     names = ("tau", "rho", "pairwise", "clear_pairs", "regret", "regret_share")
-    figures = {name: _one(raw[name]) for name in names}
+    figures = {name: read_interval(raw[name]) for name in names}
     return JudgeAgreement(**dict(raw) | figures | {"class_shift": read_intervals(raw["class_shift"])})
 
 
 def _difference(raw: Mapping[str, Any]) -> JudgeDifference:
     own = raw["self_preference"]
     return JudgeDifference(
-        raw["left"], raw["right"], _one(raw["tau"]), _one(raw["regret"]), None if own is None else _one(own)
+        raw["left"],
+        raw["right"],
+        read_interval(raw["tau"]),
+        read_interval(raw["regret"]),
+        None if own is None else read_interval(own),
     )
-
-
-def _one(raw: list[float | None]) -> Interval:
-    return read_intervals({"": raw})[""]

@@ -3,9 +3,8 @@
 Shapes: n held-out rows, r ratings, u users, b rows of weights (1 + resamples), s training seeds of one population.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -15,8 +14,9 @@ from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.breakdowns import Labels
 from personagym_env.evaluation.calibration import Reliability, reliability, threshold_error, top_label_error
 from personagym_env.evaluation.fidelity import Answers, rating_fidelity
-from personagym_env.evaluation.leaderboard import NO_INTERVAL, read_intervals, without_nan, write_atomically
+from personagym_env.evaluation.leaderboard import NO_INTERVAL
 from personagym_env.evaluation.rating_shares import RatingShares, share_fidelity
+from personagym_env.evaluation.result_file import read_intervals, read_result, write_result
 from personagym_env.evaluation.statistics import Interval, RatioOfSums, Statistic, interval, point, user_resamples
 from personagym_env.evaluation.taste import TasteTest
 
@@ -135,8 +135,7 @@ class FidelityReport:
 
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
-        text = json.dumps(without_nan({"format": FORMAT} | asdict(self)), indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomically(path, text + "\n")
+        write_result(path, FORMAT, self)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -145,14 +144,12 @@ class FidelityReport:
         Raises:
             ValueError: the file is no fidelity report of this format.
         """
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            if raw["format"] != FORMAT:
-                raise ValueError(f"format {raw['format']}, expected {FORMAT}")
-            boards = tuple(FidelityBoard.from_json(board) for board in raw["boards"])
-            return cls(boards, raw["setting"], raw["environment"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path.name} is no fidelity report: {error}") from error
+        return read_result(
+            path,
+            FORMAT,
+            "fidelity report",
+            lambda raw: cls(**raw | {"boards": tuple(FidelityBoard.from_json(board) for board in raw["boards"])}),
+        )
 
 
 def statistics_of(answers: Answers, taste: TasteTest) -> dict[str, Statistic]:

@@ -1,11 +1,7 @@
 """The leaderboard: what was measured of each recommender, how far judges agree with reality, and how to keep it."""
 
-import json
-import math
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +12,7 @@ from personagym_env.evaluation.agreement import Agreement, JudgeKind, agreement_
 from personagym_env.evaluation.fidelity import Fidelity
 from personagym_env.evaluation.figures import EXPECTED, OFFLINE, SIMULATED, judge_name
 from personagym_env.evaluation.judge_rows import Independence
+from personagym_env.evaluation.result_file import read_interval, read_intervals, read_result, write_result
 from personagym_env.evaluation.statistics import Interval, RatioOfSums, Statistic, interval, point
 
 FORMAT = 1
@@ -90,9 +87,8 @@ class Leaderboard:
     """The simulation card as JSON has it: which parameters were fitted and which were assumed."""
 
     def save(self, path: Path) -> None:
-        """Write JSON so that the file is either the old one or the whole of this one, whatever happens meanwhile."""
-        text = json.dumps({"format": FORMAT} | without_nan(asdict(self)), indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(path, text + "\n")
+        """Write JSON, whole or not at all."""
+        write_result(path, FORMAT, self)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -101,17 +97,17 @@ class Leaderboard:
         Raises:
             ValueError: the file is no leaderboard of this format.
         """
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            if raw.pop("format", None) != FORMAT:
-                raise ValueError(f"not a leaderboard of format {FORMAT}")
-            return cls(
+        return read_result(
+            path,
+            FORMAT,
+            "leaderboard",
+            lambda raw: cls(
                 **raw
                 | {
                     "rows": tuple(_row(row) for row in raw["rows"]),
                     "bounds": read_intervals(raw["bounds"]),
                     "agreements": tuple(
-                        Agreement(row["judge"], row["kind"], _interval(row["tau"]), _interval(row["regret"]))
+                        Agreement(row["judge"], row["kind"], read_interval(row["tau"]), read_interval(row["regret"]))
                         for row in raw["agreements"]
                     ),
                     "fidelity": tuple(
@@ -119,9 +115,8 @@ class Leaderboard:
                     ),
                     "independence": None if raw.get("independence") is None else Independence(**raw["independence"]),
                 }
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path.name} is no leaderboard: {error}") from error
+            ),
+        )
 
 
 def compare(
@@ -213,46 +208,13 @@ def _estimates(statistics: Mapping[str, Statistic], weights: FloatArray) -> dict
     }
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file beside its place and move it there whole; makes the folder if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(partial, 0o644)  # mkstemp gives the owner alone access
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-
-
-def without_nan(value: Any) -> Any:
-    """JSON has no NaN: null stands for it, inside intervals as elsewhere."""
-    if isinstance(value, Mapping):
-        return {key: without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _interval(raw: Sequence[float | None]) -> Interval:
-    value, low, high = (math.nan if number is None else float(number) for number in raw)
-    return Interval(value, low, high)
-
-
-def read_intervals(raw: Mapping[str, Sequence[float | None]]) -> dict[str, Interval]:
-    """Estimates by name, as JSON has them."""
-    return {name: _interval(entry) for name, entry in raw.items()}
-
-
 def _row(raw: Mapping[str, Any]) -> Row:
     return Row(
         **dict(raw)
         | {
             "offline": read_intervals(raw["offline"]),
             "simulated": read_intervals(raw["simulated"]),
-            "real": _interval(raw["real"]),
-            "lead": None if raw["lead"] is None else _interval(raw["lead"]),
+            "real": read_interval(raw["real"]),
+            "lead": None if raw["lead"] is None else read_interval(raw["lead"]),
         }
     )

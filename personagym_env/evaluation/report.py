@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from personagym_env.evaluation.agreement_file import AgreementStudy
 from personagym_env.evaluation.fidelity_board import FidelityReport
-from personagym_env.evaluation.leaderboard import Leaderboard, write_atomically
+from personagym_env.evaluation.leaderboard import Leaderboard
 from personagym_env.evaluation.plots import with_own_ids
 from personagym_env.evaluation.report_agreement import agreement_page
 from personagym_env.evaluation.report_card import card_page
@@ -20,6 +20,7 @@ from personagym_env.evaluation.report_fidelity import fidelity_page
 from personagym_env.evaluation.report_leaderboard import leaderboard_page
 from personagym_env.evaluation.report_validation import validation_page
 from personagym_env.evaluation.report_views import Page, number, told
+from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.robustness import Robustness
 from personagym_env.evaluation.snapshot import describe
 from personagym_env.evaluation.validation import Validation
@@ -95,8 +96,8 @@ def _pages(
     if fidelity is not None:
         yield fidelity_page(fidelity)
     if board is not None and board.card:
-        same = robustness is not None and robustness.dataset == board.dataset
-        yield card_page(board.card, robustness.sensitivity() if robustness is not None and same else None)
+        known = robustness is not None and robustness.dataset == board.dataset
+        yield card_page(board.card, robustness.sensitivity() if robustness and known else None)
     if validation is not None:
         yield validation_page(validation)
 

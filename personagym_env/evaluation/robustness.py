@@ -5,17 +5,16 @@ setting, and beside the same judge's verdict in the default setting; a verdict w
 agrees less with the default one than a threshold, is a flip. Shapes: b rows of weights (1 + resamples), c contestants.
 """
 
-import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
 from personagym_env.data.tables import FloatArray
-from personagym_env.evaluation.leaderboard import read_intervals, without_nan, write_atomically
+from personagym_env.evaluation.result_file import read_intervals, read_result, write_result
 from personagym_env.evaluation.statistics import Interval, Statistic, interval, kendall_tau, stack, top_regret
 
 FORMAT = 1
@@ -203,8 +202,7 @@ class Robustness:
 
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
-        text = json.dumps(without_nan({"format": FORMAT} | asdict(self)), indent=1, ensure_ascii=False, allow_nan=False)
-        write_atomically(path, text + "\n")
+        write_result(path, FORMAT, self)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -213,13 +211,12 @@ class Robustness:
         Raises:
             ValueError: the file is no robustness report of this format.
         """
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            if raw.pop("format", None) != FORMAT:
-                raise ValueError(f"not a robustness report of format {FORMAT}")
-            return cls(**raw | {"rows": tuple(_row(row) for row in raw["rows"])})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path.name} is no robustness report: {error}") from error
+        return read_result(
+            path,
+            FORMAT,
+            "robustness report",
+            lambda raw: cls(**raw | {"rows": tuple(_row(row) for row in raw["rows"])}),
+        )
 
 
 def _row(raw: Mapping[str, Any]) -> RobustnessRow:

@@ -4,9 +4,8 @@ Every respect in which logs are compared is computed anew on each resample of th
 real rows, which are as near as one can hope to come, and a simulator without knowledge.
 """
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -14,7 +13,7 @@ import numpy as np
 
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import FloatArray, IntArray
-from personagym_env.evaluation.leaderboard import read_intervals, without_nan, write_atomically
+from personagym_env.evaluation.result_file import read_intervals, read_result, write_result
 from personagym_env.evaluation.statistics import Interval, interval, point, user_resamples
 from personagym_env.evaluation.validation_aspects import ASPECTS, Aspect, Ruler
 from personagym_env.evaluation.validation_distances import Respect, distance_interval, distance_samples
@@ -118,8 +117,7 @@ class Validation:
 
     def save(self, path: Path) -> None:
         """Write JSON, whole or not at all."""
-        raw = without_nan({"format": FORMAT} | asdict(self))
-        write_atomically(path, json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_result(path, FORMAT, self)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -128,20 +126,19 @@ class Validation:
         Raises:
             ValueError: the file is no validation of this format.
         """
-        try:
-            raw = json.loads(path.read_text(encoding="utf-8"))
-            if raw.pop("format", None) != FORMAT:
-                raise ValueError(f"not of format {FORMAT}")
-            return cls(
+        return read_result(
+            path,
+            FORMAT,
+            "validation",
+            lambda raw: cls(
                 **raw
                 | {
                     "sources": tuple(Source(**source) for source in raw["sources"]),
                     "aspects": tuple(_aspect(aspect) for aspect in raw["aspects"]),
                     "assumptions": tuple(raw["assumptions"]),
                 }
-            )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path.name} is no validation: {error}") from error
+            ),
+        )
 
 
 def session_budget(split: Split, chosen: IntArray | None = None) -> IntArray:
