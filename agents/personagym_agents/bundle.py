@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from peft import PeftModel
 from safetensors.numpy import load_file, save_file
@@ -91,7 +92,8 @@ def save_population(
     if book is not None:
         book.save(made / _PROFILES)
     if memory is not None:
-        save_file({"own": memory.own}, made / _MEMORY)
+        # safetensors writes the bytes that follow an array's first: a view with strides would come back as others.
+        save_file({"own": np.ascontiguousarray(memory.own)}, made / _MEMORY)
     if adapted is not None:
         adapted.save_pretrained(
             str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False

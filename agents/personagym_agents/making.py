@@ -149,7 +149,7 @@ def make_bundle(
             settings.training,
             name="base",
             run=base_run or run,
-            identity=_identity(split, settings, without=_AFTER_BASE),
+            identity=_identity(corpus, settings, without=_AFTER_BASE),
             report=report,
         )
     made = fresh_folder(place)
@@ -162,7 +162,7 @@ def make_bundle(
         teacher,
         settings.adapters,
         run=run,
-        identity=_identity(split, settings, without=("history_lines",)),
+        identity=_identity(corpus, settings, without=("history_lines",)),
         say=say,
         report=report,
     )
@@ -228,10 +228,13 @@ def _train_adapters(
     return adapted
 
 
-def _identity(split: Split, settings: BundleSettings, without: Collection[str] = ()) -> str:
-    """Of the training rows and settings, by which a checkpoint is known."""
+def _identity(corpus: Corpus, settings: BundleSettings, without: Collection[str] = ()) -> str:
+    """Of the training rows, of how documents are worded and of the settings, by which a checkpoint is known.
+
+    What the rows recall is left out: it comes from products of matrices, whose last digits vary with the threads.
+    """
     kept = {name: value for name, value in vars(settings).items() if name not in without}
-    return sha256(f"{split.train.fingerprint()} {kept!r}".encode()).hexdigest()
+    return sha256(f"{corpus.train.fingerprint()} {corpus.encoded!r} {kept!r}".encode()).hexdigest()
 
 
 def _teacher(name: str, split: Split) -> Teacher:

@@ -1,6 +1,6 @@
 """What a user recalls about an item before answering: evidence from the training log, in words.
 
-    akin 4.2; peers 3.9; familiar 18; lately 21; latent 14;
+    akin 4.2; peers 3.9; lately 18; next 21; latent 14;
 
 `akin` is what the user's own ratings of similar items suggest, `peers` what people of like taste give; the others say
 how much the item belongs to what the user consumes (`belonging`). This is the reason memory of *Personas within

@@ -6,7 +6,7 @@ import pytest
 from personagym_agents.belonging import READINGS, Histories, fit_belonging
 from personagym_env.data.tables import Interactions
 
-FAMILIAR, LATELY, LATENT = range(len(READINGS))
+LATELY, NEXT, LATENT = range(len(READINGS))
 
 
 @pytest.fixture
@@ -30,24 +30,49 @@ def test_items_of_the_own_taste_belong(two_tastes: Interactions, monkeypatch: py
             assert readings[user, own, reading].min() > readings[user, other, reading].max()
 
 
-def test_lately_follows_the_latest_items_and_familiar_all(
+def test_lately_and_next_follow_the_latest_items_and_latent_all(
     two_tastes: Interactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personagym_agents.belonging.RECENT", 2.0)
+    for name in ("RECENT", "_LAST"):
+        monkeypatch.setattr(f"personagym_agents.belonging.{name}", 2.0)
+    monkeypatch.setattr("personagym_agents.belonging._RANK", 2)
     crossing = fit_belonging(two_tastes).readings(Histories(two_tastes, np.array([0])))[0]
     unseen = {"early": slice(4, 10), "late": slice(14, 20)}
     lead = {
         reading: crossing[unseen["late"], reading].mean() - crossing[unseen["early"], reading].mean()
-        for reading in (FAMILIAR, LATELY)
+        for reading in (LATELY, NEXT, LATENT)
     }
-    assert abs(lead[FAMILIAR]) < 0.3
+    assert abs(lead[LATENT]) < 0.3
     assert lead[LATELY] > 1.0
+    assert lead[NEXT] > 1.0
+
+
+def test_next_tells_what_comes_after_from_what_comes_before() -> None:
+    users, places = np.divmod(np.arange(12 * 30), 30)
+    log = Interactions.from_columns(
+        users, places, np.ones(len(users)), np.arange(len(users)) * 1000, n_users=12, n_items=30, scale=(1.0, 2.0)
+    )
+    readings = fit_belonging(log).readings(Histories(log, np.array([0]), np.array([15])))[0]
+    later = readings[15:, NEXT]
+    assert (np.diff(later) < 0).all(), "the sooner after the history an item came, the more it is next"
+    assert readings[0, NEXT] < later.min(), "nothing came before the first item"
+
+
+def test_a_follower_of_another_user_is_none() -> None:
+    """Users lie one after the other in a log: the last row of one and the first of the next are no pair."""
+    users, items = np.array([0, 0, 1, 1]), np.array([0, 1, 2, 3])
+    log = Interactions.from_columns(
+        users, items, np.ones(4), np.arange(4) * 1000, n_users=2, n_items=4, scale=(1.0, 2.0)
+    )
+    followers = fit_belonging(log).followers.toarray()
+    assert set(zip(*(np.nonzero(followers)), strict=True)) == {(0, 1), (2, 3)}
+    assert followers[0, 1] == pytest.approx(1 / (1 + 10))
 
 
 def test_a_history_can_be_cut_short(two_tastes: Interactions) -> None:
     model = fit_belonging(two_tastes)
     half = model.readings(Histories(two_tastes, np.array([0]), np.array([4])))[0]
-    assert (half[4:10, FAMILIAR] > half[14:20, FAMILIAR].max()).all(), "only the first taste is known"
+    assert (half[4:10, LATELY] > half[14:20, LATELY].max()).all(), "only the first taste is known"
     nothing = model.readings(Histories(two_tastes, np.array([0, 3]), np.array([0, 0])))
     np.testing.assert_array_equal(nothing[0], nothing[1])
     assert np.isfinite(nothing).all()

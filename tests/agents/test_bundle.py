@@ -67,6 +67,21 @@ def test_made_bundle_loads_and_conforms(made: Path, small_data: Dataset, small_s
     check_user_agent(agent)
 
 
+def test_a_loaded_bundle_recalls_what_the_trained_one_did(made: Path, small_data: Dataset, small_split: Split) -> None:
+    drawn = draw_occasions(small_split.train, np.random.default_rng(BundleSettings().training.seed))
+    agent = load_bundle_agent(made, small_data, small_split.train)
+    np.testing.assert_array_equal(agent.corpus.own, drawn.own)
+
+
+def test_a_run_with_documents_of_another_wording_is_refused(
+    tmp_path: Path, small_data: Dataset, small_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make(tmp_path / "bundle", small_data, small_split)
+    monkeypatch.setattr("personagym_agents.memory.READINGS", ("lately", "next", "hidden"))
+    with pytest.raises(ValueError, match="checkpoint of another training"):
+        make(tmp_path / "bundle", small_data, small_split)
+
+
 def test_profiles_of_a_chat_model_are_told_and_leave_out_what_is_asked(
     tmp_path: Path, small_data: Dataset, small_split: Split
 ) -> None:
@@ -199,6 +214,14 @@ def test_shipped_bundle_keeps_its_claims_on_a_sample(shipped: tuple[LanguageUser
     assert measured["nll"] == pytest.approx(claimed["nll"], abs=0.04)
     level = float(np.sqrt(np.mean((split.train.ratings.mean() - test.ratings) ** 2)))
     assert measured["rmse"] < level - 0.1
+
+
+def test_shipped_users_recall_their_own_rows(shipped: tuple[LanguageUserAgent, Split]) -> None:
+    """What the other rows suggested about a row tells its rating; another row's recollection would tell nothing."""
+    agent, split = shipped
+    akin, peers = agent.corpus.own[:, :2].T
+    for opinion in (akin, peers):
+        assert np.corrcoef(opinion, split.train.ratings)[0, 1] > 0.5
 
 
 def test_shipped_documents_show_training_rows_only(shipped: tuple[LanguageUserAgent, Split]) -> None:
