@@ -1,8 +1,9 @@
 """Bundles for the ablation of the adapters: who shares one, everything else equal.
 
 `python benchmarks/ablation.py` trains adapters for all users together, for random groups of the personas' sizes and for
-the personas, several seeds each, on one base. It prints the command that puts them on the fidelity board. A bundle that
-exists is kept, so that a run that was cut off goes on where it was.
+the personas, several seeds each, on one base. With `--no-memory --run runs/no-memory` that base knows no reason memory,
+which else tells a user's group most of what it could learn. It prints the command that puts them on the fidelity board.
+A bundle that exists is kept, so that a run that was cut off goes on where it was.
 """
 
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ class Args:
     groups: tuple[Groups, ...] = ("single", "random", "persona")
     seeds: int = 2
     """Trainings of each kind of adapters; the base is one."""
+    memory: bool = True
+    """Whether users recall evidence about an item before they answer."""
     run: Path = Path("runs/train")
     """Folder of the base's checkpoints, which `make bundle` shares."""
     output: Path = Path("runs/ablation")
@@ -39,11 +42,11 @@ def main(args: Args) -> None:
     console = Console()
     dataset, protocol = load_dataset(args.dataset), PROTOCOLS[args.protocol]
     split = protocol.split(dataset.interactions)
-    made = []
+    made, told = [], "" if args.memory else "no-memory-"
     for seed in range(args.seeds):
         for kind in args.groups:
-            place = args.output / f"{args.protocol}-{kind}-{seed}"
-            made.append(f"{kind}={place}")
+            place = args.output / f"{args.protocol}-{told}{kind}-{seed}"
+            made.append(f"'{kind}{'' if args.memory else ', no memory'}={place}'")
             if place.exists():
                 continue
             default = BundleSettings().adapters
@@ -54,7 +57,7 @@ def main(args: Args) -> None:
                 make_bundle(
                     dataset,
                     split,
-                    BundleSettings(adapters=adapters),
+                    BundleSettings(adapters=adapters, memory=args.memory),
                     place=place,
                     run=run,
                     base_run=args.run,

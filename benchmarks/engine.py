@@ -2,8 +2,8 @@
 
 `python benchmarks/engine.py` asks the same language-model users in three ways: one prompt per pair through plain
 `transformers`, the prompts of one slate as a batch, and this engine at several numbers of users, with several numbers
-of adapters in a batch, with several sizes of its passes and in half precision. All ways take turns in one process, so
-that a disturbance of the machine hits each of them.
+of adapters in a batch, with several sizes of its passes, in half precision and with the parts between attention and
+attention compiled. All ways take turns in one process, so that a disturbance of the machine hits each of them.
 
 The FLOP rate counts the products that the answers need: 2 per weight and token, 4 per hidden unit, layer and visible
 token for attention; of the last layer keys and values for all tokens and the rest for the answers' tokens alone; no
@@ -23,6 +23,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
+from transformers import PreTrainedModel
 
 from personagym_agents.adapters import add_adapters, lora_config, mix_adapters
 from personagym_agents.bundle import load_bundle_agent
@@ -201,6 +202,14 @@ def in_passes_of(agent: LanguageUserAgent, size: int) -> LanguageUserAgent:
     return other
 
 
+def compile_parts(model: PreTrainedModel) -> None:
+    """Compile norms and feed-forward networks for any number of tokens; attention is a fused kernel already."""
+    for layer in decoder_of(model).get_submodule("layers").children():
+        for name, part in layer.named_children():
+            if name != "self_attn":
+                part.compile(dynamic=True)
+
+
 def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[Rate], float]:
     """All ways in turn, and the FLOP rate of a matrix product among them."""
     ways: dict[tuple[str, str], Work] = {}
@@ -209,7 +218,7 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
         ways[name, "a slate per batch"] = plain(agents[name], args, batched=True)
         for n in args.users:
             ways[name, f"engine, {n} users"] = Sessions(agents[name], n, args.slate_size)
-    for name in ("bundled adapters", "bundled in bfloat16"):
+    for name in ("bundled adapters", "bundled in bfloat16", "bundled and compiled"):
         ways[name, "engine, 64 users"] = Sessions(agents[name], 64, args.slate_size)
     for count in args.personas:
         sessions = Sessions(with_adapters(agents["bundled"], count), 64, args.slate_size)
@@ -294,13 +303,15 @@ def main(args: Args) -> None:
     """Measure, print and write."""
     dataset = load_dataset("ml-100k")
     train = temporal_split(dataset.interactions).train
-    bundled, half = (load_bundle_agent(None, dataset, train, adapters=False) for _ in range(2))
+    bundled, half, compiled = (load_bundle_agent(None, dataset, train, adapters=False) for _ in range(3))
     half.population.model.bfloat16()
+    compile_parts(compiled.population.model)
     large = small_model(len(bundled.corpus.tokenizer), width=args.large_width, layers=args.large_layers)
     agents = {
         "bundled": bundled,
         "bundled adapters": load_bundle_agent(None, dataset, train),
         "bundled in bfloat16": half,
+        "bundled and compiled": compiled,
         "large": LanguageUserAgent(large, bundled.corpus, name="large"),
     }
     rates, peak = compare(agents, args)

@@ -5,7 +5,7 @@
 
 Every line is judged by the same sessions: the same users, and the same chance wherever two policies do the same. The
 column `real value` is the mean real rating of five items that the recommender picked from a user's held-out ones: a
-policy that rises in the simulation and not there has learned the simulator.
+policy that rises in the simulation and not there has learned the simulator. The figures go into the file `--output`.
 """
 
 from collections.abc import Iterator
@@ -20,8 +20,10 @@ from rich.table import Table
 from personagym_env.data.splits import temporal_split
 from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.closed_pool import ClosedPool
+from personagym_env.evaluation.result_file import write_result
 from personagym_env.evaluation.simulate import OnlineRecommender, SessionPlan, Sessions, simulate
-from personagym_env.evaluation.statistics import interval, user_resamples
+from personagym_env.evaluation.snapshot import environment_snapshot
+from personagym_env.evaluation.statistics import Interval, interval, user_resamples
 from personagym_env.protocols import Recommender
 from personagym_env.world import World, make_world
 from personagym_recommenders import UserAgentGreedy, load_recommender
@@ -54,6 +56,42 @@ class Args:
     """Bootstrap resamples of users behind the intervals, of 95 %."""
     seed: int = 1_000_000
     """Of the sessions that judge; far from those of the training."""
+    output: Path = Path("runs/policies.json")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A recommender and what it earned."""
+
+    recommender: str
+    kind: str
+    simulated: dict[str, Interval]
+    """Return, clicks, rating and length, see `Sessions.statistics`."""
+    real: Interval
+
+
+@dataclass(frozen=True)
+class Lead:
+    """What a learner earned beyond the best static recommender, session by session."""
+
+    recommender: str
+    static: str
+    value: Interval
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Everybody in the same sessions."""
+
+    users: str
+    sessions: int
+    lines: list[Line]
+    leads: list[Lead]
+    chance: Interval
+    """Real value of items picked by chance."""
+    best: Interval
+    """Real value that nobody can exceed."""
+    snapshot: dict[str, object]
 
 
 def warm_up(bandit: Recommender, world: World, args: Args) -> None:
@@ -78,38 +116,53 @@ def fitted(args: Args, world: World) -> Iterator[tuple[str, Recommender]]:
         yield kind, recommender
 
 
-def main(args: Args) -> None:
-    """Play, compare and print."""
-    console = Console()
-    world = make_world(args.dataset, args.users)
+def compare(args: Args, world: World, console: Console) -> Comparison:
+    """Play and compare."""
     n_users = world.train.n_users
     plan = SessionPlan.draw(n_users, users=args.judges, episodes_per_user=args.episodes, seed=args.seed)
     pool = ClosedPool(temporal_split(world.dataset.interactions).test)
     resamples = user_resamples(n_users, args.resamples, np.random.default_rng(args.seed))
-    table = Table("recommender", "kind", "return", "clicks per step", "rating", "length", "real value")
-    played: dict[str, tuple[str, Sessions]] = {}
+    lines: list[Line] = []
+    played: dict[str, Sessions] = {}
     for kind, recommender in fitted(args, world):
         sessions = simulate(recommender, world, plan, slate_size=args.slate_size, rows=args.rows)
-        played[recommender.name] = kind, sessions
-        figures = [interval(figure.resampled(resamples)) for figure in sessions.statistics(n_users).values()]
+        played[recommender.name] = sessions
+        simulated = {
+            name: interval(figure.resampled(resamples)) for name, figure in sessions.statistics(n_users).items()
+        }
         picks = pool.picks(recommender, world.profiles, history_length=HISTORY_LENGTH)
         real = interval(pool.value(picks).resampled(resamples))
-        table.add_row(recommender.name, kind, *(str(figure) for figure in (*figures, real)))
-        console.print(f"{recommender.name}: return {figures[0]}")
+        lines.append(Line(recommender.name, kind, simulated, real))
+        console.print(f"{recommender.name}: return {simulated['return']}")
+    static = [line for line in lines if line.kind == "static"]
+    best = max(static, key=lambda line: line.simulated["return"].value).recommender
+    leads = []
+    for line in lines:
+        if line.kind in ("bandit", "policy"):
+            own = played[line.recommender]
+            lead = own._replace(returns=own.returns - played[best].returns).statistics(n_users)["return"]
+            leads.append(Lead(line.recommender, best, interval(lead.resampled(resamples))))
+    chance, most = (interval(figure.resampled(resamples)) for figure in (pool.chance, pool.best))
+    return Comparison(world.agent.name, len(plan.users), lines, leads, chance, most, environment_snapshot())
+
+
+def main(args: Args) -> None:
+    """Play, compare, print and write."""
+    console = Console()
+    found = compare(args, make_world(args.dataset, args.users), console)
+    table = Table("recommender", "kind", "return", "clicks per step", "rating", "length", "real value")
+    for line in found.lines:
+        table.add_row(line.recommender, line.kind, *(str(figure) for figure in (*line.simulated.values(), line.real)))
     console.print(table)
     console.print(
-        f"{len(plan.users):,} sessions each with users {world.agent.name}; chance alone has real value "
-        f"{interval(pool.chance.resampled(resamples))}, a clairvoyant {interval(pool.best.resampled(resamples))}"
+        f"{found.sessions:,} sessions each with users {found.users}; chance alone has real value {found.chance}, a "
+        f"clairvoyant {found.best}"
     )
-    best = max(
-        (name for name, (kind, _) in played.items() if kind == "static"),
-        key=lambda name: played[name][1].returns.mean(),
-    )
-    for name, (kind, sessions) in played.items():
-        if kind in ("bandit", "policy"):
-            lead = sessions._replace(returns=sessions.returns - played[best][1].returns)
-            value = interval(lead.statistics(n_users)["return"].resampled(resamples))
-            console.print(f"{name} less the best static recommender, {best}, session by session: {value}")
+    for lead in found.leads:
+        console.print(
+            f"{lead.recommender} less the best static recommender, {lead.static}, session by session: {lead.value}"
+        )
+    write_result(args.output, 1, found)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,10 @@ def test_ppo_leaves_policy_curve_and_figures(trained: Path) -> None:
     assert (trained / "policy" / "recommender.safetensors").is_file()
 
 
-def test_compare_policies_shows_everybody_beside_real_value(log: Path, trained: Path) -> None:
+def test_compare_policies_shows_everybody_beside_real_value(log: Path, trained: Path, tmp_path: Path) -> None:
     size = {"judges": 20, "episodes": 1, "warm-up": 10, "resamples": 20}
-    told = run("compare_policies.py", dataset=log, users="bias", policy=trained / "policy", **size)
+    output = tmp_path / "policies.json"
+    told = run("compare_policies.py", dataset=log, users="bias", policy=trained / "policy", output=output, **size)
     names = (
         "Random",
         "MostPopular",
@@ -82,3 +83,9 @@ def test_compare_policies_shows_everybody_beside_real_value(log: Path, trained: 
     assert "real value" in told
     assert "PPO less the best static recommender" in told
     assert "20 sessions each with users bias" in told
+    written = json.loads(output.read_text())
+    assert tuple(line["recommender"] for line in written["lines"]) == names
+    assert [lead["recommender"] for lead in written["leads"]] == ["LinUCB", "LinearThompson", "PPO"]
+    for line in written["lines"]:
+        value, low, high = line["real"]
+        assert 1 <= low <= value <= high <= written["best"][2]

@@ -20,8 +20,20 @@ class SessionCuts(NamedTuple):
     """(n,) whether the row ends its session."""
     censored: BoolArray
     """(n,) whether the row is its user's last: the log stops here, so nobody knows whether the session did."""
+    opening: BoolArray
+    """(n,) whether the row is of its user's first session in the log: that of the sign-up, or one that may have begun
+    before the log does."""
     position: IntArray
     """(n,) rows of the same session up to and including this one: 1, 2, ..."""
+
+    @property
+    def telling(self) -> BoolArray:
+        """(n,) whether the row tells when people who are known already leave: not the first session, nor the last row.
+
+        Who signs up rates much at one go, and is often made to: on MovieLens-100K one in 80 leaves after the first
+        rating of a first session, and one in five after that of a later one.
+        """
+        return ~(self.opening | self.censored)
 
 
 def cut_sessions(log: Interactions, gap_minutes: float = GAP_MINUTES) -> SessionCuts:
@@ -38,11 +50,13 @@ def cut_sessions(log: Interactions, gap_minutes: float = GAP_MINUTES) -> Session
     cut = other_user | (np.diff(log.timestamps) > gap_minutes * 60)
     first = np.flatnonzero(np.concatenate([[True], cut]))
     length = np.diff(np.append(first, len(log)))
+    opens = np.concatenate([[True], other_user])[first]
     return SessionCuts(
         first=first,
         length=length,
         last=np.append(cut, True),
         censored=np.append(other_user, True),
+        opening=np.repeat(opens, length),
         position=np.arange(len(log)) - np.repeat(first, length) + 1,
     )
 

@@ -67,7 +67,8 @@ def fit_leaving(
 
     The log odds of ending the session after a rating are linear in satisfaction after it and in
     `log(1 + ratings of the session so far)`. Each user's last row is left out, because there the log stops rather than
-    the user (right censoring).
+    the user (right censoring), and so is the first session, see `SessionCuts.telling`: the users of a simulation have a
+    log behind them.
 
     Args:
         sessions: of the log's n rows.
@@ -77,15 +78,21 @@ def fit_leaving(
     Returns:
         Estimates by parameter, or none and the reason why.
     """
-    seen = ~sessions.censored
+    seen = sessions.telling
     leavings = int((sessions.last & seen).sum())
     if leavings < _FEWEST_LEAVINGS:
-        return {}, f"leaving: only {leavings} observed ends of sessions, at least {_FEWEST_LEAVINGS} are needed"
+        return {}, (
+            f"leaving: only {leavings} observed ends of sessions other than a user's first, at least "
+            f"{_FEWEST_LEAVINGS} are needed"
+        )
     covariates = np.column_stack([satisfaction, np.log1p(sessions.position)])[seen]
     fit = _fit_logistic(covariates, sessions.last[seen])
     if fit is None:
         return {}, "leaving: the log does not identify the hazard (no variation, or leaving is perfectly predicted)"
-    method = f"logistic hazard by maximum likelihood, Wald interval; a session ends at a pause of {gap_minutes:g} min"
+    method = (
+        "logistic hazard by maximum likelihood, Wald interval, each user's first session apart; a session ends at a "
+        f"pause of {gap_minutes:g} min"
+    )
     names = ("leaving.intercept", "leaving.satisfaction_weight", "leaving.duration_weight")
     return {
         name: Estimate.wald(value, error, int(seen.sum()), method)

@@ -136,7 +136,7 @@ def _lengths(
     The fitted curve is the product over positions of one minus the mean fitted hazard of those who get so far: the
     hazard depends on the ratings of each session, and those of a session that has ended do not exist.
     """
-    leaving, seen = parameters.leaving, ~sessions.censored
+    leaving, seen = parameters.leaving, sessions.telling
     logit = leaving.intercept + leaving.satisfaction_weight * satisfaction
     logit = (logit + leaving.duration_weight * np.log1p(sessions.position))[seen]
     left, position = sessions.last[seen], sessions.position[seen]
@@ -221,8 +221,8 @@ def goodness_of_fit(
         parts.append((sessions, satisfaction, absences(log, sessions, satisfaction, pause, observed_until)))
     (seen, _, seen_away), (sessions, satisfaction, away) = parts
     found = []
-    if "leaving.intercept" in fit.estimates and sessions.last[~sessions.censored].any():
-        constant = float(seen.last[~seen.censored].mean())
+    if "leaving.intercept" in fit.estimates and sessions.last[sessions.telling].any():
+        constant = float(seen.last[seen.telling].mean())
         found.append(_lengths(held_out, sessions, satisfaction, known, constant))
     if "returning.location" in fit.estimates and away.returned.any():
         beyond = (seen_away.days - pause / MINUTES_PER_DAY).sum() / seen_away.returned.sum()

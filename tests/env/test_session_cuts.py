@@ -26,6 +26,8 @@ def test_a_pause_longer_than_the_gap_or_another_user_begins_a_session() -> None:
     np.testing.assert_array_equal(sessions.position, [1, 2, 1, 2, 1, 2])
     np.testing.assert_array_equal(sessions.last, [False, True, False, True, False, True])
     np.testing.assert_array_equal(sessions.censored, [False, False, False, True, False, True])
+    np.testing.assert_array_equal(sessions.opening, [True, True, False, False, True, True])
+    np.testing.assert_array_equal(sessions.telling, [False, False, True, False, False, False])
 
 
 def test_satisfaction_follows_each_session_on_its_own() -> None:

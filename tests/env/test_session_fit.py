@@ -94,6 +94,32 @@ def test_intervals_cover_the_planted_parameters_about_as_often_as_they_say() -> 
     assert 0.85 < np.mean(covered) <= 1
 
 
+def test_the_sign_up_tells_nothing_of_when_known_users_leave() -> None:
+    """Forty ratings within ten minutes before each user's first session make that one endless, and change nothing."""
+    log = simulate_log(300, 60, seed=6)
+    assert log.timestamps is not None
+    begin = log.timestamps[log.indptr[:-1]]
+    sign_up = (begin[:, None] - np.arange(40, 0, -1) * 15).ravel()
+    users = np.repeat(np.arange(log.n_users), 40)
+    longer = Interactions.from_columns(
+        np.concatenate([users, log.users]),
+        np.concatenate([np.tile(log.n_items + np.arange(40), log.n_users), log.items]),
+        np.concatenate([np.full(len(users), 3.0), log.ratings]),
+        np.concatenate([sign_up, log.timestamps]),
+        n_users=log.n_users,
+        n_items=log.n_items + 40,
+        scale=SCALE,
+    )
+    worth, rate = scale_worth(SCALE), SessionParameters().satisfaction.rate
+    found = []
+    for rows in (log, longer):
+        sessions = cut_sessions(rows)
+        satisfaction = satisfaction_after(worth[rows.rating_index].astype(np.float64), sessions, 0.6, rate)
+        found.append({name: each.value for name, each in fit_leaving(sessions, satisfaction, 30.0)[0].items()})
+    assert found[0] == pytest.approx(found[1], abs=1e-6)
+    assert set(found[0]) == set(PLANTED)
+
+
 def test_a_log_without_the_effect_gives_an_interval_around_zero() -> None:
     planted = {**PLANTED, "leaving.satisfaction_weight": 0.0}
     estimate = fit_sessions(simulate_log(500, 60, seed=4, planted=planted)).estimates["leaving.satisfaction_weight"]
