@@ -1,11 +1,13 @@
-"""Bundles for the ablation of the adapters: who shares one, everything else equal.
+"""Bundles for the ablation of the adapters: who shares one, everything else equal, all on the base of one bundle.
 
-`python benchmarks/ablation.py` trains adapters for all users together, for random groups of the personas' sizes and for
-the personas, several seeds each, on one base. With `--no-memory --run runs/no-memory` that base knows no reason memory,
-which else tells a user's group most of what it could learn. It prints the command that puts them on the fidelity board.
-A bundle that exists is kept, so that a run that was cut off goes on where it was.
+`python benchmarks/ablation.py` trains adapters for all users together, for all users together on as many rows as a
+persona has, for random groups of the personas' sizes, for the personas, and for each user alone, several seeds each.
+`--bundle` takes the base of another bundle, such as one of `personagym train --no-memory --groups none`: a memory tells
+most of what a group could. It prints the command that puts all of them on the fidelity board. A bundle that exists is
+kept, so that a run that was cut off goes on where it was.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from personagym_agents.making import BundleSettings, make_bundle
-from personagym_agents.personas import Groups
+from personagym_agents.bundle import BUNDLED, bundle_fits, read_manifest
+from personagym_agents.bundle_settings import AdapterSettings, BundleSettings
+from personagym_agents.ground import Ground, lay_ground
+from personagym_agents.making import make_bundle
 from personagym_agents.reporting import training_report
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS
@@ -25,49 +29,89 @@ class Args:
     """What to train."""
 
     dataset: str = "ml-100k"
+    """A name or path that `load_dataset` takes."""
     protocol: str = "temporal"
-    groups: tuple[Groups, ...] = ("single", "random", "persona")
-    seeds: int = 2
-    """Trainings of each kind of adapters; the base is one."""
-    memory: bool = True
-    """Whether users recall evidence about an item before they answer."""
-    run: Path = Path("runs/train")
-    """Folder of the base's checkpoints, which `make bundle` shares."""
+    """Which rows are training rows."""
+    bundle: Path = BUNDLED
+    """Bundle, trained on those rows, whose base gets the adapters."""
+    kinds: tuple[str, ...] = ("single", "single-equal-rows", "random", "persona")
+    """Out of single, single-equal-rows, random, persona, individual."""
+    seeds: int = 5
+    """Trainings of each kind, and draws of random groups; the base is one."""
     output: Path = Path("runs/ablation")
     """Folder of the bundles."""
 
 
-def main(args: Args) -> None:
-    """Train what is missing."""
-    console = Console()
-    dataset, protocol = load_dataset(args.dataset), PROTOCOLS[args.protocol]
-    split = protocol.split(dataset.interactions)
-    made, told = [], "" if args.memory else "no-memory-"
+def kinds_of_adapters(personas: int) -> Mapping[str, AdapterSettings]:
+    """Settings by kind. A user alone has a few documents, so adapters of that kind step after each, several times."""
+    default = AdapterSettings()
+    often = replace(default.training, epochs=4, batch=1, warmup=1)
+    return {
+        "single": replace(default, groups="single"),
+        "single-equal-rows": replace(default, groups="single", taught_share=1 / personas),
+        "random": replace(default, groups="random"),
+        "persona": replace(default, groups="persona"),
+        "individual": replace(default, groups="individual", training=often),
+    }
+
+
+def train_missing(args: Args, ground: Ground, console: Console) -> list[str]:
+    """Train the bundles that are not there yet; all of them as `name=path`.
+
+    Raises:
+        ValueError: a kind is unknown.
+    """
+    kinds = kinds_of_adapters(len(ground.personas))
+    unknown = sorted(set(args.kinds) - set(kinds))
+    if unknown:
+        raise ValueError(f"kinds of adapters must be some of {', '.join(kinds)}, got {', '.join(unknown)}")
+    entries, told = [], "" if ground.settings.memory else ", no memory"
     for seed in range(args.seeds):
-        for kind in args.groups:
-            place = args.output / f"{args.protocol}-{told}{kind}-{seed}"
-            made.append(f"'{kind}{'' if args.memory else ', no memory'}={place}'")
+        for kind in args.kinds:
+            place = args.output / f"{args.protocol}-{args.bundle.name}-{kind}-{seed}"
+            entries.append(f"'{kind}{told}={place}'")
             if place.exists():
                 continue
-            default = BundleSettings().adapters
-            adapters = replace(default, groups=kind, training=replace(default.training, seed=seed))
+            run = args.output / "run" / place.name
+            adapters = replace(kinds[kind], training=replace(kinds[kind].training, seed=seed))
             columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-            run = args.run if seed == 0 and kind == "persona" else args.output / "run" / place.name
             with Progress(*columns, console=console) as progress, training_report(run, progress) as report:
                 make_bundle(
-                    dataset,
-                    split,
-                    BundleSettings(adapters=adapters, memory=args.memory),
+                    ground,
+                    adapters,
                     place=place,
                     run=run,
-                    base_run=args.run,
                     command="python benchmarks/ablation.py",
-                    split_words=protocol.description,
+                    split_words=PROTOCOLS[args.protocol].description,
                     say=progress.console.print,
                     report=report,
+                    measure=False,
                 )
-    console.print("python benchmarks/fidelity.py --bundles " + " ".join(made), soft_wrap=True)
+    return entries
+
+
+def main(args: Args) -> None:
+    """Train what is missing.
+
+    Raises:
+        ValueError: the bundle was trained on other rows than the protocol's.
+    """
+    console = Console()
+    dataset = load_dataset(args.dataset)
+    split = PROTOCOLS[args.protocol].split(dataset.interactions)
+    if not bundle_fits(args.bundle, split.train):
+        raise ValueError(f"the bundle at {args.bundle} was not trained on the {args.protocol!r} rows of {args.dataset}")
+    memory = bool(read_manifest(args.bundle).settings["memory"])
+    settings = BundleSettings(base=str(args.bundle / "base"), memory=memory)
+    with Progress(console=console) as progress, training_report(args.output / "run", progress) as report:
+        ground = lay_ground(
+            dataset, split, settings, run=args.output / "run", say=progress.console.print, report=report
+        )
+    entries = train_missing(args, ground, console)
+    told = "" if memory else ", no memory"
+    bases = f"--bases 'none{told}={args.bundle}'"
+    console.print(f"python benchmarks/fidelity.py {bases} --bundles {' '.join(entries)}", soft_wrap=True)
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Args))
+    main(tyro.cli(Args, description=__doc__))

@@ -25,7 +25,7 @@ from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 from transformers import PreTrainedModel
 
-from personagym_agents.adapters import add_adapters, lora_config, mix_adapters
+from personagym_agents.adapters import adapter_factors, add_adapters, lora_config, mix_adapters
 from personagym_agents.bundle import load_bundle_agent
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.model import answer_logits, decoder_of, small_model
@@ -192,7 +192,8 @@ def with_adapters(agent: LanguageUserAgent, count: int) -> LanguageUserAgent:
     names = [f"random-{number}" for number in range(count)]
     add_adapters(model, names, lora_config(model, rank=16, alpha=16, dropout=0.0))
     dealt = np.arange(agent.n_users) % count
-    return LanguageUserAgent(model, agent.corpus, name="mixed", gate=mix_adapters(model, names), adapter_of=dealt)
+    gate = mix_adapters(model, [adapter_factors(model, name) for name in names])
+    return LanguageUserAgent(model, agent.corpus, name="mixed", gate=gate, adapter_of=dealt)
 
 
 def in_passes_of(agent: LanguageUserAgent, size: int) -> LanguageUserAgent:

@@ -52,7 +52,9 @@ class Train:
 
     def main(self) -> None:
         """Run the command."""
-        from personagym_agents.making import BundleSettings, make_bundle, paper_settings
+        from personagym_agents.bundle_settings import BundleSettings, paper_settings
+        from personagym_agents.ground import lay_ground
+        from personagym_agents.making import make_bundle
         from personagym_agents.personas import PersonaSettings
         from personagym_agents.reporting import training_report
 
@@ -75,15 +77,15 @@ class Train:
             settings = replace(settings, training=replace(settings.training, epochs=self.epochs))
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
         with Progress(*columns, console=console) as progress, training_report(self.run, progress) as report:
+            say = progress.console.print
+            ground = lay_ground(dataset, split, settings, run=self.run, say=say, report=report)
             manifest = make_bundle(
-                dataset,
-                split,
-                settings,
+                ground,
                 place=self.output,
                 run=self.run,
                 command="personagym " + " ".join(sys.argv[1:]),
                 split_words=split_words,
-                say=progress.console.print,
+                say=say,
                 report=report,
             )
         console.print(f"bundle at {self.output}, on held-out rows:")

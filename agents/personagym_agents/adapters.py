@@ -1,7 +1,7 @@
 """LoRA adapters, one per group of users, through `peft`."""
 
-from collections.abc import Sequence
-from typing import Literal, cast
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -66,21 +66,43 @@ def add_adapters(model: PreTrainedModel, names: Sequence[str], config: LoraConfi
 class AdapterGate:
     """Which adapter each token of the next pass goes through."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
+    def __init__(self) -> None:
         self.adapters: list[int] = []
         """Adapter of each run of neighbouring rows that share one."""
         self.tokens: list[int] = []
         """Tokens of each run."""
 
     def choose(self, adapters: IntArray, counts: IntArray) -> None:
-        """Open the gate for rows with adapters (b,), indices into `names`, and (b,) tokens.
+        """Open the gate for rows with adapters (b,), by their places among those mixed, and (b,) tokens.
 
         The fewer runs of equal adapters, the faster.
         """
         begins = np.flatnonzero(np.diff(adapters, prepend=-1))
         self.adapters = adapters[begins].tolist()
         self.tokens = np.add.reduceat(counts, begins).tolist()
+
+
+class LowRank(NamedTuple):
+    """What an adapter adds to one layer: x to x `down` `up`."""
+
+    down: torch.Tensor
+    """(in, rank)"""
+    up: torch.Tensor
+    """(rank, out), scaled."""
+
+
+Factors = Mapping[str, LowRank]
+"""An adapter: what it adds to each layer, by the layer's name."""
+
+
+def adapter_factors(model: nn.Module, name: str) -> Factors:
+    """The factors of an adapter that a model has."""
+    factors = {}
+    for layer, module in model.named_modules():
+        if isinstance(module, LoraLayer):
+            down, up = (side[name].get_parameter("weight").detach() for side in (module.lora_A, module.lora_B))
+            factors[layer] = LowRank(down.T, up.T * module.scaling[name])
+    return factors
 
 
 class MixedLinear(nn.Module):
@@ -92,55 +114,55 @@ class MixedLinear(nn.Module):
     price grows with the number of adapters, the merged copies won wherever they fit into memory.
     """
 
-    def __init__(self, layer: LoraLayer, gate: AdapterGate, *, merged: bool) -> None:
+    def __init__(self, base: nn.Module, adapters: Sequence[LowRank], gate: AdapterGate, *, merged: bool) -> None:
         super().__init__()
-        self.base: nn.Module = layer.get_base_layer()
+        self.base = base
         self._gate = gate
         self._merged = merged
-        self._bias: torch.Tensor | None = getattr(self.base, "bias", None)
-        self._names = [[f"{name}_{part}" for part in range(1 if merged else 2)] for name in gate.names]
-        for name, buffers in zip(gate.names, self._names, strict=True):
-            if merged:
-                change: torch.Tensor = layer.get_delta_weight(name)  # type: ignore[attr-defined]
-                weight = self.base.get_parameter("weight") + change
-                parts = [weight if isinstance(self.base, Conv1D) else weight.T]
-            else:
-                down, up = (side[name].get_parameter("weight") for side in (layer.lora_A, layer.lora_B))
-                parts = [down.T, up.T * layer.scaling[name]]
-            for buffer, part in zip(buffers, parts, strict=True):
-                # Input-major, see `prepare_for_packed_passes`.
-                self.register_buffer(buffer, part.detach().contiguous(), persistent=False)
+        self._bias: torch.Tensor | None = getattr(base, "bias", None)
+        downs, ups = (torch.stack(sides) for sides in zip(*adapters, strict=True))
+        if merged:
+            weight = base.get_parameter("weight").detach()
+            # Input-major, see `prepare_for_packed_passes`.
+            kept = [torch.baddbmm(weight if isinstance(base, Conv1D) else weight.T, downs, ups)]
+        else:
+            kept = [downs, ups]
+        for number, stack in enumerate(kept):
+            self.register_buffer(f"stack_{number}", stack, persistent=False)
+        """(a, in, out) matrices, or (a, in, rank) and (a, rank, out), of a adapters."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., in) to (..., out), tokens in the order in which the gate was opened for them."""
         tokens = x.flatten(0, -2)
         # Past `get_buffer`, which takes as long as a small product.
-        buffers = cast(dict[str, torch.Tensor], self._buffers)
-        factors = [[buffers[name] for name in self._names[adapter]] for adapter in self._gate.adapters]
+        stacks = tuple(cast(dict[str, torch.Tensor], self._buffers).values())
         if not self._merged:
             answer: torch.Tensor = self.base(tokens)
-            for own, asked, (down, up) in zip(*self._runs(answer, tokens), factors, strict=True):
-                own.addmm_(asked @ down, up)
+            for own, asked, adapter in self._runs(answer, tokens):
+                own.addmm_(asked @ stacks[0][adapter], stacks[1][adapter])
             return answer.view(*x.shape[:-1], -1)
-        answer = x.new_empty(len(tokens), factors[0][0].shape[1])
-        for own, asked, (weight,) in zip(*self._runs(answer, tokens), factors, strict=True):
+        answer = x.new_empty(len(tokens), stacks[0].shape[2])
+        for own, asked, adapter in self._runs(answer, tokens):
             # Straight into its place: joining the runs afterwards would cost a third of the products.
-            torch.mm(asked, weight, out=own)
+            torch.mm(asked, stacks[0][adapter], out=own)
         if self._bias is not None:
             answer += self._bias
         return answer.view(*x.shape[:-1], -1)
 
-    def _runs(self, *parts: torch.Tensor) -> list[tuple[torch.Tensor, ...]]:
-        return [part.split_with_sizes(self._gate.tokens) for part in parts]
+    def _runs(self, answer: torch.Tensor, tokens: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
+        parts = (part.split_with_sizes(self._gate.tokens) for part in (answer, tokens))
+        return zip(*parts, self._gate.adapters, strict=True)
 
 
-def mix_adapters(model: nn.Module, names: Sequence[str]) -> AdapterGate:
+def mix_adapters(model: nn.Module, adapters: Sequence[Factors]) -> AdapterGate:
     """Replace every adapted layer by a `MixedLinear`, for inference."""
-    adapted = [(name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer)]
-    size = sum(module.get_base_layer().get_parameter("weight").numel() for _, module in adapted)
-    gate = AdapterGate(names)
-    for name, module in adapted:
+    layers = {name: model.get_submodule(name) for name in adapters[0]}
+    bases = {name: layer.get_base_layer() if isinstance(layer, LoraLayer) else layer for name, layer in layers.items()}
+    size = sum(base.get_parameter("weight").numel() for base in bases.values())
+    gate = AdapterGate()
+    for name, base in bases.items():
         parent, _, own = name.rpartition(".")
-        mixed = MixedLinear(module, gate, merged=size * len(names) <= MERGED_WEIGHTS)
+        own_factors = [factors[name] for factors in adapters]
+        mixed = MixedLinear(base, own_factors, gate, merged=size * len(adapters) <= MERGED_WEIGHTS)
         setattr(model.get_submodule(parent), own, mixed)
     return gate

@@ -21,7 +21,7 @@ from peft import PeftModel
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.adapters import mix_adapters
+from personagym_agents.adapters import Factors, adapter_factors, mix_adapters
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.llm.book import ProfileBook
@@ -80,26 +80,29 @@ def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: halves.get(value.data_ptr(), value) for name, value in state.items()}
 
 
+def save_adapter(made: Path, adapted: PeftModel) -> None:
+    """Write a model's adapter into the folder of a bundle."""
+    adapted.save_pretrained(
+        str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False
+    )
+    (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
+
+
 def save_population(
-    made: Path,
-    adapted: PeftModel | None,
-    personas: Personas,
-    memory: Memory | None,
-    book: ProfileBook | None,
-    manifest: Manifest,
+    made: Path, personas: Personas, memory: Memory | None, book: ProfileBook | None, manifest: Manifest
 ) -> None:
-    """Write all that belongs to a bundle beside its base."""
+    """Write all that a bundle says about its users."""
     if book is not None:
         book.save(made / _PROFILES)
     if memory is not None:
         # safetensors writes the bytes that follow an array's first: a view with strides would come back as others.
         save_file({"own": np.ascontiguousarray(memory.own)}, made / _MEMORY)
-    if adapted is not None:
-        adapted.save_pretrained(
-            str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False
-        )
-        (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
     (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
+    save_manifest(made, manifest)
+
+
+def save_manifest(made: Path, manifest: Manifest) -> None:
+    """Write, or write again, what is known about a bundle."""
     (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
 
 
@@ -163,21 +166,28 @@ def load_bundle_agent(
     personas = Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
     written = place / _PROFILES
     writer = profile_writer(ProfileBook.load(written) if written.is_file() else None, train)
-    kind: Groups = manifest.settings["adapters"]["groups"]
-    groups = personas.groups(kind)
+    made_with = manifest.settings["adapters"]
+    kind: Groups = made_with["groups"]
+    groups = personas.groups(kind, made_with["training"]["seed"])
     names = adapter_names(kind, groups)
     if not adapters or not names:
         return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines, writer=writer)
-    with quietly():
-        adapted = PeftModel.from_pretrained(model, place / "adapters" / names[0], adapter_name=names[0])
-        for name in names[1:]:
-            adapted.load_adapter(place / "adapters" / name, adapter_name=name)
+    factors = [_read_adapter(model, place / "adapters" / name) for name in names]
     return LanguageUserAgent(
         model,
         corpus,
         name=kind,
-        gate=mix_adapters(model, names),
+        gate=mix_adapters(model, factors),
         adapter_of=groups,
         history_lines=manifest.history_lines,
         writer=writer,
     )
+
+
+def _read_adapter(model: PreTrainedModel, place: Path) -> Factors:
+    """An adapter's factors; the model is left as it was, so that time grows with the adapters and not their square."""
+    with quietly():
+        adapted = PeftModel.from_pretrained(model, place, adapter_name=place.name)
+    factors = adapter_factors(model, place.name)
+    adapted.unload()
+    return factors

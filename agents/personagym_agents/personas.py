@@ -119,10 +119,10 @@ class Personas:
             raise ValueError(f"personas of {len(self.mean)} features cannot place users of {features.shape[1]}")
         return np.asarray(_distances((features - self.mean) / self.scale, self.centroids).argmin(axis=1))
 
-    def groups(self, kind: Groups) -> IntArray:
+    def groups(self, kind: Groups, seed: int = 0) -> IntArray:
         """(u,) number of each user's adapter among those of its `kind`, from 0; empty where there are none.
 
-        Random groups are the same at every call, so that a bundle need not store them.
+        Random groups of one seed are the same at every call, so that a bundle need not store them.
         """
         users = len(self.assignment)
         match kind:
@@ -131,7 +131,7 @@ class Personas:
             case "single":
                 return np.zeros(users, np.int64)
             case "random":
-                return np.random.default_rng(users).permutation(self.assignment)
+                return np.random.default_rng([users, seed]).permutation(self.assignment)
             case "persona":
                 return self.assignment
             case "individual":
@@ -222,11 +222,6 @@ def fit_personas(
     )
     names = name_personas(traits, assignment, genre_names)
     return Personas(names, centroids, mean, scale, assignment, examples, tuple(criterion))
-
-
-def random_groups(sizes: IntArray, rng: np.random.Generator) -> IntArray:
-    """(u,) random groups of the given (p,) sizes: the control that shows what personas are worth."""
-    return rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
 
 
 def _block_scale(features: FloatArray, n_genres: int) -> FloatArray:

@@ -4,6 +4,8 @@ The profile that opens a sequence sums up rows of the same user that the sequenc
 loss asks for can be read off the text before it.
 """
 
+from copy import deepcopy
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ import numpy.typing as npt
 from personagym_agents.corpus import Corpus
 from personagym_agents.packing import PREFIX, Pieces
 from personagym_agents.profile import FoldedProfileWriter, ProfileWriter
-from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.data.tables import BoolArray, IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
 Index = npt.NDArray[np.int64]
@@ -53,6 +55,11 @@ class Epoch(NamedTuple):
 
     pieces: Pieces
     sequences: Sequences
+
+    def of_users(self, users: BoolArray) -> "Epoch":
+        """The sequences of some users (u,) alone."""
+        keep = users[self.sequences.user]
+        return self._replace(sequences=Sequences(*(column[keep] for column in self.sequences)))
 
 
 def _deal(count: int, lines: int, rng: np.random.Generator) -> list[Index]:
@@ -149,3 +156,33 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
     order = rng.permutation(len(hands))
     user = np.array([hand.user for hand in hands])
     return Epoch(pieces, Sequences(*(array[order] for array in (piece, segment, rating, chosen, item, user))))
+
+
+class Epochs:
+    """The epochs of a training, each drawn from the seed and its number alone.
+
+    Args:
+        corpus: texts and training rows, with their occasions.
+        writer: writes the profiles.
+        options: how documents are drawn.
+        seed: of all epochs.
+        kept: latest epochs that stay in memory, for trainings that take turns in showing them to different users.
+    """
+
+    def __init__(
+        self, corpus: Corpus, writer: ProfileWriter, options: SamplingOptions, *, seed: int, kept: int = 1
+    ) -> None:
+        self.corpus = corpus
+        self.seed = seed
+
+        @lru_cache(maxsize=kept)
+        def draw(number: int) -> tuple[Epoch, np.random.Generator]:
+            rng = np.random.default_rng([seed, number])
+            return sample_epoch(corpus, writer, options, rng), rng
+
+        self._draw = draw
+
+    def draw(self, number: int) -> tuple[Epoch, np.random.Generator]:
+        """An epoch, and a generator that goes on from its draws."""
+        epoch, rng = self._draw(number)
+        return epoch, deepcopy(rng)

@@ -17,8 +17,7 @@ from personagym_agents.corpus import Corpus
 from personagym_agents.loss import answer_losses
 from personagym_agents.model import answer_logits, hidden_states
 from personagym_agents.packing import pack
-from personagym_agents.profile import ProfileWriter
-from personagym_agents.sampling import NONE, Epoch, SamplingOptions, Sequences, sample_epoch
+from personagym_agents.sampling import NONE, Epoch, Epochs, SamplingOptions, Sequences
 from personagym_env.data.tables import FloatArray, IntArray
 
 Teacher = Callable[[IntArray, IntArray], FloatArray]
@@ -80,13 +79,6 @@ def _batches(epoch: Epoch, size: int, rng: np.random.Generator) -> Iterator[npt.
     return (order[start : start + size] for start in starts)
 
 
-def _of_users(epoch: Epoch, users: npt.NDArray[np.bool_] | None) -> Epoch:
-    if users is None:
-        return epoch
-    keep = users[epoch.sequences.user]
-    return epoch._replace(sequences=type(epoch.sequences)(*(column[keep] for column in epoch.sequences)))
-
-
 def _schedule(done: float, step: int, settings: TrainingSettings) -> float:
     """Share of the peak learning rate after `done` of the training."""
     return min(1.0, (step + 1) / settings.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
@@ -105,8 +97,7 @@ def _flushed_denormals() -> Iterator[None]:
 @_flushed_denormals()
 def train(
     model: PreTrainedModel,
-    corpus: Corpus,
-    writer: ProfileWriter,
+    epochs: Epochs,
     teacher: Teacher,
     settings: TrainingSettings,
     *,
@@ -118,13 +109,12 @@ def train(
 ) -> None:
     """Train the model's trainable parameters in place; they end as their moving average.
 
-    Every epoch is drawn from `settings.seed` and its number alone and ends in a checkpoint, so that a training that
-    was killed and started again gives the weights that it would have given.
+    Every epoch ends in a checkpoint, so that a training that was killed and started again gives the weights that it
+    would have given.
 
     Args:
         model: a causal LM; parameters that do not require gradients stay as they are.
-        corpus: texts and training rows.
-        writer: writes the profiles.
+        epochs: what is shown.
         teacher: says what ratings unseen items would get: targets with less noise than one rating.
         settings: hyper-parameters.
         name: names the checkpoint within `run`.
@@ -139,16 +129,16 @@ def train(
     progress = restore(run / name, parameters, average, optimiser, identity) or Progress(0, 0, identity)
     model.train()
     for number in range(progress.epoch, settings.epochs):
-        rng = np.random.default_rng([settings.seed, number])
-        torch.manual_seed(settings.seed * 10_007 + number)
-        epoch = _of_users(sample_epoch(corpus, writer, settings.sampling, rng), users)
+        epoch, rng = epochs.draw(number)
+        epoch = epoch if users is None else epoch.of_users(users)
+        torch.manual_seed(epochs.seed * 10_007 + number)
         batches = list(_batches(epoch, settings.batch, rng))
         step = progress.step
         for place, batch in enumerate(batches):
             share = _schedule((number + place / len(batches)) / settings.epochs, step, settings)
             for group in optimiser.param_groups:
                 group["lr"] = settings.learning_rate * share
-            losses = _step(model, epoch, batch, corpus, teacher, settings)
+            losses = _step(model, epoch, batch, epochs.corpus, teacher, settings)
             torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
             optimiser.step()
             optimiser.zero_grad()

@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.adapters import add_adapters, lora_config, mix_adapters
+from personagym_agents.adapters import adapter_factors, add_adapters, lora_config, mix_adapters
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.memory import Memory
@@ -111,7 +111,7 @@ def make_language_agent(
         if not adapted:
             return LanguageUserAgent(model, corpus, name=architecture, history_lines=8)
         with_adapters(model)
-        gate = mix_adapters(model, ADAPTERS)
+        gate = mix_adapters(model, [adapter_factors(model, name) for name in ADAPTERS])
         adapter_of = np.arange(small_split.train.n_users) % 2
         return LanguageUserAgent(model, corpus, name=architecture, gate=gate, adapter_of=adapter_of, history_lines=8)
 

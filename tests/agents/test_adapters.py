@@ -9,8 +9,8 @@ from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import PreTrainedModel
 
-from personagym_agents.adapters import add_adapters, lora_config, mix_adapters
-from personagym_agents.making import paper_settings
+from personagym_agents.adapters import adapter_factors, add_adapters, lora_config, mix_adapters
+from personagym_agents.bundle_settings import paper_settings
 
 NAMES = ("group-0", "group-1", "group-2")
 
@@ -61,7 +61,7 @@ def test_mixed_rows_equal_one_adapter_at_a_time(
 ) -> None:
     monkeypatch.setattr("personagym_agents.adapters.MERGED_WEIGHTS", merged_weights)
     reference, mixed = (with_random_adapters(tiny_model(architecture)) for _ in range(2))
-    gate = mix_adapters(mixed, NAMES)
+    gate = mix_adapters(mixed, [adapter_factors(mixed, name) for name in NAMES])
     tokens = torch.randint(0, 100, (5, 7), generator=torch.Generator().manual_seed(1))
     adapters = np.array([2, 0, 0, 1, 2])
     gate.choose(adapters, np.full(5, 7))

@@ -10,10 +10,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import personagym_agents
 from personagym_agents.bundle import BUNDLED, load_bundle_agent, profile_writer, read_manifest
+from personagym_agents.bundle_settings import AdapterSettings, BundleSettings
 from personagym_agents.corpus import Corpus
+from personagym_agents.ground import lay_ground
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.llm.book import Profile, ProfileBook, Taste
-from personagym_agents.making import AdapterSettings, BundleSettings, make_bundle
+from personagym_agents.making import make_bundle
 from personagym_agents.occasions import draw_occasions
 from personagym_agents.personas import PersonaSettings
 from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
@@ -41,17 +43,13 @@ def make(place: Path, data: Dataset, split: Split, base: str = "small", profiles
         personas=PersonaSettings(n_personas=2),
         history_lines=6,
     )
-    make_bundle(
-        data,
-        split,
-        settings,
-        place=place,
-        run=place.with_name("run"),
-        command="test",
-        split_words="test",
-        say=lambda text: None,
-        report=lambda name, step, losses, share: None,
-    )
+    rest = {
+        "run": place.with_name("run"),
+        "say": lambda text: None,
+        "report": lambda name, step, losses, share: None,
+    }
+    ground = lay_ground(data, split, settings, **rest)
+    make_bundle(ground, place=place, command="test", split_words="test", **rest)
 
 
 @pytest.fixture(scope="module")

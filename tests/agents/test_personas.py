@@ -9,7 +9,6 @@ from personagym_agents.personas import (
     PersonaSettings,
     fit_personas,
     name_personas,
-    random_groups,
 )
 from personagym_env.data.tables import Catalogue, Interactions
 from personagym_env.data.traits import Traits, user_traits
@@ -139,10 +138,11 @@ def test_two_users_and_one_user_work(traits):
 
 
 def test_random_groups_have_the_sizes_and_nothing_else(personas):
-    groups = random_groups(personas.sizes, np.random.default_rng(0))
+    groups = personas.groups("random", seed=1)
     np.testing.assert_array_equal(np.bincount(groups), personas.sizes)
     assert abs(adjusted_rand_score(groups, personas.assignment)) < 0.1
-    np.testing.assert_array_equal(groups, random_groups(personas.sizes, np.random.default_rng(0)))
+    np.testing.assert_array_equal(groups, personas.groups("random", seed=1))
+    assert abs(adjusted_rand_score(groups, personas.groups("random", seed=2))) < 0.1
 
 
 def test_wrong_input_is_named(personas, traits):

@@ -21,11 +21,15 @@ def test_the_judge_learns_from_the_half_that_contestants_do_not_know(
     class _Manifest:
         metrics = None
 
-    def make_bundle(dataset: Dataset, split: Any, settings: Any, **rest: Any) -> _Manifest:
-        made.update(split=split, **rest)
+    def lay_ground(dataset: Dataset, split: Any, settings: Any, **rest: Any) -> Any:
+        return split
+
+    def make_bundle(ground: Any, **rest: Any) -> _Manifest:
+        made.update(split=ground, **rest)
         return _Manifest()
 
     monkeypatch.setattr(cli, "load_dataset", lambda source: dataset)
+    monkeypatch.setattr("personagym_agents.ground.lay_ground", lay_ground)
     monkeypatch.setattr("personagym_agents.making.make_bundle", make_bundle)
     cli.Train(output=tmp_path / "bundle", judge_half=judge_half, run=tmp_path / "run").main()
     split = temporal_split(dataset.interactions)

@@ -13,7 +13,7 @@ from personagym_agents.loss import answer_losses
 from personagym_agents.memory import Memory
 from personagym_agents.occasions import Occasions
 from personagym_agents.profile import StatisticalProfileWriter
-from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
+from personagym_agents.sampling import NONE, Epochs, SamplingOptions, sample_epoch
 from personagym_agents.training import TrainingSettings, train
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
@@ -45,8 +45,7 @@ def run_training(
 ) -> None:  # type: ignore[no-untyped-def]
     train(
         model,
-        corpus,
-        StatisticalProfileWriter(),
+        Epochs(corpus, StatisticalProfileWriter(), settings.sampling, seed=settings.seed),
         level_teacher,
         settings,
         name="base",
@@ -66,6 +65,18 @@ def test_every_row_is_shown_once_and_negatives_are_unseen(corpus: Corpus) -> Non
     row, column = np.nonzero(sequences.chosen == 0)
     assert len(row) > 0
     assert not log.contains(sequences.user[row], sequences.item[row, column]).any()
+
+
+def test_kept_epochs_are_drawn_as_anew(corpus: Corpus) -> None:
+    kept, anew = (Epochs(corpus, StatisticalProfileWriter(), SamplingOptions(), seed=3, kept=k) for k in (2, 1))
+    for number in (0, 1, 0, 1):
+        (epoch, rng), (expected, goes_on) = kept.draw(number), anew.draw(number)
+        np.testing.assert_array_equal(epoch.sequences.piece, expected.sequences.piece)
+        assert rng.random() == goes_on.random()
+    some = np.arange(corpus.train.n_users) % 3 == 1
+    of_some = epoch.of_users(some).sequences.user
+    assert 0 < len(of_some) < len(epoch.sequences.user)
+    assert some[of_some].all()
 
 
 def test_a_corpus_without_occasions_is_refused(

@@ -1,0 +1,70 @@
+"""How a bundle is made: the settings of its base and of its adapters."""
+
+from dataclasses import dataclass, field
+
+from personagym_agents.adapters import Targets
+from personagym_agents.language import HISTORY_LINES
+from personagym_agents.personas import Groups, PersonaSettings
+from personagym_agents.training import TrainingSettings
+
+SMALL = "small"
+"""Name of the base that is trained here from random weights."""
+
+
+@dataclass(frozen=True)
+class AdapterSettings:
+    """The adapters."""
+
+    groups: Groups = "persona"
+    """Users who share an adapter."""
+    taught_share: float = 1.0
+    """Share of each group's users, drawn at random, whose documents train its adapter."""
+    rank: int = 16
+    alpha: int = 16
+    dropout: float = 0.1
+    targets: Targets = "all-linear"
+    training: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(
+            epochs=1, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98
+        )
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.taught_share <= 1:
+            raise ValueError(f"AdapterSettings.taught_share must lie in (0, 1], got {self.taught_share}")
+
+
+@dataclass(frozen=True)
+class BundleSettings:
+    """How a bundle is made."""
+
+    base: str = SMALL
+    """`small`: a Llama-architecture model trained here from random weights; else a causal LM by name or path, whose
+    own weights stay as they are."""
+    width: int = 128
+    """Hidden size of the small base."""
+    layers: int = 3
+    """Layers of the small base."""
+    vocabulary: int = 8192
+    """Entries of the small base's tokenizer."""
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    """Training of the small base."""
+    adapters: AdapterSettings = field(default_factory=AdapterSettings)
+    personas: PersonaSettings = field(default_factory=PersonaSettings)
+    profiles: str | None = None
+    """File of profiles by a chat model (`personagym profile`), told after the statistical ones; None for none."""
+    memory: bool = True
+    """Whether lines say what the user recalls about the item."""
+    teacher: str = "mf"
+    """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
+    history_lines: int = HISTORY_LINES
+
+
+def paper_settings(base: str) -> BundleSettings:
+    """The setting of *Personas within Parameters*: four personas, wide adapters on queries and keys, two epochs."""
+    training = TrainingSettings(epochs=2, learning_rate=3e-4, weight_decay=0.0, teaching_weight=0.0)
+    return BundleSettings(
+        base=base,
+        adapters=AdapterSettings(rank=256, alpha=32, dropout=0.1, targets="query-key", training=training),
+        personas=PersonaSettings(n_personas=4),
+    )

@@ -1,0 +1,132 @@
+"""What all bundles of one base share: the base trained on the log, and everything that it was trained with."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from personagym_agents.bundle import profile_writer
+from personagym_agents.bundle_settings import SMALL, BundleSettings
+from personagym_agents.classical import fit_classical
+from personagym_agents.corpus import Corpus, tokenizer_texts
+from personagym_agents.llm.book import ProfileBook
+from personagym_agents.memory import Memory
+from personagym_agents.model import load_base, small_model
+from personagym_agents.occasions import draw_occasions
+from personagym_agents.personas import Personas, fit_personas
+from personagym_agents.profile import ProfileWriter
+from personagym_agents.sampling import Epochs
+from personagym_agents.tokenizer import train_tokenizer
+from personagym_agents.training import Report, Teacher, TrainingSettings, train
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset, FloatArray, IntArray
+from personagym_env.data.traits import user_traits
+from personagym_env.evaluation.pairs import react_to_pairs
+
+_AFTER_BASE = ("adapters", "personas", "history_lines")
+"""Settings that the base owes nothing to, so that ablations of them share it."""
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A trained base, ready for adapters."""
+
+    dataset: Dataset
+    split: Split
+    settings: BundleSettings
+    model: PreTrainedModel
+    corpus: Corpus
+    """Of the training rows, with their occasions."""
+    book: ProfileBook | None
+    writer: ProfileWriter
+    personas: Personas
+    teacher: Teacher
+
+    def epochs(self, training: TrainingSettings, *, kept: int = 1) -> Epochs:
+        """What a training is shown."""
+        return Epochs(self.corpus, self.writer, training.sampling, seed=training.seed, kept=kept)
+
+    def identity(self, settings: BundleSettings, without: Collection[str] = ()) -> str:
+        """Of the training rows, of how documents are worded and of the settings: by it a checkpoint is known.
+
+        What the rows recall is left out: it comes from products of matrices, whose last digits vary with the threads.
+        """
+        kept = {name: value for name, value in vars(settings).items() if name not in without}
+        return sha256(f"{self.corpus.train.fingerprint()} {self.corpus.encoded!r} {kept!r}".encode()).hexdigest()
+
+
+def lay_ground(
+    dataset: Dataset, split: Split, settings: BundleSettings, *, run: Path, say: Say, report: Report
+) -> Ground:
+    """Find personas, recall what training rows recall, and train or load the base, from the training rows alone.
+
+    Args:
+        dataset: texts of items and users.
+        split: rows to learn from, and rows to measure on, which are not looked at here.
+        settings: how.
+        run: folder of checkpoints; a training that was cut off goes on from there.
+        say: is told what happens.
+        report: is told the losses.
+    """
+    torch.manual_seed(settings.training.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    personas = _personas(dataset, split, settings, say)
+    occasions = draw_occasions(split.train, np.random.default_rng(settings.training.seed), memory=settings.memory)
+    memory = Memory(split.train, occasions.own) if settings.memory else None
+    book = None if settings.profiles is None else ProfileBook.load(Path(settings.profiles))
+    writer = profile_writer(book, split.train)
+    model, tokenizer = _base(dataset, split, memory, writer, settings)
+    corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, occasions=occasions)
+    if len(tokenizer) > model.config.vocab_size:
+        model.resize_token_embeddings(len(tokenizer))
+    model.to(device)  # type: ignore[arg-type]
+    say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
+    teacher = _teacher(settings.teacher, split)
+    ground = Ground(dataset, split, settings, model, corpus, book, writer, personas, teacher)
+    if settings.base == SMALL:
+        train(
+            model,
+            ground.epochs(settings.training),
+            teacher,
+            settings.training,
+            name="base",
+            run=run,
+            identity=ground.identity(settings, without=_AFTER_BASE),
+            report=report,
+        )
+    return ground
+
+
+def _teacher(name: str, split: Split) -> Teacher:
+    users = fit_classical(name, split.train)
+
+    def teach(people: IntArray, items: IntArray) -> FloatArray:
+        return react_to_pairs(users, people, items, rows=256).rating
+
+    return teach
+
+
+def _personas(dataset: Dataset, split: Split, settings: BundleSettings, say: Say) -> Personas:
+    traits = user_traits(split.train, dataset.catalogue)
+    rng = np.random.default_rng(settings.training.seed)
+    personas = fit_personas(traits, dataset.catalogue.genre_names, settings.personas, rng=rng)
+    say(personas.table())
+    return personas
+
+
+def _base(
+    dataset: Dataset, split: Split, memory: Memory | None, writer: ProfileWriter, settings: BundleSettings
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    if settings.base != SMALL:
+        return load_base(settings.base)
+    people = np.arange(split.train.n_users)
+    traits = user_traits(split.train, dataset.catalogue)
+    profiles = writer.write(people, traits, dataset.catalogue, dataset.users)
+    rng = np.random.default_rng(settings.training.seed)
+    tokenizer = train_tokenizer(tokenizer_texts(dataset, split.train, profiles, rng, memory), settings.vocabulary)
+    return small_model(len(tokenizer), width=settings.width, layers=settings.layers), tokenizer

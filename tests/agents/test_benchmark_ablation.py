@@ -1,0 +1,88 @@
+"""Bundles of the ablation: every kind of adapters on one base, which none of them changes."""
+
+import importlib.util
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from personagym_agents.bundle import load_bundle_agent
+from personagym_agents.bundle_settings import AdapterSettings, BundleSettings
+from personagym_agents.ground import Ground, lay_ground
+from personagym_agents.personas import PersonaSettings
+from personagym_agents.training import TrainingSettings
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset
+
+ROOT = Path(__file__).parent.parent.parent
+KINDS = ("single", "single-equal-rows", "random", "persona", "individual")
+QUICK = TrainingSettings(epochs=1, batch=4, warmup=1)
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("ablation", ROOT / "benchmarks" / "ablation.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["ablation"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def ground(small_data: Dataset, small_split: Split, tmp_path: Path) -> Ground:
+    settings = BundleSettings(
+        width=32, layers=1, vocabulary=500, teacher="bias", training=QUICK, personas=PersonaSettings(n_personas=3)
+    )
+    return lay_ground(
+        small_data, small_split, settings, run=tmp_path / "base", say=lambda text: None, report=lambda *told: None
+    )
+
+
+def test_kinds_differ_in_who_shares_an_adapter_and_in_rows(script: ModuleType) -> None:
+    kinds = script.kinds_of_adapters(4)
+    assert tuple(kinds) == KINDS
+    assert kinds["single-equal-rows"] == replace(kinds["single"], taught_share=0.25)
+    assert kinds["persona"] == AdapterSettings() == replace(kinds["random"], groups="persona")
+    with pytest.raises(ValueError, match=r"taught_share must lie in \(0, 1\]"):
+        AdapterSettings(taught_share=0.0)
+
+
+def test_every_kind_is_trained_on_one_base(
+    script: ModuleType, ground: Ground, small_data: Dataset, small_split: Split, tmp_path: Path
+) -> None:
+    before = {name: value.clone() for name, value in ground.model.state_dict().items()}
+    args = script.Args(kinds=KINDS, seeds=2, output=tmp_path / "ablation", bundle=tmp_path / "some")
+    entries = script.train_missing(args, ground, Console(quiet=True))
+    after = ground.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+    assert len(entries) == 2 * len(KINDS)
+    users = {}
+    for entry in entries:
+        place = Path(entry.strip("'").partition("=")[2])
+        agent = load_bundle_agent(place, small_data, small_split.train)
+        users[place.name.removeprefix("temporal-some-")] = agent.population.adapters
+    assert len(np.unique(users["individual-0"])) == small_split.train.n_users
+    assert len(np.unique(users["single-0"])) == 1
+    np.testing.assert_array_equal(users["persona-0"], users["persona-1"])
+    assert (users["random-0"] != users["random-1"]).any(), "each seed deals its own random groups"
+    np.testing.assert_array_equal(np.bincount(users["random-1"]), np.bincount(users["persona-1"]))
+
+
+def test_a_finished_bundle_is_kept_and_unknown_kinds_are_named(
+    script: ModuleType, ground: Ground, tmp_path: Path
+) -> None:
+    place = tmp_path / "ablation" / "temporal-some-single-0"
+    place.mkdir(parents=True)
+    args = script.Args(kinds=("single",), seeds=1, output=tmp_path / "ablation", bundle=tmp_path / "some")
+    assert script.train_missing(args, ground, Console(quiet=True)) == [f"'single={place}'"]
+    assert not list(place.iterdir())
+    with pytest.raises(ValueError, match=r"kinds of adapters must be some of .*, got couples"):
+        script.train_missing(replace(args, kinds=("couples",)), ground, Console(quiet=True))
