@@ -87,9 +87,11 @@ class Args:
     recommender: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default_factory=tuple)
     """One more contestant, `path/to/file.py:Class`; may be given several times."""
     random_test: str | None = None
-    """A second data set with ratings of randomly shown items, with the ids of the first: a further real value."""
+    """A second data set with ratings of randomly shown items, with the ids of the first: a further real value. By
+    default the one that the data set's `personagym.json` names."""
     dense_share: float | None = None
-    """Users who rated at least this share of the catalogue give a further real value, over nearly all items."""
+    """Users who rated at least this share of the catalogue give a further real value, over nearly all items. By default
+    the share that the data set's `personagym.json` gives."""
     sessions: int = 200
     """Users, drawn at random, who have a session with each contestant, as one more judge; 0 for no sessions."""
     session_rows: tuple[JudgeRows, ...] = ("disjoint",)
@@ -236,10 +238,13 @@ def play_all(
 def find_truths(args: Args, dataset: Dataset, split: Split) -> tuple[Truth, ...]:
     """Every way to know real value that was asked for and that the data can answer."""
     truths = [closed_pool(split, k=args.picks, least=args.least)]
-    if args.dense_share is not None:
-        truths.append(dense_users(split, args.dense_share, k=args.picks, least=args.least))
-    if args.random_test is not None:
-        shown = load_dataset(args.random_test, scale=dataset.interactions.scale)
+    manifest = dataset.manifest
+    dense_share = manifest.fully_observed if args.dense_share is None else args.dense_share
+    random_test = manifest.random_exposure if args.random_test is None else args.random_test
+    if dense_share is not None:
+        truths.append(dense_users(split, dense_share, k=args.picks, least=args.least))
+    if random_test is not None:
+        shown = load_dataset(random_test, scale=dataset.interactions.scale)
         truths.append(random_exposure(dataset, split, shown, k=args.picks, least=args.least))
     return tuple(truths)
 

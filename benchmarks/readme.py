@@ -18,6 +18,7 @@ from personagym_env.evaluation.statistics import Interval
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 BOARD_SHOWN = (
+    "board-temporal-ablation",
     "board-temporal-differences",
     "board-temporal-shares",
     "board-temporal-taste",
@@ -25,8 +26,10 @@ BOARD_SHOWN = (
     "board-cold-ratings",
 )
 """Tables of the fidelity board that the README has."""
-ABLATIONS = {"none", "single", "random"}
+ABLATED_ADAPTERS = frozenset(("none", "single", "single-equal-rows", "random", "individual"))
 """Adapters other than those of personas, as `benchmarks/ablation.py` names them."""
+NO_MEMORY = ", no memory"
+"""Ends the names of its rows whose base has no memory."""
 OFFLINE_SHOWN = ("recall@10", "NDCG@10", "coverage")
 """Offline metrics that the README names; the report has all."""
 PAPER = (
@@ -84,9 +87,13 @@ def agreement(board: Leaderboard) -> str:
     return _table(("judge", "what it looks at", "Kendall's tau", "regret, points"), rows)
 
 
+def _is_ablation(name: str) -> bool:
+    return name.removesuffix(NO_MEMORY) in ABLATED_ADAPTERS or name.endswith(NO_MEMORY)
+
+
 def fidelity(board: FidelityBoard) -> str:
     """How true each population is to held-out people, floors first; the ablations have a table of their own."""
-    shown = [row for row in board.rows if row.kind != "control" and row.name not in ABLATIONS]
+    shown = [row for row in board.rows if row.kind != "control" and not _is_ablation(row.name)]
     rows = ([row.title, *(_cell(row.figures.get(name), 3) for name in FIDELITY)] for row in shown)
     return _table(("users", *(figure.title for figure in FIDELITY.values())), rows)
 
@@ -94,8 +101,8 @@ def fidelity(board: FidelityBoard) -> str:
 def fidelity_boards(path: Path) -> dict[str, str]:
     """The tables of the fidelity board by marker.
 
-    Markers are `board-PROTOCOL-TABLE`, with fidelity, ratings, shares, taste, differences, by-user, by-item and
-    by-persona as tables, and `board-paper-paper` for the paper's own figures beside ours.
+    Markers are `board-PROTOCOL-TABLE`, with fidelity, ratings, shares, taste, ablation, differences, by-user, by-item
+    and by-persona as tables, and `board-paper-paper` for the paper's own figures beside ours.
     """
     made: dict[str, str] = {}
     for board in FidelityReport.load(path).boards:
@@ -104,6 +111,7 @@ def fidelity_boards(path: Path) -> dict[str, str]:
             "ratings": board_ratings(board),
             "shares": board_shares(board),
             "taste": board_taste(board),
+            "ablation": board_ablation(board),
             "differences": board_differences(board),
         } | {f"by-{part.by.split()[-1]}": board_parts(board, part.by) for part in board.parts}
         tables |= {"paper": board_paper(board)} if board.protocol == "paper" else {}
@@ -131,7 +139,7 @@ def board_shares(board: FidelityBoard) -> str:
     rows = (
         [row.title, *(f"{share:.1%}" for share in row.shares), *(_cell(row.figures[name], 3) for name in DISTRIBUTION)]
         for row in board.rows
-        if row.shares is not None
+        if row.shares is not None and not _is_ablation(row.name)
     )
     return _table(("users", *(f"{value:g}" for value in board.scale), *_titles(DISTRIBUTION.values())), [real, *rows])
 
@@ -148,14 +156,30 @@ def board_taste(board: FidelityBoard) -> str:
     rows = (
         [row.title, *(_cell(row.figures.get(name), 3) for name in figures)]
         for row in board.rows
-        if "auc" in row.figures
+        if "auc" in row.figures and not _is_ablation(row.name)
     )
     return _table(("users", *figures.values()), rows)
 
 
+def board_ablation(board: FidelityBoard) -> str:
+    """Language-model users by who shares an adapter, with and without a memory."""
+    figures = _compared()
+    rows = (
+        [row.title, *(_cell(row.figures.get(name), 4) for name in figures)]
+        for row in board.rows
+        if row.name == "persona" or _is_ablation(row.name)
+    )
+    return _table(("adapters", *figures.values()), rows)
+
+
+def _compared() -> dict[str, str]:
+    """Titles of the figures that differences are told in."""
+    return {name: RATING[name].title for name in ("rmse", "mae", "nll")} | {"auc": TASTE["auc"].title}
+
+
 def board_differences(board: FidelityBoard) -> str:
     """Paired differences with their intervals; one that leaves out 0 is no accident of the sample of users."""
-    figures = {name: RATING[name].title for name in ("rmse", "mae", "nll")} | {"auc": TASTE["auc"].title}
+    figures = _compared()
     rows = (
         [f"{row.left} – {row.right}", *(_cell(row.figures.get(name), 4) for name in figures)]
         for row in board.differences

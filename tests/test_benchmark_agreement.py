@@ -137,6 +137,16 @@ def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkey
     assert {log.fingerprint() for log in seen["judges"]} == set(study.setting["row fingerprints"].values())
 
 
+def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_path: Path) -> None:
+    write_log(tmp_path / "log", 0, 20, 50)
+    write_log(tmp_path / "log" / "shown", 1, 20, 30)
+    (tmp_path / "log" / "personagym.json").write_text('{"random_exposure": "shown", "fully_observed": 0.8}')
+    args = arguments_of(script, "--dataset", str(tmp_path / "log"))
+    dataset = script.load_dataset(args.dataset)
+    truths = script.find_truths(args, dataset, script.temporal_split(dataset.interactions))
+    assert [truth.name for truth in truths] == ["closed pool", "fully observed", "random exposure"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

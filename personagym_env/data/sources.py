@@ -3,11 +3,13 @@
 import importlib.util
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
 
 from personagym_env.data.download import DownloadError, download_zip
+from personagym_env.data.manifest import read_manifest
 from personagym_env.data.readers.atomic import read_atomic
 from personagym_env.data.readers.border import Unknown
 from personagym_env.data.readers.movielens_1m import read_movielens_1m
@@ -66,6 +68,17 @@ def cache_folder() -> Path:
 
 
 def _read(
+    path: Path,
+    name: str | None,
+    columns: Mapping[str, str] | None,
+    scale: Sequence[float] | None,
+    unknown: Unknown,
+) -> Dataset:
+    manifest = read_manifest(path if path.is_dir() else path.parent)
+    return replace(_read_log(path, name, columns, scale, unknown), manifest=manifest)
+
+
+def _read_log(
     path: Path,
     name: str | None,
     columns: Mapping[str, str] | None,

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -179,6 +180,16 @@ class Interactions:
         return digest.hexdigest()
 
 
+@dataclass(frozen=True)
+class DataManifest:
+    """Ways in which a data set knows real value beyond its own held-out ratings."""
+
+    random_exposure: Path | None = None
+    """Data set of ratings of randomly shown items, with the ids of this one."""
+    fully_observed: float | None = None
+    """Share of the catalogue from which on a user counts as having rated everything; in (0, 1]."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Dataset:
     """Catalogue, users and the whole log of one source, and what was dropped while reading it."""
@@ -189,6 +200,7 @@ class Dataset:
     interactions: Interactions
     dropped: Mapping[str, int] = field(default_factory=dict)
     """What was left out while reading, by reason; empty if nothing was."""
+    manifest: DataManifest = field(default_factory=DataManifest)
 
     def __post_init__(self) -> None:
         log = self.interactions
