@@ -43,9 +43,9 @@ class Args:
 
 
 def kinds_of_adapters(personas: int) -> Mapping[str, AdapterSettings]:
-    """Settings by kind. A user alone has a few documents, so adapters of that kind step after each, several times."""
+    """Settings by kind. A user alone has a few documents, so adapters of that kind step after each, twice."""
     default = AdapterSettings()
-    often = replace(default.training, epochs=4, batch=1, warmup=1)
+    often = replace(default.training, epochs=2, batch=1, warmup=1)
     return {
         "single": replace(default, groups="single"),
         "single-equal-rows": replace(default, groups="single", taught_share=1 / personas),
