@@ -166,7 +166,7 @@ def board_ablation(board: FidelityBoard) -> str:
     figures = _compared()
     rows = (
         [row.title, *(_cell(row.figures.get(name), 4) for name in figures)]
-        for row in board.rows
+        for row in sorted(board.rows, key=lambda row: row.name.endswith(NO_MEMORY))
         if row.name == "persona" or _is_ablation(row.name)
     )
     return _table(("adapters", *figures.values()), rows)
