@@ -217,12 +217,13 @@ def agreement_study(path: Path) -> dict[str, str]:
     """The tables of the agreement study by marker.
 
     Markers are `study-TRUTH-TABLE`, with the way to know real value (closed-pool, fully-observed, random-exposure) as
-    truth and judges, differences, preferences and contestants as tables.
+    truth and judges, summary, differences, preferences and contestants as tables.
     """
     made: dict[str, str] = {}
     for board in AgreementStudy.load(path).boards:
         tables = {
             "judges": study_judges(board),
+            "summary": study_summary(board),
             "differences": study_differences(board),
             "preferences": study_preferences(board),
             "contestants": study_contestants(board),
@@ -247,6 +248,17 @@ def study_judges(board: AgreementBoard) -> str:
     )
     head = ("judge", "Kendall's tau", "Spearman", "pairs in order", "clear pairs", "regret, points", "of the range")
     return _table((*head, "tau without a class", "its winner"), rows)
+
+
+def study_summary(board: AgreementBoard) -> str:
+    """Agreement of the simulated users, and of the offline metric that agrees best."""
+    metrics = sorted((row for row in board.judges if row.kind == "metric"), key=lambda row: -row.tau.value)
+    shown = [row for row in board.judges if row.kind == "users"] + metrics[:1]
+    rows = (
+        [row.title, _cell(row.tau, 2), _cell(row.clear_pairs, 2), f"{row.regret_share.value:.1%}", row.winner]
+        for row in shown
+    )
+    return _table(("judge", "Kendall's tau", "clear pairs", "regret, of the range", "its winner"), rows)
 
 
 def study_differences(board: AgreementBoard) -> str:
@@ -348,6 +360,7 @@ def fill(text: str) -> str:
     made["fidelity"] = boards["board-temporal-fidelity"]
     made |= {name: boards[name] for name in BOARD_SHOWN}
     made["study-closed-pool-judges"] = agreement_study(RESULTS / "agreement.json")["study-closed-pool-judges"]
+    made["latest-closed-pool-summary"] = agreement_study(RESULTS / "agreement-latest.json")["study-closed-pool-summary"]
     for name, table in made.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
