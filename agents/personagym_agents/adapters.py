@@ -127,9 +127,9 @@ class MixedLinear(nn.Module):
             kept = [torch.baddbmm(weight if isinstance(base, Conv1D) else weight.T, downs, ups)]
         else:
             kept = [downs, ups]
+        # Of a adapters: (a, in, out) matrices, or (a, in, rank) and (a, rank, out).
         for number, stack in enumerate(kept):
             self.register_buffer(f"stack_{number}", stack, persistent=False)
-        """(a, in, out) matrices, or (a, in, rank) and (a, rank, out), of a adapters."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., in) to (..., out), tokens in the order in which the gate was opened for them."""
