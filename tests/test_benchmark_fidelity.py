@@ -61,12 +61,30 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
     assert "| mf – bias |" in tables["board-cold-differences"]
     assert {name for name in tables if name.startswith("board-temporal")} == {
         f"board-temporal-{name}"
-        for name in ("fidelity", "ratings", "shares", "taste", "differences", "by-user", "by-item", "by-persona")
+        for name in (
+            *("fidelity", "ratings", "shares", "taste", "ablation", "differences"),
+            *("by-user", "by-item", "by-persona"),
+        )
     }
     for text in tables.values():
         widths = {line.count("|") for line in text.splitlines()}
         assert len(widths) == 1
         assert "nan" not in text
+
+
+def test_adapters_that_are_compared_have_a_table_of_their_own() -> None:
+    tables = load_script("readme").fidelity_boards(ROOT / "benchmarks" / "results" / "fidelity.json")
+    first = {
+        name: [line.split("|")[1].strip() for line in tables[f"board-temporal-{name}"].splitlines()[2:]]
+        for name in ("ablation", "taste", "fidelity")
+    }
+    kinds = {"none", "single", "random", "persona"}
+    assert kinds <= {title.partition(" (")[0] for title in first["ablation"]}
+    assert "BPR" not in first["ablation"]
+    for name in ("taste", "fidelity"):
+        shown = {title.partition(" (")[0] for title in first[name]}
+        assert shown & kinds == {"persona"}
+        assert "BPR" in shown
 
 
 @pytest.mark.parametrize(
