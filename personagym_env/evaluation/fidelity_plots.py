@@ -15,8 +15,9 @@ MOST = len(COLOURS)
 
 
 def choose_rows(board: FidelityBoard) -> list[BoardRow]:
-    """The last rows that predict ratings, controls left out, as many as a plot bears."""
-    return [row for row in board.rows if row.shares is not None and row.kind != "control"][-MOST:]
+    """Rows that predict ratings, controls left out; if a plot cannot bear all, the first, as floors, and the last."""
+    rows = [row for row in board.rows if row.shares is not None and row.kind != "control"]
+    return rows if len(rows) <= MOST else rows[: MOST // 2] + rows[-(MOST // 2) :]
 
 
 def reliability_plot(rows: Sequence[BoardRow]) -> str:
