@@ -18,7 +18,7 @@ class AdapterSettings:
     groups: Groups = "persona"
     """Users who share an adapter."""
     taught_share: float = 1.0
-    """Share of each group's users, drawn at random, whose documents train its adapter."""
+    """Share of all users, drawn at random, whose documents train the adapters."""
     rank: int = 16
     alpha: int = 16
     dropout: float = 0.1
