@@ -18,7 +18,7 @@ from rich.console import Console
 
 import personagym_agents
 from personagym_agents.bundle import bundle_fits, load_bundle_agent
-from personagym_agents.controls import with_shuffled_ratings, without_history
+from personagym_agents.controls import with_adapters_of_others, with_shuffled_ratings, without_history
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.personas import fit_personas
 from personagym_agents.recitation import TitleRecitation, ratings_from_ids, recite_titles
@@ -57,6 +57,8 @@ SHIPPED = "shipped persona"
 """What the shipped bundle is called on the board."""
 NO_HISTORY, SHUFFLED, IDS_ONLY = "no history", "shuffled ratings", "ids alone"
 """What is told to controls."""
+OTHERS = "adapters of others"
+"""What users are given who are asked again with each other's adapters."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class Args:
     controls: bool = True
     """Whether the last language-model population is asked again without histories, with shuffled ratings and by ids
     alone, and its base to complete titles."""
+    swapped: tuple[str, ...] = ()
+    """Names of bundles that are asked again with each user's adapter given to another user: what is as good then does
+    not come from whom an adapter was trained on."""
     compare: tuple[str, ...] = ()
     """`left:right` pairs of names for the table of differences; by default the last population against all others."""
     negatives: int = 20
@@ -209,13 +214,19 @@ def populations(bench: Bench, places: list[BundlePlace], probes: Probes) -> Iter
         agent = personagym_agents.load(name, bench.dataset, bench.split.train)
         yield Population(name, "users", (bench.ask(agent, name),))
     for name in dict.fromkeys(place.name for place in places):
-        runs = []
+        runs: list[Answers] = []
+        others: list[Answers] = []
         for place in places:
             if place.name == name:
                 users = load_bundle_agent(place.place, bench.dataset, bench.split.train, adapters=place.adapters)
                 probes.leak_test[name] = probes.leak_test.get(name, 0) + bench.search(users, name)
                 runs.append(bench.ask(users, name))
+                if name in bench.args.swapped:
+                    rng = np.random.default_rng((bench.args.seed, len(others)))
+                    others.append(bench.ask(with_adapters_of_others(users, rng), f"{name}, {OTHERS}"))
         yield Population(name, "users", tuple(runs))
+        if others:
+            yield Population(f"{name}, {OTHERS}", "control", tuple(others))
         if bench.args.controls and name == places[-1].name:
             yield from controls(bench, users, name)
             base = load_bundle_agent(places[-1].place, bench.dataset, bench.split.train, adapters=False)
@@ -265,6 +276,7 @@ def row_names(args: Args, places: Sequence[BundlePlace]) -> set[str]:
     """Everything that the board of a protocol will have, given the bundles that fit it."""
     names = {*FLOORS, *(load_recommender(spec).name for spec in args.recommenders), *args.agents}
     names |= {place.name for place in places}
+    names |= {f"{place.name}, {OTHERS}" for place in places if place.name in args.swapped}
     return names | (
         {f"{places[-1].name}, {told}" for told in (NO_HISTORY, SHUFFLED, IDS_ONLY)}
         if places and args.controls
@@ -352,6 +364,10 @@ def run(args: Args, console: Console) -> FidelityReport:
                 f"bundle {place.name}={place.place} was trained on the training rows of no chosen protocol "
                 f"({', '.join(args.protocols)}) of {dataset.name!r}"
             )
+    swappable = {place.name for place in places if place.adapters}
+    if not set(args.swapped) <= swappable:
+        strange = ", ".join(sorted(set(args.swapped) - swappable))
+        raise ValueError(f"adapters can be swapped in bundles that were given with adapters, got {strange}")
     requested = requested_pairs(args, fitting)
     work = Work(console)
     with work.bars:

@@ -30,6 +30,8 @@ ABLATED_ADAPTERS = frozenset(("none", "single", "single-equal-rows", "random", "
 """Adapters other than those of personas, as `benchmarks/ablation.py` names them."""
 NO_MEMORY = ", no memory"
 """Ends the names of its rows whose base has no memory."""
+OTHERS = ", adapters of others"
+"""Ends the names of its rows whose users answer with each other's adapters."""
 OFFLINE_SHOWN = ("recall@10", "NDCG@10", "coverage")
 """Offline metrics that the README names; the report has all."""
 PAPER = (
@@ -88,7 +90,8 @@ def agreement(board: Leaderboard) -> str:
 
 
 def _is_ablation(name: str) -> bool:
-    return name.removesuffix(NO_MEMORY) in ABLATED_ADAPTERS or name.endswith(NO_MEMORY)
+    owned = name.removesuffix(OTHERS)
+    return owned != name or owned.endswith(NO_MEMORY) or owned in ABLATED_ADAPTERS
 
 
 def fidelity(board: FidelityBoard) -> str:
@@ -166,7 +169,7 @@ def board_ablation(board: FidelityBoard) -> str:
     figures = _compared()
     rows = (
         [row.title, *(_cell(row.figures.get(name), 4) for name in figures)]
-        for row in sorted(board.rows, key=lambda row: row.name.endswith(NO_MEMORY))
+        for row in sorted(board.rows, key=lambda row: NO_MEMORY in row.name)
         if row.name == "persona" or _is_ablation(row.name)
     )
     return _table(("adapters", *figures.values()), rows)

@@ -1,7 +1,8 @@
-"""Control populations of a language model: the same weights, told less or told lies.
+"""Control populations of a language model: the same weights, told less, told lies, or with each other's adapters.
 
 What a population without histories gets right, the weights know by heart; what one with shuffled ratings gets right,
-does not come from the ratings that a document tells.
+does not come from the ratings that a document tells; what one with each other's adapters gets right, comes from
+training adapters at all and not from whom they were trained on.
 """
 
 from dataclasses import replace
@@ -57,14 +58,31 @@ def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) ->
     return _told(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
 
 
-def _told(agent: LanguageUserAgent, corpus: Corpus, what: str) -> LanguageUserAgent:
+def with_adapters_of_others(agent: LanguageUserAgent, rng: np.random.Generator) -> LanguageUserAgent:
+    """The population with each user's adapter given to another user, drawn at random; documents stay as they are.
+
+    Of adapters that are shared a user can draw the same again, about as often as it has users.
+
+    Raises:
+        ValueError: the population has no adapters.
+    """
+    if agent.population.gate is None:
+        raise ValueError(f"the adapters of {agent.name!r} cannot be dealt to other users: it has none")
+    circle = rng.permutation(agent.n_users)
+    dealt = np.empty_like(agent.population.adapters)
+    dealt[circle] = agent.population.adapters[np.roll(circle, 1)]
+    return _told(agent, agent.corpus, "adapters of others", dealt)
+
+
+def _told(agent: LanguageUserAgent, corpus: Corpus, what: str, adapter_of: IntArray | None = None) -> LanguageUserAgent:
     population = agent.population
     pieces_of_line = 2 + len(corpus.of_memory)
+    own = None if population.gate is None else population.adapters
     return LanguageUserAgent(
         population.model,
         corpus,
         name=f"{agent.name}, {what}",
         gate=population.gate,
-        adapter_of=None if population.gate is None else population.adapters,
+        adapter_of=own if adapter_of is None else adapter_of,
         history_lines=(population.scripts.shape[1] - 1) // pieces_of_line,
     )

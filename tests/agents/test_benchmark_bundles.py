@@ -87,6 +87,22 @@ def test_bundles_join_the_protocol_that_they_were_trained_for(script: ModuleType
     assert temporal.row("persona").figures["urr"].value == 0
 
 
+def test_users_are_asked_again_with_each_others_adapters(script: ModuleType, args: Callable[..., object]) -> None:
+    pair = "persona:persona, adapters of others"
+    (board,) = script.run(
+        args(protocols=("temporal",), controls=False, swapped=("persona",), compare=(pair,)), Console()
+    ).boards
+    row = board.row("persona, adapters of others")
+    assert (row.kind, row.seeds) == ("control", 2)
+    assert row.figures["rmse"].value != board.row("persona").figures["rmse"].value
+    assert [f"{one.left}:{one.right}" for one in board.differences] == [pair]
+
+
+def test_a_base_has_no_adapters_to_swap(script: ModuleType, args: Callable[..., object]) -> None:
+    with pytest.raises(ValueError, match="got none"):
+        script.run(args(swapped=("none",)), Console())
+
+
 def test_a_pair_that_no_protocol_has_is_refused_before_anything_is_asked(
     script: ModuleType, args: Callable[..., object]
 ) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from personagym_agents.controls import with_shuffled_ratings, without_history
+from personagym_agents.controls import with_adapters_of_others, with_shuffled_ratings, without_history
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_env.conformance.user_agent import check_user_agent
@@ -47,6 +47,37 @@ def test_shuffled_ratings_change_answers_and_not_items(agent: LanguageUserAgent)
     ratings = [[document.split()[-1] for document in one.document(3).splitlines()[1:]] for one in (agent, control)]
     assert ratings[0] != ratings[1]
     check_user_agent(control)
+
+
+def test_with_adapters_of_others_documents_stay_and_everybody_answers_with_another_users_adapter(
+    agent: LanguageUserAgent,
+) -> None:
+    control = with_adapters_of_others(agent, np.random.default_rng(0))
+    users, items = np.arange(agent.n_users), np.full(agent.n_users, 7)
+    assert [control.document(user) for user in users] == [agent.document(user) for user in users]
+    own, given = agent.population.adapters, control.population.adapters
+    np.testing.assert_array_equal(np.sort(given), np.sort(own))
+    changed = given != own
+    assert changed.any()
+    difference = np.abs(react_to_pairs(control, users, items).want - react_to_pairs(agent, users, items).want)
+    assert (difference[changed] > 1e-5).all()
+    np.testing.assert_allclose(difference[~changed], 0, atol=1e-6)
+    check_user_agent(control)
+
+
+def test_adapters_of_ones_own_all_go_to_somebody_else(agent: LanguageUserAgent) -> None:
+    population = agent.population
+    alone = LanguageUserAgent(
+        population.model, agent.corpus, name="alone", gate=population.gate, adapter_of=np.arange(agent.n_users)
+    )
+    given = with_adapters_of_others(alone, np.random.default_rng(1)).population.adapters
+    assert (given != np.arange(agent.n_users)).all()
+
+
+def test_without_adapters_there_is_nothing_to_give_to_others(agent: LanguageUserAgent) -> None:
+    plain = LanguageUserAgent(agent.population.model, agent.corpus, name="plain")
+    with pytest.raises(ValueError, match="'plain'"):
+        with_adapters_of_others(plain, np.random.default_rng(0))
 
 
 def test_the_population_itself_stays_as_it_was(agent: LanguageUserAgent) -> None:
