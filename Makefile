@@ -36,12 +36,13 @@ robustness: $(VENV)/ready
 validation: $(VENV)/ready
 	$(BIN)/python benchmarks/validation.py
 
-# Two hours on two cores: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
+# Three hours on two cores: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready
 	$(BIN)/personagym train --no-memory --groups none --run runs/no-memory-run --output runs/no-memory
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 2 --kinds single random persona
+	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory
+	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 2 --kinds individual
 	$(BIN)/python benchmarks/ablation.py
-	$(BIN)/python benchmarks/ablation.py --seeds 1 --kinds individual
+	$(BIN)/python benchmarks/ablation.py --kinds individual
 	$(BIN)/python benchmarks/group_signal.py
 
 bundle: $(VENV)/ready
