@@ -1,9 +1,9 @@
 """The reaction engine: open sessions of language-model users, scored in packed passes behind cached prefixes.
 
 A session's script is the list of token pieces of its document: header, then item, recollections and answer of each
-interaction. What of it has been encoded lies in the prefix store. The keys and values of a consumed candidate move there
-from the pass that scored it, and only what is still pending, its answer, travels at the front of the next packed pass,
-so that nothing is ever encoded twice.
+interaction. What of it has been encoded lies in the prefix store. The keys and values of a consumed candidate move
+there from the pass that scored it, and only what is still pending, its answer, travels at the front of the next packed
+pass, so that nothing is ever encoded twice.
 """
 
 from collections.abc import Iterator
