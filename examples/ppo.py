@@ -9,6 +9,7 @@ consumed. So it can have any of these recommenders by one weight, and learns whe
 policy go into the folder `--output`; `examples/compare_policies.py` sets the policy beside others.
 """
 
+import io
 import json
 import time
 from collections.abc import Callable
@@ -112,8 +113,10 @@ def draw(points: list[Point], references: dict[str, Interval], path: Path) -> No
         axes.axhline(reference.value, color=f"C{i}", linestyle="--", linewidth=1, label=name)
     axes.set(xlabel="user-steps of training", ylabel="return of a session")
     axes.legend(loc="lower right")
-    figure.savefig(path, dpi=150)
+    drawing = io.BytesIO()
+    figure.savefig(drawing, format="png", dpi=150)
     plt.close(figure)
+    write_atomically(path, drawing.getvalue())
 
 
 def main(args: Args) -> None:

@@ -92,7 +92,7 @@ class LanguageSessions:
         """(n,) history lines that left the document because the model's window was full."""
 
     def start(self, rows: IntArray, users: IntArray) -> None:
-        """See `UserSessions.start`."""
+        """See `UserSessions.start`. Costs no inference: the document is encoded when the first slate is shown."""
         self._passes = []
         scripts = self._population.scripts[users]
         self._user[rows] = users
@@ -104,7 +104,6 @@ class LanguageSessions:
             state[rows] = 0
         opened = np.asarray(rows, np.int64)
         self._make_room(opened, np.zeros(len(opened), np.int64))
-        self._encode(opened)
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """See `UserSessions.consume`."""

@@ -6,6 +6,7 @@ lost is that the users notice what they have just consumed; satiation and leavin
 environment.
 """
 
+import io
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_env.data.tables import IntArray
-from personagym_env.protocols import Reaction, UserAgent
+from personagym_env.evaluation.result_file import write_atomically
+from personagym_env.protocols import ForgetfulSessions, Reaction, UserAgent
 
 TABLE_BYTES = 2**30
 """Memory that a table may take."""
@@ -58,6 +60,12 @@ class FrozenUsers:
         """(u m,)"""
         self.rating: npt.NDArray[np.float32] = _array(place, "rating", (cells, len(agent.scale)), np.float32)
         """(u m, r)"""
+        self.dropped: npt.NDArray[np.int64] | None = (
+            _array(place, "dropped", (agent.n_users,), np.int64)
+            if isinstance(agent.open(1), ForgetfulSessions)
+            else None
+        )
+        """(u,) history lines that did not fit into each user's document; None if the agent's memory has no end."""
 
     def open(self, n: int) -> "FrozenSessions":
         """See `UserAgent.open`."""
@@ -100,7 +108,9 @@ def _checked(folder: Path, agent: UserAgent) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise ValueError(f"{folder} is not empty and holds no table of answers: name another folder")
-        np.save(path, here)
+        probe = io.BytesIO()
+        np.save(probe, here)
+        write_atomically(path, probe.getvalue())
     return folder
 
 
@@ -113,6 +123,9 @@ class FrozenSessions:
         self._user = np.full(n, -1)
         self._begun = np.zeros(n, np.bool_)
         """(n,) whether the population behind has been told of the session; most never need to be."""
+        if agent.dropped is not None:
+            self.dropped_lines = np.zeros(n, np.int64)
+            """(n,) history lines that each document lacks from the start because the model's window is full."""
 
     def start(self, rows: IntArray, users: IntArray) -> None:
         """See `UserSessions.start`."""
@@ -120,6 +133,8 @@ class FrozenSessions:
             raise ValueError(f"users must lie in 0..{self._agent.n_users - 1}, got {users.min()}..{users.max()}")
         self._user[rows] = users
         self._begun[rows] = False
+        if self._agent.dropped is not None:
+            self.dropped_lines[rows] = 0
 
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`.
@@ -136,6 +151,8 @@ class FrozenSessions:
         asking = ~table.known[pairs].all(axis=1)
         if asking.any():
             self._ask(np.asarray(rows)[asking], slates[asking], pairs[asking])
+        if table.dropped is not None:
+            self.dropped_lines[rows] = table.dropped[users]
         return Reaction(table.want[pairs], table.rating[pairs])
 
     def _ask(self, rows: IntArray, slates: IntArray, pairs: IntArray) -> None:
@@ -146,6 +163,8 @@ class FrozenSessions:
         answer, table = self._live.react(rows, slates), self._agent
         table.want[pairs], table.rating[pairs] = answer.want, answer.rating
         table.known[pairs] = True
+        if table.dropped is not None and isinstance(self._live, ForgetfulSessions):
+            table.dropped[self._user[rows]] = self._live.dropped_lines[rows]
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """Checks its arguments; see `UserSessions.consume`. Nothing changes.

@@ -14,13 +14,13 @@ from personagym_env.evaluation.statistics import Interval
 Result = TypeVar("Result")
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file beside its place and move it there whole; makes the folder if need be."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write a file, text as UTF-8, beside its place and move it there whole; makes the folder if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.chmod(partial, 0o644)  # mkstemp gives the owner alone access
         os.replace(partial, path)
     except BaseException:

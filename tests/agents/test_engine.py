@@ -5,10 +5,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from peft.tuners.lora import LoraLayer
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from personagym_agents.engine import NO_PIECE
+from personagym_agents.engine import NO_PIECE, LanguageSessions
 from personagym_agents.language import LanguageUserAgent, window_of
 from personagym_agents.model import answer_logits
 from personagym_agents.packing import PREFIX, Pieces, pack
@@ -17,9 +19,17 @@ from personagym_env.data.tables import FloatArray
 
 
 def plain_answers(
-    agent: LanguageUserAgent, model: PreTrainedModel, user: int, consumed: list[tuple[int, int]], item: int
+    agent: LanguageUserAgent,
+    model: PreTrainedModel,
+    user: int,
+    consumed: list[tuple[int, int]],
+    item: int,
+    dropped: int = 0,
 ) -> FloatArray:
-    """(1 + r,) answer probabilities of one prompt: no cache, no packing, no batch, one adapter switched on."""
+    """(1 + r,) answer probabilities of one prompt: no cache, no packing, no batch, one adapter switched on.
+
+    The prompt lacks the first `dropped` lines of the history.
+    """
     population, corpus = agent.population, agent.corpus
     script = [int(piece) for piece in population.scripts[user] if piece != NO_PIECE]
     recalled = corpus.recall(np.array([user]))[0]
@@ -30,7 +40,7 @@ def plain_answers(
 
     for known, rating in consumed:
         script += [*line(known), int(corpus.of_answer[1 + rating])]
-    script += line(item)
+    script = script[:1] + script[1 + dropped * (2 + len(corpus.of_memory)) :] + line(item)
     tokens = [t for piece in script for t in population.pieces.tokens[piece, : population.pieces.lengths[piece]]]
     for module in model.modules():
         if isinstance(module, LoraLayer):
@@ -38,6 +48,31 @@ def plain_answers(
     with torch.no_grad():
         hidden = model.base_model(input_ids=torch.tensor([tokens])).last_hidden_state[:, -1]
         return torch.softmax(answer_logits(model, hidden, population.answer_ids).double(), dim=-1)[0].numpy()
+
+
+def check_exactness(
+    agent: LanguageUserAgent, model: PreTrainedModel, rng: np.random.Generator, *, slate_size: int = 4, steps: int = 3
+) -> None:
+    """Play steps of some users, some of whom consume, and compare every answer with that of one prompt."""
+    users = rng.permutation(agent.n_users)[:5]
+    rows = rng.permutation(7)[:5]
+    sessions = agent.open(7)
+    sessions.start(rows, users)
+    consumed: dict[int, list[tuple[int, int]]] = {int(user): [] for user in users}
+    for _ in range(steps):
+        slates = rng.integers(0, agent.n_items, (5, slate_size))
+        want, rating = sessions.react(rows, slates)
+        for place, user in enumerate(users.tolist()):
+            for column, item in enumerate(slates[place].tolist()):
+                expected = plain_answers(agent, model, user, consumed[user], item)
+                assert want[place, column] == pytest.approx(1 - expected[0], abs=1e-4)
+                np.testing.assert_allclose(rating[place, column], expected[1:] / expected[1:].sum(), atol=1e-4)
+        takers = np.flatnonzero(rng.random(5) < 0.6)
+        items = slates[takers, rng.integers(slate_size, size=len(takers))]
+        ratings = rng.integers(0, 5, len(takers))
+        sessions.consume(rows[takers], items, ratings)
+        for place, item, rating_index in zip(takers, items.tolist(), ratings.tolist(), strict=True):
+            consumed[int(users[place])].append((item, rating_index))
 
 
 @pytest.mark.parametrize("adapted", [False, True])
@@ -49,26 +84,30 @@ def test_packed_scoring_equals_one_prompt_per_pair(
     adapted: bool,
 ) -> None:
     agent = make_language_agent(architecture, adapted=adapted)
-    model = reference_model(architecture, adapted=adapted)
-    rng = np.random.default_rng(1)
-    users = rng.permutation(agent.n_users)[:5]
-    sessions = agent.open(7)
-    rows = np.array([6, 0, 3, 2, 4])
-    sessions.start(rows, users)
-    consumed: dict[int, list[tuple[int, int]]] = {int(user): [] for user in users}
-    for _ in range(3):
-        slates = rng.integers(0, agent.n_items, (5, 4))
-        want, rating = sessions.react(rows, slates)
-        for place, user in enumerate(users.tolist()):
-            for column, item in enumerate(slates[place].tolist()):
-                expected = plain_answers(agent, model, user, consumed[user], item)
-                assert want[place, column] == pytest.approx(1 - expected[0], abs=1e-4)
-                np.testing.assert_allclose(rating[place, column], expected[1:] / expected[1:].sum(), atol=1e-4)
-        takers = np.array([0, 2, 3])
-        items, ratings = slates[takers, 0], rng.integers(0, 5, 3)
-        sessions.consume(rows[takers], items, ratings)
-        for place, item, rating_index in zip(takers, items.tolist(), ratings.tolist(), strict=True):
-            consumed[int(users[place])].append((item, rating_index))
+    check_exactness(agent, reference_model(architecture, adapted=adapted), np.random.default_rng(1))
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    adapted=st.booleans(),
+    slate_size=st.integers(1, 7),
+    steps=st.integers(1, 5),
+    pass_size=st.integers(1, 40),
+)
+def test_packed_scoring_is_exact_whatever_happens(
+    make_language_agent: Callable[..., LanguageUserAgent],
+    reference_model: Callable[..., PreTrainedModel],
+    seed: int,
+    adapted: bool,
+    slate_size: int,
+    steps: int,
+    pass_size: int,
+) -> None:
+    agent = make_language_agent(adapted=adapted)
+    agent.population = agent.population._replace(pass_size=pass_size)  # type: ignore[misc]
+    model = reference_model("llama", adapted=adapted)
+    check_exactness(agent, model, np.random.default_rng(seed), slate_size=slate_size, steps=steps)
 
 
 def test_scoring_is_exact_in_small_passes_after_items_from_elsewhere_and_with_a_shared_model(
@@ -91,6 +130,24 @@ def test_scoring_is_exact_in_small_passes_after_items_from_elsewhere_and_with_a_
     np.testing.assert_allclose(sessions.react(np.array([1, 0]), np.array([slate, slate])).want[0], want, atol=1e-5)
 
 
+def first_slate(agent: LanguageUserAgent) -> LanguageSessions:
+    """A session of user 0 that was shown item 0."""
+    sessions = agent.open(1)
+    sessions.start(np.array([0]), np.array([0]))
+    sessions.react(np.array([0]), np.array([[0]]))
+    return sessions
+
+
+def test_a_session_that_begins_costs_no_inference(
+    make_language_agent: Callable[..., LanguageUserAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_language_agent()
+    monkeypatch.setattr(LanguageSessions, "_pass", lambda *_: pytest.fail("the model was asked"))
+    sessions = agent.open(3)
+    sessions.start(np.arange(3), np.arange(3))
+    sessions.start(np.array([1]), np.array([4]))
+
+
 def test_model_without_attention_interface_is_refused(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
     corpus = make_language_agent().corpus
     config = AutoConfig.for_model("bloom", vocab_size=700, hidden_size=32, n_layer=2, n_head=4)
@@ -105,7 +162,7 @@ def test_attention_beyond_the_causal_kind_is_refused(make_language_agent: Callab
     config = AutoConfig.for_model("gemma2", vocab_size=700, head_dim=8, num_key_value_heads=2, **sizes)
     agent = LanguageUserAgent(AutoModelForCausalLM.from_config(config), corpus, name="gemma2")
     with pytest.raises(ValueError, match="asks for softcap in its attention"):
-        agent.open(1).start(np.array([0]), np.array([0]))
+        first_slate(agent)
 
 
 def test_documents_stay_within_a_sliding_window(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
@@ -114,9 +171,7 @@ def test_documents_stay_within_a_sliding_window(make_language_agent: Callable[..
     config = AutoConfig.for_model("mistral", vocab_size=700, sliding_window=90, num_key_value_heads=2, **sizes)
     agent = LanguageUserAgent(AutoModelForCausalLM.from_config(config), corpus, name="mistral")
     assert window_of(agent.population.model) == agent.population.window == 90
-    sessions = agent.open(1)
-    sessions.start(np.array([0]), np.array([0]))
-    assert 0 < sessions._filled[0] <= 90
+    assert 0 < first_slate(agent)._filled[0] <= 90
 
 
 def test_window_too_small_for_any_history_is_refused(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
@@ -140,16 +195,20 @@ def test_adapters_matter(make_language_agent: Callable[..., LanguageUserAgent]) 
     assert np.abs(answers[0] - answers[1]).max() > 1e-3
 
 
-def test_full_window_drops_oldest_lines_and_counts_them(
-    make_language_agent: Callable[..., LanguageUserAgent],
+def test_full_window_drops_oldest_lines_counts_them_and_stays_exact(
+    make_language_agent: Callable[..., LanguageUserAgent], reference_model: Callable[..., PreTrainedModel]
 ) -> None:
     agent = make_language_agent(adapted=False, positions=200)
+    model = reference_model("llama", adapted=False)
     sessions = agent.open(1)
-    row = np.array([0])
+    row, consumed = np.array([0]), []
     sessions.start(row, np.array([2]))
     for item in range(30):
         reaction = sessions.react(row, np.array([[item, 40]]))
-        assert np.isfinite(reaction.want).all()
+        dropped = int(sessions.dropped_lines[0])
+        expected = plain_answers(agent, model, 2, consumed, 40, dropped)
+        assert reaction.want[0, 1] == pytest.approx(1 - expected[0], abs=1e-4)
+        consumed.append((item, item % 5))
         sessions.consume(row, np.array([item]), np.array([item % 5]))
     assert sessions.dropped_lines[0] > 0
     assert sessions._filled[0] <= 200

@@ -36,6 +36,21 @@ def test_answers_are_the_live_ones_and_consuming_changes_nothing(
     assert np.abs(moved.want - expected.want).max() > 1e-4, "live users do change"
 
 
+def test_lines_that_do_not_fit_the_window_are_told(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
+    agent = make_language_agent(adapted=False, positions=120)
+    live, frozen = agent.open(2), FrozenUsers(agent).open(2)
+    rows, slates = np.arange(2), np.array([[1, 2], [3, 4]])
+    for sessions in (live, frozen):
+        sessions.start(rows, np.array([2, 5]))
+        sessions.react(rows, slates)
+    assert live.dropped_lines.min() > 0
+    np.testing.assert_array_equal(frozen.dropped_lines, live.dropped_lines)
+
+
+def test_users_whose_memory_has_no_end_drop_nothing(small_data: Dataset, small_split: Split) -> None:
+    assert not hasattr(FrozenUsers(load("bias", small_data, small_split.train)).open(1), "dropped_lines")
+
+
 def test_a_pair_is_asked_once(
     make_language_agent: Callable[..., LanguageUserAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
