@@ -38,13 +38,18 @@ class Args:
     """Out of single, single-equal-rows, random, persona, individual."""
     seeds: int = 5
     """Trainings of each kind, and draws of random groups; the base is one."""
+    averaging: float | None = None
+    """Decay of the moving average of the adapters' weights that a training ends with, 0 for the last weights as they
+    are; None for the default. Adapters of few rows take few steps, of which an average keeps a part."""
     output: Path = Path("runs/ablation")
     """Folder of the bundles."""
 
 
-def kinds_of_adapters(personas: int) -> Mapping[str, AdapterSettings]:
+def kinds_of_adapters(personas: int, averaging: float | None) -> Mapping[str, AdapterSettings]:
     """Settings by kind. A user alone has a few documents, so adapters of that kind step after each, twice."""
     default = AdapterSettings()
+    if averaging is not None:
+        default = replace(default, training=replace(default.training, averaging=averaging))
     often = replace(default.training, epochs=2, batch=1, warmup=1)
     return {
         "single": replace(default, groups="single"),
@@ -61,15 +66,17 @@ def train_missing(args: Args, ground: Ground, console: Console) -> list[str]:
     Raises:
         ValueError: a kind is unknown.
     """
-    kinds = kinds_of_adapters(len(ground.personas))
+    kinds = kinds_of_adapters(len(ground.personas), args.averaging)
     unknown = sorted(set(args.kinds) - set(kinds))
     if unknown:
         raise ValueError(f"kinds of adapters must be some of {', '.join(kinds)}, got {', '.join(unknown)}")
     entries, told = [], "" if ground.settings.memory else ", no memory"
+    averaged = "" if args.averaging is None else f", averaging {args.averaging:g}"
     for seed in range(args.seeds):
         for kind in args.kinds:
-            place = args.output / f"{args.protocol}-{args.bundle.name}-{kind}-{seed}"
-            entries.append(f"'{kind}{told}={place}'")
+            words = f"{args.protocol}-{args.bundle.name}-{kind}{averaged}-{seed}"
+            place = args.output / words.replace(", ", "-").replace(" ", "-")
+            entries.append(f"'{kind}{averaged}{told}={place}'")
             if place.exists():
                 continue
             run = args.output / "run" / place.name

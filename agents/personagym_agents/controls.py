@@ -13,6 +13,7 @@ from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.memory import Codes, Memory
 from personagym_agents.occasions import draw_occasions
+from personagym_agents.profile import ProfileWriter
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.evaluation.contamination import shuffled_ratings
 
@@ -71,10 +72,21 @@ def with_adapters_of_others(agent: LanguageUserAgent, rng: np.random.Generator) 
     circle = rng.permutation(agent.n_users)
     dealt = np.empty_like(agent.population.adapters)
     dealt[circle] = agent.population.adapters[np.roll(circle, 1)]
-    return _told(agent, agent.corpus, "adapters of others", dealt)
+    return _told(agent, agent.corpus, "adapters of others", adapter_of=dealt, writer=agent.writer)
 
 
-def _told(agent: LanguageUserAgent, corpus: Corpus, what: str, adapter_of: IntArray | None = None) -> LanguageUserAgent:
+def _told(
+    agent: LanguageUserAgent,
+    corpus: Corpus,
+    what: str,
+    *,
+    adapter_of: IntArray | None = None,
+    writer: ProfileWriter | None = None,
+) -> LanguageUserAgent:
+    """The population with another corpus; its own adapters and statistical profiles unless others are given.
+
+    Profiles that somebody else wrote tell of ratings, so controls that are told less must not have them.
+    """
     population = agent.population
     pieces_of_line = 2 + len(corpus.of_memory)
     own = None if population.gate is None else population.adapters
@@ -85,4 +97,5 @@ def _told(agent: LanguageUserAgent, corpus: Corpus, what: str, adapter_of: IntAr
         gate=population.gate,
         adapter_of=own if adapter_of is None else adapter_of,
         history_lines=(population.scripts.shape[1] - 1) // pieces_of_line,
+        writer=writer,
     )

@@ -15,7 +15,7 @@ from personagym_agents.classical import fit_classical
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.llm.book import ProfileBook
 from personagym_agents.memory import Memory
-from personagym_agents.model import load_base, small_model
+from personagym_agents.model import load_base, small_model, spell_answers
 from personagym_agents.occasions import draw_occasions
 from personagym_agents.personas import Personas, fit_personas
 from personagym_agents.profile import ProfileWriter
@@ -84,6 +84,7 @@ def lay_ground(
     corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, occasions=occasions)
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
+    spell_answers(model, corpus.answers)
     model.to(device)  # type: ignore[arg-type]
     say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
     teacher = _teacher(settings.teacher, split)

@@ -66,8 +66,8 @@ class LanguageUserAgent:
         recent = recent_rows(corpus.train, history_lines)
         traits = user_traits(corpus.train.take(~recent), corpus.dataset.catalogue, corpus.crowd)
         people = np.arange(corpus.train.n_users)
-        writer = StatisticalProfileWriter() if writer is None else writer
-        self._profiles = writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users)
+        self.writer: Final = StatisticalProfileWriter() if writer is None else writer
+        self._profiles = self.writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users)
         self._recent = recent
         prepare_for_packed_passes(model)
         self.population: Final = Population(

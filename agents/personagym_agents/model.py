@@ -17,6 +17,7 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from personagym_agents.packing import Packed
+from personagym_agents.tokenizer import Answers
 
 MAX_TOKENS = 1024
 """Positions of the bundled model."""
@@ -66,6 +67,25 @@ def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
         name, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
     )
     return model, tokenizer
+
+
+@torch.no_grad()
+def spell_answers(model: PreTrainedModel, answers: Answers) -> None:
+    """Give each added answer token the mean of the embeddings, and of the head's rows, of the tokens that spell it.
+
+    A base stays as it is when adapters are trained, so rows that are all alike would leave its answers alike.
+
+    Args:
+        model: a causal LM whose vocabulary has room for the answers.
+        answers: those of its tokenizer; without added tokens nothing happens.
+    """
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    tables = [embeddings.weight, *([] if head.weight is embeddings.weight else [head.weight])]
+    if getattr(head, "bias", None) is not None:
+        tables.append(head.bias)
+    for table in tables:
+        for token, pieces in zip(answers.ids[: len(answers.spelled)], answers.spelled, strict=True):
+            table[token] = table[list(pieces)].mean(dim=0)
 
 
 def decoder_of(model: PreTrainedModel) -> torch.nn.Module:

@@ -47,20 +47,24 @@ class Answers(NamedTuple):
     """(1 + r,) one token each: skip, then the rating scale."""
     lead: str
     """What stands between a line and its answer token."""
+    spelled: tuple[tuple[int, ...], ...] = ()
+    """(1 + r,) tokens that spell each answer whose own token was added; empty where none had to be."""
 
 
 def answer_tokens(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> Answers:
     """Find one token per answer: ` 4` where that is a token, else `4` after a space, else an added token.
 
-    An added token changes the vocabulary: resize the model's embeddings to `len(tokenizer)` afterwards.
+    An added token changes the vocabulary: resize the model's embeddings to `len(tokenizer)` afterwards, and call
+    `personagym_agents.model.spell_answers`.
     """
     for glue, lead in ((" ", ""), ("", " ")):
         pieces = [tokenizer.encode(glue + word, add_special_tokens=False) for word in words]
         if all(len(piece) == 1 for piece in pieces) and len({piece[0] for piece in pieces}) == len(words):
             return Answers(tuple(piece[0] for piece in pieces), lead)
+    spelled = tuple(tuple(tokenizer.encode(f" {word}", add_special_tokens=False)) for word in words)
     added = [f"<|{word}|>" for word in words]
     tokenizer.add_tokens(added)
-    return Answers(tuple(len(tokenizer) - len(added) + place for place in range(len(added))), " ")
+    return Answers(tuple(len(tokenizer) - len(added) + place for place in range(len(added))), " ", spelled)
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:

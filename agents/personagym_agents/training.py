@@ -46,7 +46,7 @@ class TrainingSettings:
     teaching_weight: float = 1.0
     """Weight of the teacher's loss beside the rating loss."""
     averaging: float = 0.995
-    """Decay of the moving average of the weights, which is what training returns."""
+    """Decay of the moving average of the weights, which is what training returns; 0 for the last weights."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     seed: int = 0
@@ -56,8 +56,9 @@ class TrainingSettings:
         for name in ("epochs", "batch", "warmup"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TrainingSettings.{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.dropout < 1:
-            raise ValueError(f"TrainingSettings.dropout must lie in [0, 1), got {self.dropout}")
+        for name in ("dropout", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"TrainingSettings.{name} must lie in [0, 1), got {getattr(self, name)}")
 
 
 def _optimiser(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:

@@ -46,10 +46,12 @@ def ground(small_data: Dataset, small_split: Split, tmp_path: Path) -> Ground:
 
 
 def test_kinds_differ_in_who_shares_an_adapter_and_in_rows(script: ModuleType) -> None:
-    kinds = script.kinds_of_adapters(4)
+    kinds = script.kinds_of_adapters(4, None)
     assert tuple(kinds) == KINDS
     assert kinds["single-equal-rows"] == replace(kinds["single"], taught_share=0.25)
     assert kinds["persona"] == AdapterSettings() == replace(kinds["random"], groups="persona")
+    last = {kind: adapters.training.averaging for kind, adapters in script.kinds_of_adapters(4, 0.0).items()}
+    assert last == dict.fromkeys(KINDS, 0.0)
     with pytest.raises(ValueError, match=r"taught_share must lie in \(0, 1\]"):
         AdapterSettings(taught_share=0.0)
 
@@ -84,5 +86,9 @@ def test_a_finished_bundle_is_kept_and_unknown_kinds_are_named(
     args = script.Args(kinds=("single",), seeds=1, output=tmp_path / "ablation", bundle=tmp_path / "some")
     assert script.train_missing(args, ground, Console(quiet=True)) == [f"'single={place}'"]
     assert not list(place.iterdir())
+    place = tmp_path / "ablation" / "temporal-some-single-averaging-0-0"
+    place.mkdir()
+    unaveraged = script.train_missing(replace(args, averaging=0.0), ground, Console(quiet=True))
+    assert unaveraged == [f"'single, averaging 0={place}'"]
     with pytest.raises(ValueError, match=r"kinds of adapters must be some of .*, got couples"):
         script.train_missing(replace(args, kinds=("couples",)), ground, Console(quiet=True))

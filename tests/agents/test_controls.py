@@ -10,7 +10,7 @@ from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import Dataset
+from personagym_env.data.tables import Dataset, IntArray
 from personagym_env.evaluation.contamination import blind, find_leaks
 from personagym_env.evaluation.pairs import react_to_pairs
 
@@ -63,6 +63,25 @@ def test_with_adapters_of_others_documents_stay_and_everybody_answers_with_anoth
     assert (difference[changed] > 1e-5).all()
     np.testing.assert_allclose(difference[~changed], 0, atol=1e-6)
     check_user_agent(control)
+
+
+def test_with_adapters_of_others_profiles_of_another_writer_stay(agent: LanguageUserAgent) -> None:
+    class Brief:
+        def write(self, users: IntArray, *_: object) -> list[str]:
+            return ["somebody"] * len(users)
+
+    population = agent.population
+    own = LanguageUserAgent(
+        population.model,
+        agent.corpus,
+        name="brief",
+        gate=population.gate,
+        adapter_of=population.adapters,
+        writer=Brief(),
+    )
+    control = with_adapters_of_others(own, np.random.default_rng(0))
+    assert control.document(3) == own.document(3)
+    assert control.document(3).startswith("somebody")
 
 
 def test_adapters_of_ones_own_all_go_to_somebody_else(agent: LanguageUserAgent) -> None:

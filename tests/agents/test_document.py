@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from personagym_agents.document import answer_words, one_line, write_document, write_line
 from personagym_agents.language import LanguageUserAgent, recent_rows
+from personagym_agents.model import small_model, spell_answers
 from personagym_agents.profile import StatisticalProfileWriter
 from personagym_agents.tokenizer import answer_tokens, encode_texts, train_tokenizer
 from personagym_env.data.splits import Split
@@ -100,7 +102,27 @@ def test_answers_without_a_token_of_their_own_are_added(small_tokenizer: PreTrai
     known = answer_tokens(small_tokenizer, ("skip", "1", "2"))
     assert len(small_tokenizer) == before
     assert known.lead == ""
+    assert known.spelled == ()
     tokenizer = train_tokenizer(["a line without numbers"], 300)
     added = answer_tokens(tokenizer, ("skip", "0.5", "10"))
     assert len(set(added.ids)) == 3
     assert max(added.ids) < len(tokenizer)
+    assert [tokenizer.decode(list(pieces)) for pieces in added.spelled] == [" skip", " 0.5", " 10"]
+
+
+@pytest.mark.parametrize("tied", [True, False])
+def test_added_answers_are_as_different_as_the_tokens_that_spell_them(tied: bool) -> None:
+    tokenizer = train_tokenizer(["a line without numbers"], 300)
+    vocabulary = len(tokenizer)
+    answers = answer_tokens(tokenizer, ("skip", "0.5", "10"))
+    model = small_model(vocabulary, width=32, layers=1)
+    if not tied:
+        model.set_output_embeddings(torch.nn.Linear(32, vocabulary, bias=False))
+        model.config.tie_word_embeddings = False
+    model.resize_token_embeddings(len(tokenizer))
+    spell_answers(model, answers)
+    for table in (model.get_input_embeddings().weight, model.get_output_embeddings().weight):
+        rows = table[list(answers.ids)]
+        torch.testing.assert_close(rows[2], table[list(answers.spelled[2])].mean(dim=0))
+        ordinary = torch.cdist(table[:vocabulary], table[:vocabulary]).mean()
+        assert (torch.pdist(rows) > 0.1 * ordinary).all()
