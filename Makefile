@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation ablation clean
+.PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation policies ablation clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/python benchmarks/leaderboard.py
@@ -35,6 +35,10 @@ robustness: $(VENV)/ready
 
 validation: $(VENV)/ready
 	$(BIN)/python benchmarks/validation.py
+
+policies: $(VENV)/ready
+	$(BIN)/python examples/ppo.py
+	$(BIN)/python examples/compare_policies.py --output benchmarks/results/policies.json
 
 # Three hours on two cores: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready

@@ -14,6 +14,8 @@ from personagym_env.evaluation.leaderboard import Leaderboard
 from personagym_env.evaluation.negatives import SUFFIX
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.statistics import Interval
+from personagym_env.evaluation.validation import AspectBoard, Validation
+from personagym_env.evaluation.validation_tables import distance_title
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -91,7 +93,10 @@ def agreement(board: Leaderboard) -> str:
 
 def _is_ablation(name: str) -> bool:
     owned = name.removesuffix(OTHERS)
-    return owned != name or owned.endswith(NO_MEMORY) or owned in ABLATED_ADAPTERS
+    kind, *told = owned.split(", ")
+    return (
+        owned != name or kind in ABLATED_ADAPTERS or any(word.startswith(("no memory", "averaging")) for word in told)
+    )
 
 
 def fidelity(board: FidelityBoard) -> str:
@@ -339,6 +344,36 @@ def ppo(results: Path) -> str:
     return _table(("environments", "SB3VecEnv, user-steps/s", "DummyVecEnv", "times", "times, rollouts alone"), rows)
 
 
+def validation(results: Path) -> str:
+    """Distances of other logs from the held-out one, aspect by aspect."""
+    found = Validation.load(results)
+
+    def line(board: AspectBoard) -> list[str]:
+        way = next(iter(board.rows[0].distances))
+        title = f"{board.aspect.title}, {distance_title(board, way)}"
+        return [title, *(_cell(row.distances[way], 2) for row in board.rows)]
+
+    heads = ("distance from the held-out log", *(source.name for source in found.sources))
+    return _table(heads, (line(board) for board in found.aspects))
+
+
+def policies(results: Path) -> str:
+    """Learners beside static recommenders in the same sessions."""
+    found = json.loads(results.read_text(encoding="utf-8"))
+    leads = {lead["recommender"]: Interval(*lead["value"]) for lead in found["leads"]}
+    rows = (
+        [
+            line["recommender"],
+            line["kind"],
+            _cell(Interval(*line["simulated"]["return"]), 2),
+            _cell(leads.get(line["recommender"]), 2),
+            _cell(Interval(*line["real"]), 3),
+        ]
+        for line in sorted(found["lines"], key=lambda line: -line["simulated"]["return"][0])
+    )
+    return _table(("recommender", "kind", "return", "beyond the best static", "real value"), rows)
+
+
 def growth(results: Path) -> str:
     """Time and memory by number of users."""
     rows = (
@@ -357,6 +392,8 @@ def fill(text: str) -> str:
         "throughput": throughput(RESULTS / "throughput.json"),
         "engine": engine(RESULTS / "engine.json"),
         "ppo": ppo(RESULTS / "ppo_throughput.json"),
+        "policies": policies(RESULTS / "policies.json"),
+        "validation": validation(RESULTS / "validation.json"),
         "growth": growth(RESULTS / "growth.json"),
     }
     boards = fidelity_boards(RESULTS / "fidelity.json")

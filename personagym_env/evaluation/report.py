@@ -97,7 +97,8 @@ def _pages(
         yield fidelity_page(fidelity)
     if board is not None and board.card:
         known = robustness is not None and robustness.dataset == board.dataset
-        yield card_page(board.card, robustness.sensitivity() if robustness and known else None)
+        measured = robustness if known else None
+        yield card_page(board.card, *((measured.sensitivity(), measured.session_judge) if measured else ()))
     if validation is not None:
         yield validation_page(validation)
 

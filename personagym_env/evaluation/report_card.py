@@ -24,13 +24,18 @@ class Bar(NamedTuple):
     value: float
 
 
-def card_page(card: Mapping[str, Any], sensitivity: Mapping[str, Sequence[Mapping[str, float]]] | None = None) -> Page:
+def card_page(
+    card: Mapping[str, Any],
+    sensitivity: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
+    measured_with: str = "the card’s users",
+) -> Page:
     """Every parameter, fitted or assumed, and what moving it does.
 
     Args:
         card: as `SimulationCard.to_json` has it; under `goodness` may stand what `GoodnessOfFit.to_dict` gives of each
             fitted law.
         sensitivity: from `Robustness.sensitivity`, for a card that does not tell its own.
+        measured_with: whose sessions the sensitivity was measured in.
     """
     measured = sensitivity or {}
     parameters = {
@@ -45,7 +50,7 @@ def card_page(card: Mapping[str, Any], sensitivity: Mapping[str, Sequence[Mappin
         "notes": list(card.get("notes", ())),
         "findings": _findings(card.get("findings", {})),
         "statistics": {title: f"{value:,.4g}" for title, value in card.get("statistics", {}).items()},
-        "sensitivity": _sensitivity(parameters),
+        "sensitivity": _sensitivity(parameters, measured_with),
         "laws": _laws(card.get("goodness", ())),
         "plots": [_plot(law) for law in card.get("goodness", ()) if law["curves"] is not None],
     }
@@ -114,7 +119,7 @@ def _findings(found: Mapping[str, Mapping[str, Any]]) -> Grid | None:
     return Grid((*heads("finding", ("value", "rows")), Cell("method", style="t")), lines, "What else the log says")
 
 
-def _sensitivity(parameters: Mapping[str, Mapping[str, Any]]) -> Grid | None:
+def _sensitivity(parameters: Mapping[str, Mapping[str, Any]], measured_with: str) -> Grid | None:
     """What other values of a parameter do."""
     lines = [
         Line(
@@ -135,7 +140,8 @@ def _sensitivity(parameters: Mapping[str, Mapping[str, Any]]) -> Grid | None:
         heads("parameter", ("value", "tried instead", "mean return", "τ with the ranking under the value")),
         lines,
         "Sensitivity: what moves when an assumption moves",
-        "τ: Kendall’s, between the ranking of recommenders under the tried value and under the card’s own.",
+        f"Measured in sessions of one visit with {measured_with}, in a run of its own. τ: Kendall’s, between the "
+        "ranking of recommenders under the tried value and under the default values of that run.",
     )
 
 

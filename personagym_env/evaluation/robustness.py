@@ -173,6 +173,11 @@ class Robustness:
         """The rows whose verdict is not the default one."""
         return tuple(row for row in self.rows if row.flips(self.stable))
 
+    @property
+    def session_judge(self) -> str:
+        """The first judge whose sessions were varied; empty if nobody had sessions."""
+        return next((row.judge for row in self.rows if row.kind == "parameter"), "")
+
     def sensitivity(self, judge: str | None = None) -> dict[str, list[dict[str, float]]]:
         """What other values of each assumed parameter do, as `SimulationCard.with_sensitivity` takes it.
 
@@ -186,11 +191,10 @@ class Robustness:
         Raises:
             KeyError: no parameter was varied under the judge that was named.
         """
-        judges = dict.fromkeys(row.judge for row in self.rows if row.kind == "parameter")
         if judge is None:
-            if not judges:
+            judge = self.session_judge
+            if not judge:
                 return {}
-            judge = next(iter(judges))
         found: dict[str, list[dict[str, float]]] = {}
         for row in self.rows:
             if row.kind == "parameter" and row.judge == judge and row.value is not None:
