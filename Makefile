@@ -45,8 +45,10 @@ ablation: $(VENV)/ready
 	$(BIN)/personagym train --no-memory --groups none --run runs/no-memory-run --output runs/no-memory
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 2 --kinds individual
+	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 3 --kinds single random persona --averaging 0
 	$(BIN)/python benchmarks/ablation.py
 	$(BIN)/python benchmarks/ablation.py --kinds individual
+	$(BIN)/python benchmarks/ablation.py --seeds 2 --kinds single random persona --averaging 0
 	$(BIN)/python benchmarks/group_signal.py
 
 bundle: $(VENV)/ready
