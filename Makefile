@@ -40,7 +40,7 @@ policies: $(VENV)/ready
 	$(BIN)/python examples/ppo.py
 	$(BIN)/python examples/compare_policies.py --output benchmarks/results/policies.json
 
-# Three hours on two cores: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
+# Four hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready
 	$(BIN)/personagym train --no-memory --groups none --run runs/no-memory-run --output runs/no-memory
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory

@@ -48,7 +48,7 @@ class Answers(NamedTuple):
     lead: str
     """What stands between a line and its answer token."""
     spelled: tuple[tuple[int, ...], ...] = ()
-    """(1 + r,) tokens that spell each answer whose own token was added; empty where none had to be."""
+    """(1 + r,) tokens that spell each answer, where tokens of their own were added just now; else empty."""
 
 
 def answer_tokens(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> Answers:
@@ -63,8 +63,10 @@ def answer_tokens(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> A
             return Answers(tuple(piece[0] for piece in pieces), lead)
     spelled = tuple(tuple(tokenizer.encode(f" {word}", add_special_tokens=False)) for word in words)
     added = [f"<|{word}|>" for word in words]
-    tokenizer.add_tokens(added)
-    return Answers(tuple(len(tokenizer) - len(added) + place for place in range(len(added))), " ", spelled)
+    # A tokenizer that has them comes with a model that has learned them.
+    fresh = tokenizer.add_tokens(added) > 0
+    ids = tuple(len(tokenizer) - len(added) + place for place in range(len(added)))
+    return Answers(ids, " ", spelled if fresh else ())
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:

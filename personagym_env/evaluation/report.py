@@ -97,8 +97,7 @@ def _pages(
         yield fidelity_page(fidelity)
     if board is not None and board.card:
         known = robustness is not None and robustness.dataset == board.dataset
-        measured = robustness if known else None
-        yield card_page(board.card, *((measured.sensitivity(), measured.session_judge) if measured else ()))
+        yield card_page(board.card, robustness if known else None)
     if validation is not None:
         yield validation_page(validation)
 

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 
 from personagym_env.evaluation.plots import INK, draw, log_axis
 from personagym_env.evaluation.report_views import Cell, Grid, Line, Page, Plot, heads, name, number, words
+from personagym_env.evaluation.robustness import Robustness
 
 _MARGIN = 0.06
 """Share of the axis that stays empty at either end."""
@@ -24,20 +25,15 @@ class Bar(NamedTuple):
     value: float
 
 
-def card_page(
-    card: Mapping[str, Any],
-    sensitivity: Mapping[str, Sequence[Mapping[str, float]]] | None = None,
-    measured_with: str = "the card’s users",
-) -> Page:
+def card_page(card: Mapping[str, Any], robustness: Robustness | None = None) -> Page:
     """Every parameter, fitted or assumed, and what moving it does.
 
     Args:
         card: as `SimulationCard.to_json` has it; under `goodness` may stand what `GoodnessOfFit.to_dict` gives of each
             fitted law.
-        sensitivity: from `Robustness.sensitivity`, for a card that does not tell its own.
-        measured_with: whose sessions the sensitivity was measured in.
+        robustness: on the same data, for a card that does not tell its own sensitivity.
     """
-    measured = sensitivity or {}
+    measured = {} if robustness is None else robustness.sensitivity()
     parameters = {
         title: entry if entry.get("sensitivity") else {**entry, "sensitivity": measured.get(title)}
         for title, entry in card.get("parameters", {}).items()
@@ -50,7 +46,7 @@ def card_page(
         "notes": list(card.get("notes", ())),
         "findings": _findings(card.get("findings", {})),
         "statistics": {title: f"{value:,.4g}" for title, value in card.get("statistics", {}).items()},
-        "sensitivity": _sensitivity(parameters, measured_with),
+        "sensitivity": _sensitivity(parameters, None if robustness is None else robustness.session_judge),
         "laws": _laws(card.get("goodness", ())),
         "plots": [_plot(law) for law in card.get("goodness", ()) if law["curves"] is not None],
     }
@@ -119,7 +115,7 @@ def _findings(found: Mapping[str, Mapping[str, Any]]) -> Grid | None:
     return Grid((*heads("finding", ("value", "rows")), Cell("method", style="t")), lines, "What else the log says")
 
 
-def _sensitivity(parameters: Mapping[str, Mapping[str, Any]], measured_with: str) -> Grid | None:
+def _sensitivity(parameters: Mapping[str, Mapping[str, Any]], judge: str | None) -> Grid | None:
     """What other values of a parameter do."""
     lines = [
         Line(
@@ -140,8 +136,8 @@ def _sensitivity(parameters: Mapping[str, Mapping[str, Any]], measured_with: str
         heads("parameter", ("value", "tried instead", "mean return", "τ with the ranking under the value")),
         lines,
         "Sensitivity: what moves when an assumption moves",
-        f"Measured in sessions of one visit with {measured_with}, in a run of its own. τ: Kendall’s, between the "
-        "ranking of recommenders under the tried value and under the default values of that run.",
+        "τ: Kendall’s, between the ranking of recommenders under the tried value and under the default one."
+        + (f" Judge: {judge}, in a run of its own." if judge else ""),
     )
 
 

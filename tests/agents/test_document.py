@@ -108,6 +108,8 @@ def test_answers_without_a_token_of_their_own_are_added(small_tokenizer: PreTrai
     assert len(set(added.ids)) == 3
     assert max(added.ids) < len(tokenizer)
     assert [tokenizer.decode(list(pieces)) for pieces in added.spelled] == [" skip", " 0.5", " 10"]
+    again = answer_tokens(tokenizer, ("skip", "0.5", "10"))
+    assert again == added._replace(spelled=()), "a model that has learned these tokens must keep them"
 
 
 @pytest.mark.parametrize("tied", [True, False])

@@ -247,7 +247,7 @@ def test_a_robustness_report_tells_a_card_of_the_same_data_what_moves(board: Lea
     board = replace(board, card=silent)
     report = Robustness("data", (varied,), 0.8, {}, {}, {})
     told = _Page(render_report(board, robustness=report)).text
-    for part in ("what moves when an assumption moves", "−7.5", "9.38", "0.62", f"with {varied.judge}"):
+    for part in ("what moves when an assumption moves", "−7.5", "9.38", "0.62", f"Judge: {varied.judge}"):
         assert part in told, part
     other = replace(report, dataset="other data")
     assert "what moves when" not in _Page(render_report(board, robustness=other)).text
