@@ -2,15 +2,19 @@
 
 `python benchmarks/ablation.py` trains adapters for all users together, for all users together on as many rows as a
 persona has, for random groups of the personas' sizes, for the personas, and for each user alone, several seeds each.
+`--equal-rows` holds the training rows of
+all adapters equal: each learns from as many as the smallest persona has, drawn from its group's users, with the last
+weights of more and smaller steps, since an average over few steps would keep much of the untrained ones.
 `--bundle` takes the base of another bundle, such as one of `personagym train --no-memory --groups none`: a memory tells
 most of what a group could. It prints the command that puts all of them on the fidelity board. A bundle that exists is
 kept, so that a run that was cut off goes on where it was.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import tyro
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -19,6 +23,7 @@ from personagym_agents.bundle import BUNDLED, bundle_fits, read_manifest
 from personagym_agents.bundle_settings import AdapterSettings, BundleSettings
 from personagym_agents.ground import Ground, lay_ground
 from personagym_agents.making import make_bundle
+from personagym_agents.personas import Groups
 from personagym_agents.reporting import training_report
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS
@@ -38,6 +43,8 @@ class Args:
     """Out of single, single-equal-rows, random, persona, individual."""
     seeds: int = 5
     """Trainings of each kind, and draws of random groups; the base is one."""
+    equal_rows: bool = False
+    """Whether every adapter learns from as many rows as the smallest persona has."""
     averaging: float | None = None
     """Decay of the moving average of the adapters' weights that a training ends with, 0 for the last weights as they
     are; None for the default. Adapters of few rows take few steps, of which an average keeps a part."""
@@ -45,19 +52,32 @@ class Args:
     """Folder of the bundles."""
 
 
-def kinds_of_adapters(personas: int, averaging: float | None) -> Mapping[str, AdapterSettings]:
-    """Settings by kind. A user alone has a few documents, so adapters of that kind step after each, twice."""
+def kinds_of_adapters(rows: Sequence[int], averaging: float | None) -> Mapping[str, AdapterSettings]:
+    """Settings by kind. A user alone has a few documents, so adapters of that kind step after each, twice.
+
+    Args:
+        rows: training rows of each persona.
+        averaging: see `Args`.
+    """
     default = AdapterSettings()
     if averaging is not None:
         default = replace(default, training=replace(default.training, averaging=averaging))
     often = replace(default.training, epochs=2, batch=1, warmup=1)
     return {
         "single": replace(default, groups="single"),
-        "single-equal-rows": replace(default, groups="single", taught_share=1 / personas),
+        "single-equal-rows": replace(default, groups="single", rows=sum(rows) // len(rows)),
         "random": replace(default, groups="random"),
         "persona": replace(default, groups="persona"),
         "individual": replace(default, groups="individual", training=often),
     }
+
+
+def kinds_of_equal_rows(rows: Sequence[int]) -> Mapping[str, AdapterSettings]:
+    """Settings by kind of adapters that all learn from as many rows as the smallest of personas with (p,) rows."""
+    default = AdapterSettings(rows=min(rows))
+    training = replace(default.training, epochs=2, batch=4, averaging=0.0)
+    kinds: tuple[Groups, ...] = ("single", "random", "persona")
+    return {kind: replace(default, groups=kind, training=training) for kind in kinds}
 
 
 def train_missing(args: Args, ground: Ground, console: Console) -> list[str]:
@@ -66,17 +86,19 @@ def train_missing(args: Args, ground: Ground, console: Console) -> list[str]:
     Raises:
         ValueError: a kind is unknown.
     """
-    kinds = kinds_of_adapters(len(ground.personas), args.averaging)
+    rows = np.bincount(ground.personas.assignment, ground.split.train.counts).astype(int).tolist()
+    kinds = kinds_of_equal_rows(rows) if args.equal_rows else kinds_of_adapters(rows, args.averaging)
     unknown = sorted(set(args.kinds) - set(kinds))
     if unknown:
         raise ValueError(f"kinds of adapters must be some of {', '.join(kinds)}, got {', '.join(unknown)}")
     entries, told = [], "" if ground.settings.memory else ", no memory"
-    averaged = "" if args.averaging is None else f", averaging {args.averaging:g}"
+    taught = ", equal rows" if args.equal_rows else ""
+    taught += "" if args.averaging is None else f", averaging {args.averaging:g}"
     for seed in range(args.seeds):
         for kind in args.kinds:
-            words = f"{args.protocol}-{args.bundle.name}-{kind}{averaged}-{seed}"
+            words = f"{args.protocol}-{args.bundle.name}-{kind}{taught}-{seed}"
             place = args.output / words.replace(", ", "-").replace(" ", "-")
-            entries.append(f"'{kind}{averaged}{told}={place}'")
+            entries.append(f"'{kind}{taught}{told}={place}'")
             if place.exists():
                 continue
             run = args.output / "run" / place.name
@@ -101,8 +123,10 @@ def main(args: Args) -> None:
     """Train what is missing.
 
     Raises:
-        ValueError: the bundle was trained on other rows than the protocol's.
+        ValueError: the bundle was trained on other rows than the protocol's, or options exclude each other.
     """
+    if args.equal_rows and args.averaging is not None:
+        raise ValueError("--equal-rows keeps the last weights as they are: it goes without --averaging")
     console = Console()
     dataset = load_dataset(args.dataset)
     split = PROTOCOLS[args.protocol].split(dataset.interactions)

@@ -17,8 +17,9 @@ class AdapterSettings:
 
     groups: Groups = "persona"
     """Users who share an adapter."""
-    taught_share: float = 1.0
-    """Share of all users, drawn at random, whose documents train the adapters."""
+    rows: int | None = None
+    """Training rows of each adapter at most: those of users of its group, drawn at random as long as they fit. None
+    for all."""
     rank: int = 16
     alpha: int = 16
     dropout: float = 0.1
@@ -30,8 +31,8 @@ class AdapterSettings:
     )
 
     def __post_init__(self) -> None:
-        if not 0 < self.taught_share <= 1:
-            raise ValueError(f"AdapterSettings.taught_share must lie in (0, 1], got {self.taught_share}")
+        if self.rows is not None and self.rows < 1:
+            raise ValueError(f"AdapterSettings.rows must be at least 1 or None, got {self.rows}")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from personagym_agents.ground import Ground, Say
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.training import Report, train
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import BoolArray
+from personagym_env.data.tables import BoolArray, IntArray
 from personagym_env.evaluation.fidelity import FidelityTest
 
 
@@ -88,12 +88,14 @@ def _train_adapters(
     config = lora_config(
         ground.model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout, targets=settings.targets
     )
-    taught = _taught(ground, settings)
+    rng = np.random.default_rng(settings.training.seed)
     epochs = ground.epochs(settings.training, kept=settings.training.epochs)
     for number, name in enumerate(adapter_names(settings.groups, groups)):
         members = groups == number
         known_as = f" ({ground.personas.names[number]})" if settings.groups == "persona" else ""
-        say(f"adapter {name}{known_as}: {members.sum()} users")
+        taught = _taught(members, ground.split.train.counts, settings.rows, rng)
+        rows = int(ground.split.train.counts[taught].sum())
+        say(f"adapter {name}{known_as}: {rows:,} rows of {taught.sum()} of {members.sum()} users")
         torch.manual_seed(settings.training.seed * 10_007 + number)
         adapted = add_adapters(ground.model, [name], config)
         train(
@@ -105,16 +107,21 @@ def _train_adapters(
             run=run,
             identity=identity,
             report=report,
-            users=members & taught,
+            users=taught,
         )
         save_adapter(made, adapted)
         adapted.unload()
 
 
-def _taught(ground: Ground, settings: AdapterSettings) -> BoolArray:
-    """(u,) whose documents train adapters."""
-    users = ground.split.train.n_users
-    return np.random.default_rng(settings.training.seed).permutation(users) < settings.taught_share * users
+def _taught(members: BoolArray, counts: IntArray, rows: int | None, rng: np.random.Generator) -> BoolArray:
+    """(u,) whose documents train the adapter of some members (u,), who have (u,) rows each."""
+    if rows is None:
+        return members
+    taught, left = np.zeros_like(members), rows
+    for user in rng.permutation(np.flatnonzero(members)):
+        if counts[user] <= left:
+            taught[user], left = True, left - counts[user]
+    return taught
 
 
 def _measure(agent: LanguageUserAgent, split: Split) -> dict[str, float]:

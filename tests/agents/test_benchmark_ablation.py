@@ -1,6 +1,8 @@
 """Bundles of the ablation: every kind of adapters on one base, which none of them changes."""
 
 import importlib.util
+import io
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -46,14 +48,31 @@ def ground(small_data: Dataset, small_split: Split, tmp_path: Path) -> Ground:
 
 
 def test_kinds_differ_in_who_shares_an_adapter_and_in_rows(script: ModuleType) -> None:
-    kinds = script.kinds_of_adapters(4, None)
+    kinds = script.kinds_of_adapters([30, 10, 20], None)
     assert tuple(kinds) == KINDS
-    assert kinds["single-equal-rows"] == replace(kinds["single"], taught_share=0.25)
+    assert kinds["single-equal-rows"] == replace(kinds["single"], rows=20)
     assert kinds["persona"] == AdapterSettings() == replace(kinds["random"], groups="persona")
-    last = {kind: adapters.training.averaging for kind, adapters in script.kinds_of_adapters(4, 0.0).items()}
+    last = {kind: adapters.training.averaging for kind, adapters in script.kinds_of_adapters([9], 0.0).items()}
     assert last == dict.fromkeys(KINDS, 0.0)
-    with pytest.raises(ValueError, match=r"taught_share must lie in \(0, 1\]"):
-        AdapterSettings(taught_share=0.0)
+    equal = script.kinds_of_equal_rows([30, 10, 20])
+    assert {adapters.rows for adapters in equal.values()} == {10}
+    assert equal["persona"] == replace(equal["random"], groups="persona") == replace(equal["single"], groups="persona")
+    with pytest.raises(ValueError, match="rows must be at least 1 or None, got 0"):
+        AdapterSettings(rows=0)
+
+
+def test_equal_rows_are_equal_up_to_a_user(script: ModuleType, ground: Ground, tmp_path: Path) -> None:
+    told: list[str] = []
+    counts = ground.split.train.counts
+    fewest = int(np.bincount(ground.personas.assignment, counts).min())
+    args = script.Args(equal_rows=True, kinds=("single", "random", "persona"), seeds=1, output=tmp_path)
+    console = Console(record=True, quiet=False, width=200, file=io.StringIO())
+    entries = script.train_missing(replace(args, bundle=tmp_path / "some"), ground, console)
+    assert entries[0] == f"'single, equal rows={tmp_path / 'temporal-some-single-equal-rows-0'}'"
+    told = re.findall(r"adapter (\w+)-\d.*: ([\d,]+) rows of", console.export_text())
+    assert len(told) == 1 + 2 * len(ground.personas)
+    for kind, rows in told:
+        assert fewest - counts.max() < int(rows.replace(",", "")) <= fewest or kind == "random"
 
 
 def test_every_kind_is_trained_on_one_base(
