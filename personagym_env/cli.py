@@ -47,6 +47,8 @@ class Train:
     """File of `personagym profile`, told in the documents too; None for the statistical profiles alone."""
     memory: bool = True
     """Whether users recall evidence about an item before they answer."""
+    reasons: int = 0
+    """Reasons of a user's earlier ratings that are recalled about an item too, those nearest to it."""
     run: Path = Path("runs/train")
     """Folder of checkpoints and TensorBoard logs. A run that was cut off goes on from there."""
 
@@ -69,6 +71,7 @@ class Train:
             settings,
             adapters=replace(settings.adapters, groups=self.groups),
             memory=self.memory,
+            reasons=self.reasons,
             profiles=self.profiles,
         )
         if self.personas is not None:

@@ -30,6 +30,7 @@ from personagym_agents.memory import Memory
 from personagym_agents.model import load_base, quietly
 from personagym_agents.personas import Groups, Personas
 from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
+from personagym_agents.reasons import fit_reasons
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 
 FORMAT = 2
@@ -160,8 +161,7 @@ def load_bundle_agent(
         )
     with quietly():
         model, tokenizer = load_base(place / "base")
-    recalled = place / _MEMORY
-    memory = Memory(train, load_file(recalled)["own"]) if recalled.is_file() else None
+    memory = _read_memory(place, manifest, dataset, train)
     corpus = Corpus.build(dataset, train, tokenizer, memory=memory)
     personas = Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
     written = place / _PROFILES
@@ -182,6 +182,15 @@ def load_bundle_agent(
         history_lines=manifest.history_lines,
         writer=writer,
     )
+
+
+def _read_memory(place: Path, manifest: Manifest, dataset: Dataset, train: Interactions) -> Memory | None:
+    recalled = place / _MEMORY
+    if not recalled.is_file():
+        return None
+    count = manifest.settings.get("reasons", 0)
+    reasons = fit_reasons(train, dataset.catalogue, count) if count else None
+    return Memory(train, load_file(recalled)["own"], evidence=manifest.settings["memory"], reasons=reasons)
 
 
 def _read_adapter(model: PreTrainedModel, place: Path) -> Factors:

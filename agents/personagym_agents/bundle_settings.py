@@ -55,7 +55,9 @@ class BundleSettings:
     profiles: str | None = None
     """File of profiles by a chat model (`personagym profile`), told after the statistical ones; None for none."""
     memory: bool = True
-    """Whether lines say what the user recalls about the item."""
+    """Whether lines say what evidence the user recalls about the item (`personagym_agents.memory`)."""
+    reasons: int = 0
+    """Reasons of earlier ratings that lines recall about the item, the nearest first (`personagym_agents.reasons`)."""
     teacher: str = "mf"
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES

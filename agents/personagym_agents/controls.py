@@ -12,8 +12,9 @@ import numpy as np
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.memory import Codes, Memory
-from personagym_agents.occasions import draw_occasions
+from personagym_agents.occasions import make_memory
 from personagym_agents.profile import ProfileWriter
+from personagym_agents.reasons import Reasons
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.evaluation.contamination import shuffled_ratings
 
@@ -24,11 +25,17 @@ class StrangersMemory(Memory):
     Args:
         train: rows that the crowd may know.
         own: (n, f) of those rows, from `draw_occasions`.
+        evidence: see `Memory`.
+        reasons: of those rows, none of which is the stranger's.
     """
 
-    def __init__(self, train: Interactions, own: Codes) -> None:
+    def __init__(
+        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: Reasons | None = None
+    ) -> None:
         self._stranger = train.n_users
-        super().__init__(replace(train, n_users=train.n_users + 1), own)
+        widened = replace(train, n_users=train.n_users + 1)
+        reasons = None if reasons is None else replace(reasons, train=widened)
+        super().__init__(widened, own, evidence=evidence, reasons=reasons)
         self.own = own[:0]
 
     def recall(self, users: IntArray) -> Codes:
@@ -43,7 +50,10 @@ def without_history(agent: LanguageUserAgent) -> LanguageUserAgent:
     and catalogue know.
     """
     corpus = agent.corpus
-    memory = None if corpus.memory is None else StrangersMemory(corpus.train, corpus.memory.own)
+    known = corpus.memory
+    memory = None
+    if known is not None:
+        memory = StrangersMemory(corpus.train, known.own, evidence=known.evidence, reasons=known.reasons)
     nothing = corpus.train.take(np.zeros(len(corpus.train), np.bool_))
     return _told(agent, replace(corpus, train=nothing, memory=memory), "without history")
 
@@ -51,11 +61,15 @@ def without_history(agent: LanguageUserAgent) -> LanguageUserAgent:
 def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) -> LanguageUserAgent:
     """The population with each user's ratings dealt anew over the user's own rows, in history, profile and memory.
 
-    The crowd's opinions stay as they are: they are about items, not about the user.
+    The crowd's opinions stay as they are: they are about items, not about the user. Reasons are composed anew.
     """
     corpus = agent.corpus
     train = shuffled_ratings(corpus.train, rng)
-    memory = None if corpus.memory is None else Memory(train, draw_occasions(train, rng).own)
+    known = corpus.memory
+    memory = None
+    if known is not None:
+        count = 0 if known.reasons is None else known.reasons.count
+        memory, _ = make_memory(corpus.dataset.catalogue, train, rng, evidence=known.evidence, reasons=count)
     return _told(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
 
 

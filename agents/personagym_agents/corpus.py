@@ -97,13 +97,8 @@ class Corpus:
         of_row, untitled = (lines.of_rows(crowd, rows, titled=titled) for titled in (True, False))
         answers = answer_tokens(tokenizer, answer_words(train.scale))
         fields = [] if memory is None else memory.words
-        last = len(fields) - 1
         encoded = encode_texts(tokenizer, [text + ("" if fields else answers.lead) for text in lines.texts])
-        recalled = encode_texts(
-            tokenizer,
-            [word + (answers.lead if field == last else "") for field in range(len(fields)) for word in fields[field]],
-        )
-        levels = np.array([len(words) for words in fields], np.int64)
+        recalled, of_memory = _encode_fields(tokenizer, fields, answers.lead)
         return cls(
             dataset=dataset,
             train=train,
@@ -115,7 +110,7 @@ class Corpus:
             encoded=encoded + [[token] for token in answers.ids] + recalled,
             of_item=of_item,
             of_answer=len(encoded) + np.arange(len(answers.ids)),
-            of_memory=len(encoded) + len(answers.ids) + np.cumsum(levels) - levels,
+            of_memory=len(encoded) + len(answers.ids) + of_memory,
             of_row=of_row,
             of_row_untitled=untitled,
         )
@@ -147,6 +142,25 @@ class Corpus:
         return [begin + ids for ids in encode_texts(self.tokenizer, [one_header(text) for text in profiles])]
 
 
+def _encode_fields(
+    tokenizer: PreTrainedTokenizerBase, fields: list[list[str]], lead: str
+) -> tuple[list[list[int]], Index]:
+    """Token lists of the words of (f,) fields, and where those of each begin; the answer's lead ends the last field.
+
+    Fields that share their words share their pieces.
+    """
+    encoded: list[list[int]] = []
+    begins: dict[tuple[int, str], int] = {}
+    places = []
+    for number, words in enumerate(fields):
+        ending = lead if number == len(fields) - 1 else ""
+        if (id(words), ending) not in begins:
+            begins[id(words), ending] = len(encoded)
+            encoded += encode_texts(tokenizer, [word + ending for word in words])
+        places.append(begins[id(words), ending])
+    return encoded, np.array(places, np.int64)
+
+
 def tokenizer_texts(
     dataset: Dataset, train: Interactions, profiles: list[str], rng: np.random.Generator, memory: Memory | None = None
 ) -> Iterator[str]:
@@ -154,8 +168,7 @@ def tokenizer_texts(
     crowd, lines = crowd_statistics(train), LineTexts(dataset.catalogue)
     of_row, of_item = lines.of_rows(crowd, train), lines.of_items(crowd)
     skip, *ratings = answer_words(train.scale)
-    for words in [] if memory is None else memory.words:
-        yield from words * 100
+    yield from [] if memory is None else memory.spoken()
     for line, rating in zip(of_row, train.rating_index, strict=True):
         yield f"{lines.texts[line]} {ratings[rating]}"
     for item in rng.integers(0, len(dataset.catalogue), len(train) // 4):

@@ -16,7 +16,7 @@ from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.llm.book import ProfileBook
 from personagym_agents.memory import Memory
 from personagym_agents.model import load_base, small_model, spell_answers
-from personagym_agents.occasions import draw_occasions
+from personagym_agents.occasions import make_memory
 from personagym_agents.personas import Personas, fit_personas
 from personagym_agents.profile import ProfileWriter
 from personagym_agents.sampling import Epochs
@@ -76,8 +76,10 @@ def lay_ground(
     torch.manual_seed(settings.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     personas = _personas(dataset, split, settings, say)
-    occasions = draw_occasions(split.train, np.random.default_rng(settings.training.seed), memory=settings.memory)
-    memory = Memory(split.train, occasions.own) if settings.memory else None
+    rng = np.random.default_rng(settings.training.seed)
+    memory, occasions = make_memory(
+        dataset.catalogue, split.train, rng, evidence=settings.memory, reasons=settings.reasons
+    )
     book = None if settings.profiles is None else ProfileBook.load(Path(settings.profiles))
     writer = profile_writer(book, split.train)
     model, tokenizer = _base(dataset, split, memory, writer, settings)

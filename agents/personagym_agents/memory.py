@@ -3,12 +3,11 @@
     akin 4.2; peers 3.9; lately 18; next 21; latent 14;
 
 `akin` is what the user's own ratings of similar items suggest, `peers` what people of like taste give; the others say
-how much the item belongs to what the user consumes (`belonging`). This is the reason memory of *Personas within
-Parameters* composed from evidence: the items most similar to the candidate are retrieved from the user's history, and
-what they say is told in numbers instead of prose. Shapes: b users, m items, n training rows, f = 5 fields.
+how much the item belongs to what the user consumes (`belonging`). Reasons (`personagym_agents.reasons`) are recalled
+before these, where a memory has them. Shapes: b users, m items, n training rows, f fields.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +15,11 @@ import numpy.typing as npt
 from personagym_agents.belonging import READINGS, Histories, fit_belonging
 from personagym_agents.classical_factors import FactorSettings, fit_factors
 from personagym_agents.classical_knn import fit_neighbours
+from personagym_agents.reasons import Reasons
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
-Codes = npt.NDArray[np.uint8]
-"""(..., f) level of each field; `field_words` has their texts."""
+Codes = npt.NDArray[np.integer]
+"""(..., f) level of each field; `Memory.words` has their texts."""
 
 _RATING_LEVELS = 41
 """Steps between the scale's ends: tenths of a star on a scale of five."""
@@ -30,6 +30,8 @@ _PEER_RANKS = (3, 8, 16)
 """Factor models of several ranks, of which `peers` is the mean: they err differently."""
 _TABLE_BYTES = 2**26
 """Recollections of all users and items are kept if they fit into this; else they are worked out at every call."""
+_EMPHASIS = 100
+"""Times that a tokenizer is shown each level of each field."""
 _BLOCK = 512
 """Histories whose readings are worked out at once."""
 
@@ -70,21 +72,36 @@ class Memory:
     Args:
         train: rows that the users may know.
         own: (n, f) what each training row's user recalled before it, from `personagym_agents.occasions`.
+        evidence: whether the fields of evidence are recalled.
+        reasons: what else is recalled, before the evidence.
 
     Raises:
-        ValueError: `own` does not belong to `train`.
+        ValueError: `own` does not belong to `train` or to what is recalled, or nothing is.
     """
 
-    def __init__(self, train: Interactions, own: Codes) -> None:
-        self.words = field_words(train.scale)
+    def __init__(
+        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: Reasons | None = None
+    ) -> None:
+        self.words = ([] if reasons is None else [reasons.words] * reasons.count) + (
+            field_words(train.scale) if evidence else []
+        )
+        """(f,) what each level of each field reads like."""
+        if not self.words:
+            raise ValueError("a memory recalls evidence, reasons or both")
         expected = (len(train), len(self.words))
         if own.shape != expected:
             raise ValueError(f"recollections of the training rows need shape {expected}, got {own.shape}")
         self.own = own
+        self.reasons = reasons
+        self.evidence = evidence
         self._train = train
-        self._opinions, self._belongings = fit_opinions(train), fit_belongings(train)
+        self._recollections: list[Callable[[IntArray], Codes]] = [] if reasons is None else [reasons.recall]
+        if evidence:
+            belongings = fit_belongings(train)
+            self._recollections += [fit_opinions(train), lambda users: belongings(Histories(train, users))]
         size = (train.n_users, train.n_items, len(self.words))
-        self._table = np.zeros(size, np.uint8) if np.prod(size) <= _TABLE_BYTES else None
+        fits = np.prod(size) * own.itemsize <= _TABLE_BYTES
+        self._table = np.zeros(size, own.dtype) if fits else None
         self._known = np.zeros(train.n_users, np.bool_)
 
     def recall(self, users: IntArray) -> Codes:
@@ -98,4 +115,11 @@ class Memory:
         return self._table[users]
 
     def _recall(self, users: IntArray) -> Codes:
-        return np.concatenate([self._opinions(users), self._belongings(Histories(self._train, users))], axis=-1)
+        return np.concatenate([recollection(users) for recollection in self._recollections], axis=-1)
+
+    def spoken(self) -> Iterator[str]:
+        """What a tokenizer should know: levels of evidence many times, reasons as often as rows have them."""
+        if self.reasons is not None:
+            yield from self.reasons.spoken()
+        for word in field_words(self._train.scale) if self.evidence else []:
+            yield from word * _EMPHASIS

@@ -6,6 +6,8 @@ unseen items comes from the same rows:
 
 - opinions (`akin`, `peers`) are cross-fitted: the rows are dealt into folds, and each fold is recalled by models of the
   other folds;
+- reasons are recalled from the user's earlier rows alone, with the same lag, and never from the row's own batch of
+  ratings, which a chat model reads together;
 - belonging is read off the user's earlier rows alone, as held-out rows are met: up to a fifth of what the user has
   rated by then is not known yet. What belongs together is learned from other users, dealt into folds likewise. With
   later rows of the same sitting in the history, what comes next would look far easier to tell than it is.
@@ -13,6 +15,7 @@ unseen items comes from the same rows:
 Shapes: n training rows, e unseen items at each, f fields of the memory.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +23,10 @@ import numpy as np
 from personagym_agents.belonging import Histories
 from personagym_agents.classical import at_pairs
 from personagym_agents.classical_want import sample_unseen
-from personagym_agents.memory import Codes, field_words, fit_belongings, fit_opinions
-from personagym_env.data.tables import BoolArray, IntArray, Interactions
+from personagym_agents.llm.batches import BATCH_ROWS
+from personagym_agents.memory import Codes, Memory, field_words, fit_belongings, fit_opinions
+from personagym_agents.reasons import Reasons, fit_reasons
+from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 
 _FOLDS = 8
 _UNSEEN = 16
@@ -43,22 +48,39 @@ class Occasions(NamedTuple):
     """(n, e, f) of those."""
 
 
-def draw_occasions(train: Interactions, rng: np.random.Generator, *, memory: bool = True) -> Occasions:
+def draw_occasions(
+    train: Interactions, rng: np.random.Generator, *, evidence: bool = True, reasons: Reasons | None = None
+) -> Occasions:
     """Draw unseen items for each training row and recall them and the row's own item without the row.
 
     Args:
         train: rows to learn from.
         rng: deals folds, and draws lags and items.
-        memory: whether users recall anything; without it f = 0.
+        evidence: whether users recall evidence.
+        reasons: of these rows, if users recall them; with neither f = 0.
     """
-    drawing, dealing_rows, dealing_users = rng.spawn(3)
+    drawing, dealing_rows, dealing_users, lagging = rng.spawn(4)
     unseen = np.stack([sample_unseen(train, train.users, drawing) for _ in range(_UNSEEN)], axis=1)
     items = np.column_stack([train.items, unseen])
-    if not memory:
-        nothing = np.zeros((*items.shape, 0), np.uint8)
-        return Occasions(nothing[:, 0], unseen, nothing[:, 1:])
-    codes = np.concatenate([_opinions(train, items, dealing_rows), _belongings(train, items, dealing_users)], axis=-1)
+    parts: list[Codes] = [np.zeros((*items.shape, 0), np.uint8)]
+    if reasons is not None:
+        parts += [reasons.recall_before(items, np.minimum(_known(train, lagging), _before_batch(train)))]
+    if evidence:
+        parts += [_opinions(train, items, dealing_rows), _belongings(train, items, dealing_users)]
+    codes: Codes = np.concatenate(parts, axis=-1)
     return Occasions(codes[:, 0], unseen, codes[:, 1:])
+
+
+def _known(train: Interactions, rng: np.random.Generator) -> IntArray:
+    """(n,) how many of its user's rows were known when each row came: those before it, less a lag."""
+    earlier = np.arange(len(train)) - train.indptr[train.users]
+    return np.asarray((earlier / (1 + _LARGEST_LAG * rng.random(len(train)))).astype(np.int64))
+
+
+def _before_batch(train: Interactions) -> IntArray:
+    """(n,) rows of its user before the batch that each row is read in, counted from the latest row backwards."""
+    from_end = np.repeat(train.indptr[1:], train.counts) - 1 - np.arange(len(train))
+    return np.asarray(np.maximum(train.counts[train.users] - (from_end // BATCH_ROWS + 1) * BATCH_ROWS, 0))
 
 
 def _deal(count: int, rng: np.random.Generator) -> IntArray:
@@ -86,8 +108,7 @@ def _opinions(train: Interactions, items: IntArray, rng: np.random.Generator) ->
 def _belongings(train: Interactions, items: IntArray, rng: np.random.Generator) -> Codes:
     """(n, 1 + e, 3) levels, each row by its user's earlier rows and what belongs together to other users."""
     fold = _deal(train.n_users, rng)[train.users]
-    earlier = np.arange(len(train)) - train.indptr[train.users]
-    known = (earlier / (1 + _LARGEST_LAG * rng.random(len(train)))).astype(np.int64)
+    known = _known(train, rng)
     found = np.zeros((*items.shape, len(field_words(train.scale)) - 2), np.uint8)
     for number in np.unique(fold):
         inside = fold == number
@@ -97,3 +118,29 @@ def _belongings(train: Interactions, items: IntArray, rng: np.random.Generator) 
             histories = Histories(train, train.users[block], known[block])
             found[block] = np.take_along_axis(levels(histories), items[block][..., None], axis=1)
     return found
+
+
+def make_memory(
+    catalogue: Catalogue,
+    train: Interactions,
+    rng: np.random.Generator,
+    *,
+    evidence: bool,
+    reasons: int,
+    written: Sequence[str | None] | None = None,
+) -> tuple[Memory | None, Occasions]:
+    """What users recall, and the occasions of the training rows; no memory where nothing is to be recalled.
+
+    Args:
+        catalogue: the log's items.
+        train: rows to learn from.
+        rng: see `draw_occasions`.
+        evidence: whether users recall evidence.
+        reasons: how many reasons they recall about an item.
+        written: (n,) see `fit_reasons`.
+    """
+    fitted = fit_reasons(train, catalogue, reasons, written) if reasons else None
+    occasions = draw_occasions(train, rng, evidence=evidence, reasons=fitted)
+    if not evidence and fitted is None:
+        return None, occasions
+    return Memory(train, occasions.own, evidence=evidence, reasons=fitted), occasions

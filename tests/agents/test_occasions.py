@@ -59,6 +59,6 @@ def test_unseen_items_are_unseen_and_recalled_with_the_row(small_split: Split) -
 
 
 def test_without_memory_only_items_are_drawn(small_split: Split) -> None:
-    occasions = draw_occasions(small_split.train, np.random.default_rng(0), memory=False)
+    occasions = draw_occasions(small_split.train, np.random.default_rng(0), evidence=False)
     assert occasions.own.shape == (len(small_split.train), 0)
     assert occasions.recalled.shape == (*occasions.unseen.shape, 0)
