@@ -23,7 +23,7 @@ from personagym_agents.bundle import BUNDLED, bundle_fits, read_manifest
 from personagym_agents.bundle_settings import AdapterSettings, BundleSettings
 from personagym_agents.ground import Ground, lay_ground
 from personagym_agents.making import make_bundle
-from personagym_agents.personas import Groups
+from personagym_agents.personas import Groups, PersonaSettings
 from personagym_agents.reporting import training_report
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS
@@ -48,20 +48,30 @@ class Args:
     averaging: float | None = None
     """Decay of the moving average of the adapters' weights that a training ends with, 0 for the last weights as they
     are; None for the default. Adapters of few rows take few steps, of which an average keeps a part."""
+    personas: int | None = None
+    """Number of personas; None for as many as the criterion chooses."""
+    rank: int | None = None
+    """Rank of the adapters, and what they are scaled by; None for the default."""
     output: Path = Path("runs/ablation")
     """Folder of the bundles."""
 
 
-def kinds_of_adapters(rows: Sequence[int], averaging: float | None) -> Mapping[str, AdapterSettings]:
-    """Settings by kind. A user alone has a few documents, so adapters of that kind step after each, twice.
+def kinds_of_adapters(args: Args, rows: Sequence[int]) -> Mapping[str, AdapterSettings]:
+    """Settings by kind for personas with (p,) training rows.
 
-    Args:
-        rows: training rows of each persona.
-        averaging: see `Args`.
+    A user alone has a few documents, so adapters of that kind step after each, twice. Rows that are held equal are as
+    many as the smallest persona has.
     """
     default = AdapterSettings()
-    if averaging is not None:
-        default = replace(default, training=replace(default.training, averaging=averaging))
+    if args.rank is not None:
+        default = replace(default, rank=args.rank, alpha=args.rank)
+    if args.averaging is not None:
+        default = replace(default, training=replace(default.training, averaging=args.averaging))
+    if args.equal_rows:
+        training = replace(default.training, epochs=2, batch=4, averaging=0.0)
+        default = replace(default, rows=min(rows), training=training)
+        kinds: tuple[Groups, ...] = ("single", "random", "persona")
+        return {kind: replace(default, groups=kind) for kind in kinds}
     often = replace(default.training, epochs=2, batch=1, warmup=1)
     return {
         "single": replace(default, groups="single"),
@@ -72,12 +82,15 @@ def kinds_of_adapters(rows: Sequence[int], averaging: float | None) -> Mapping[s
     }
 
 
-def kinds_of_equal_rows(rows: Sequence[int]) -> Mapping[str, AdapterSettings]:
-    """Settings by kind of adapters that all learn from as many rows as the smallest of personas with (p,) rows."""
-    default = AdapterSettings(rows=min(rows))
-    training = replace(default.training, epochs=2, batch=4, averaging=0.0)
-    kinds: tuple[Groups, ...] = ("single", "random", "persona")
-    return {kind: replace(default, groups=kind, training=training) for kind in kinds}
+def words_of(args: Args, settings: BundleSettings) -> tuple[str, str]:
+    """What sets the adapters apart, and what users recall, as words behind the name of a kind."""
+    apart = ", equal rows" if args.equal_rows else ""
+    apart += "" if args.averaging is None else f", averaging {args.averaging:g}"
+    apart += "" if args.personas is None else f", {args.personas} personas"
+    apart += "" if args.rank is None else f", rank {args.rank}"
+    if settings.reasons:
+        return apart, ", reasons and evidence" if settings.memory else ", reasons"
+    return apart, "" if settings.memory else ", no memory"
 
 
 def train_missing(args: Args, ground: Ground, console: Console) -> list[str]:
@@ -87,18 +100,17 @@ def train_missing(args: Args, ground: Ground, console: Console) -> list[str]:
         ValueError: a kind is unknown.
     """
     rows = np.bincount(ground.personas.assignment, ground.split.train.counts).astype(int).tolist()
-    kinds = kinds_of_equal_rows(rows) if args.equal_rows else kinds_of_adapters(rows, args.averaging)
+    kinds = kinds_of_adapters(args, rows)
     unknown = sorted(set(args.kinds) - set(kinds))
     if unknown:
         raise ValueError(f"kinds of adapters must be some of {', '.join(kinds)}, got {', '.join(unknown)}")
-    entries, told = [], "" if ground.settings.memory else ", no memory"
-    taught = ", equal rows" if args.equal_rows else ""
-    taught += "" if args.averaging is None else f", averaging {args.averaging:g}"
+    entries = []
+    apart, told = words_of(args, ground.settings)
     for seed in range(args.seeds):
         for kind in args.kinds:
-            words = f"{args.protocol}-{args.bundle.name}-{kind}{taught}-{seed}"
+            words = f"{args.protocol}-{args.bundle.name}-{kind}{apart}-{seed}"
             place = args.output / words.replace(", ", "-").replace(" ", "-")
-            entries.append(f"'{kind}{taught}{told}={place}'")
+            entries.append(f"'{kind}{apart}{told}={place}'")
             if place.exists():
                 continue
             run = args.output / "run" / place.name
@@ -132,14 +144,19 @@ def main(args: Args) -> None:
     split = PROTOCOLS[args.protocol].split(dataset.interactions)
     if not bundle_fits(args.bundle, split.train):
         raise ValueError(f"the bundle at {args.bundle} was not trained on the {args.protocol!r} rows of {args.dataset}")
-    memory = bool(read_manifest(args.bundle).settings["memory"])
-    settings = BundleSettings(base=str(args.bundle / "base"), memory=memory)
+    made_with = read_manifest(args.bundle).settings
+    settings = BundleSettings(
+        base=str(args.bundle / "base"),
+        memory=made_with["memory"],
+        reasons=made_with.get("reasons", 0),
+        personas=PersonaSettings(n_personas=args.personas),
+    )
     with Progress(console=console) as progress, training_report(args.output / "run", progress) as report:
         ground = lay_ground(
             dataset, split, settings, run=args.output / "run", say=progress.console.print, report=report
         )
     entries = train_missing(args, ground, console)
-    told = "" if memory else ", no memory"
+    _, told = words_of(args, settings)
     bases = f"--bases 'none{told}={args.bundle}'"
     console.print(f"python benchmarks/fidelity.py {bases} --bundles {' '.join(entries)}", soft_wrap=True)
 

@@ -48,15 +48,25 @@ def ground(small_data: Dataset, small_split: Split, tmp_path: Path) -> Ground:
 
 
 def test_kinds_differ_in_who_shares_an_adapter_and_in_rows(script: ModuleType) -> None:
-    kinds = script.kinds_of_adapters([30, 10, 20], None)
+    kinds = script.kinds_of_adapters(script.Args(), [30, 10, 20])
     assert tuple(kinds) == KINDS
     assert kinds["single-equal-rows"] == replace(kinds["single"], rows=20)
     assert kinds["persona"] == AdapterSettings() == replace(kinds["random"], groups="persona")
-    last = {kind: adapters.training.averaging for kind, adapters in script.kinds_of_adapters([9], 0.0).items()}
+    last = {
+        kind: adapters.training.averaging
+        for kind, adapters in script.kinds_of_adapters(script.Args(averaging=0.0), [9]).items()
+    }
     assert last == dict.fromkeys(KINDS, 0.0)
-    equal = script.kinds_of_equal_rows([30, 10, 20])
+    equal = script.kinds_of_adapters(script.Args(equal_rows=True), [30, 10, 20])
     assert {adapters.rows for adapters in equal.values()} == {10}
     assert equal["persona"] == replace(equal["random"], groups="persona") == replace(equal["single"], groups="persona")
+    narrow = script.kinds_of_adapters(script.Args(rank=4), [9])["persona"]
+    assert narrow == AdapterSettings(rank=4, alpha=4)
+    assert script.words_of(script.Args(rank=4, personas=8), BundleSettings(memory=False)) == (
+        ", 8 personas, rank 4",
+        ", no memory",
+    )
+    assert script.words_of(script.Args(), BundleSettings(reasons=2))[1] == ", reasons and evidence"
     with pytest.raises(ValueError, match="rows must be at least 1 or None, got 0"):
         AdapterSettings(rows=0)
 
