@@ -41,6 +41,9 @@ class Train:
     """Epochs of the small base; None for the default."""
     personas: int | None = None
     """Number of personas; None takes the preset's, or chooses by the criterion."""
+    persona_features: Literal["behaviour", "profile", "both"] = "behaviour"
+    """What users are grouped by: how they rate and choose, the text of their profile (that of `profiles` if given),
+    or both."""
     groups: Literal["none", "single", "random", "persona", "individual"] = "persona"
     """Users who share an adapter."""
     profiles: str | None = None
@@ -57,7 +60,6 @@ class Train:
         from personagym_agents.bundle_settings import BundleSettings, paper_settings
         from personagym_agents.ground import lay_ground
         from personagym_agents.making import make_bundle
-        from personagym_agents.personas import PersonaSettings
         from personagym_agents.reporting import training_report
 
         dataset = load_dataset(self.dataset)
@@ -70,12 +72,13 @@ class Train:
         settings = replace(
             settings,
             adapters=replace(settings.adapters, groups=self.groups),
+            personas=replace(settings.personas, features=self.persona_features),
             memory=self.memory,
             reasons=self.reasons,
             profiles=self.profiles,
         )
         if self.personas is not None:
-            settings = replace(settings, personas=PersonaSettings(n_personas=self.personas))
+            settings = replace(settings, personas=replace(settings.personas, n_personas=self.personas))
         if self.epochs is not None:
             settings = replace(settings, training=replace(settings.training, epochs=self.epochs))
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()

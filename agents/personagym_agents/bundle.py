@@ -32,6 +32,7 @@ from personagym_agents.personas import Groups, Personas
 from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.reasons import fit_reasons
 from personagym_env.data.tables import Dataset, IntArray, Interactions
+from personagym_env.data.traits import user_traits
 
 FORMAT = 2
 BUNDLED = Path(__file__).parent / "bundles" / "ml-100k"
@@ -115,6 +116,19 @@ def profile_writer(book: ProfileBook | None, train: Interactions) -> ProfileWrit
     """
     statistical = StatisticalProfileWriter()
     return statistical if book is None else LLMProfileWriter(book, train, statistical)
+
+
+def profile_texts(book: ProfileBook | None, train: Interactions, dataset: Dataset) -> list[str]:
+    """(u,) the profile that personas can be made of: a chat model's if there is a book, else the statistical one.
+
+    Raises:
+        ValueError: the book is about other rows.
+    """
+    if book is not None:
+        book.require(train)
+        return ["" if profile is None else profile.text() for profile in book.whole]
+    traits = user_traits(train, dataset.catalogue)
+    return StatisticalProfileWriter().write(np.arange(train.n_users), traits, dataset.catalogue, dataset.users)
 
 
 def read_manifest(place: Path) -> Manifest:

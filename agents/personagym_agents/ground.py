@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.bundle import profile_writer
+from personagym_agents.bundle import profile_texts, profile_writer
 from personagym_agents.bundle_settings import SMALL, BundleSettings
 from personagym_agents.classical import fit_classical
 from personagym_agents.corpus import Corpus, tokenizer_texts
@@ -75,13 +75,13 @@ def lay_ground(
     """
     torch.manual_seed(settings.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    personas = _personas(dataset, split, settings, say)
+    book = None if settings.profiles is None else ProfileBook.load(Path(settings.profiles))
+    writer = profile_writer(book, split.train)
+    personas = _personas(dataset, split, book, settings, say)
     rng = np.random.default_rng(settings.training.seed)
     memory, occasions = make_memory(
         dataset.catalogue, split.train, rng, evidence=settings.memory, reasons=settings.reasons
     )
-    book = None if settings.profiles is None else ProfileBook.load(Path(settings.profiles))
-    writer = profile_writer(book, split.train)
     model, tokenizer = _base(dataset, split, memory, writer, settings)
     corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, occasions=occasions)
     if len(tokenizer) > model.config.vocab_size:
@@ -114,10 +114,11 @@ def _teacher(name: str, split: Split) -> Teacher:
     return teach
 
 
-def _personas(dataset: Dataset, split: Split, settings: BundleSettings, say: Say) -> Personas:
+def _personas(dataset: Dataset, split: Split, book: ProfileBook | None, settings: BundleSettings, say: Say) -> Personas:
     traits = user_traits(split.train, dataset.catalogue)
     rng = np.random.default_rng(settings.training.seed)
-    personas = fit_personas(traits, dataset.catalogue.genre_names, settings.personas, rng=rng)
+    texts = profile_texts(book, split.train, dataset)
+    personas = fit_personas(traits, dataset.catalogue.genre_names, settings.personas, rng=rng, texts=texts)
     say(personas.table())
     return personas
 

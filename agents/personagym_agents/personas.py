@@ -1,4 +1,4 @@
-"""Personas: groups of users that rate and choose alike, found by KMeans++ and named for people.
+"""Personas: groups of users with like behaviour or like profiles, found by KMeans++ and named for people.
 
 Shapes: u users, f features, p personas, g genres.
 """
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
+from personagym_agents.text_space import TextSpace
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.data.traits import Traits, profile_features
 
@@ -37,12 +38,16 @@ ADJECTIVES: dict[str, tuple[str, str]] = {
 Groups = Literal["none", "single", "random", "persona", "individual"]
 """Users who share an adapter: none have one, all do, random groups of the personas' sizes (a control), each persona,
 each user alone."""
+Features = Literal["behaviour", "profile", "both"]
+"""What users are grouped by: how they rate and choose, the text of their profile, or both."""
 
 
 @dataclass(frozen=True)
 class PersonaSettings:
     """How personas are looked for."""
 
+    features: Features = "behaviour"
+    """What users are grouped by."""
     n_personas: int | None = None
     """Personas to form; None chooses by the criterion."""
     least: int = 2
@@ -96,6 +101,8 @@ class Personas:
     """(p, at most `EXAMPLES`) internal ids of the users nearest to each centre, nearest first."""
     criterion: tuple[Criterion, ...] = field(default=())
     """What the number of personas was chosen by; empty if it was given."""
+    space: TextSpace | None = None
+    """Where profile texts lie; None if none were looked at."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -108,13 +115,25 @@ class Personas:
         """(p,) users of each persona."""
         return np.asarray(np.bincount(self.assignment, minlength=len(self)))
 
-    def assign(self, traits: Traits) -> IntArray:
+    @property
+    def features(self) -> Features:
+        """What users were grouped by."""
+        if self.space is None:
+            return "behaviour"
+        return "profile" if len(self.mean) == len(self.space.directions) else "both"
+
+    def assign(self, traits: Traits, texts: Sequence[str] | None = None) -> IntArray:
         """(n,) nearest persona of each of n users, grouped before or not.
 
+        Args:
+            traits: of the users; not looked at by personas of profiles alone.
+            texts: (n,) profiles by the writer whose texts the personas were made of; needed unless they were made of
+                behaviour alone.
+
         Raises:
-            ValueError: the traits have other features than those the personas were made of.
+            ValueError: the traits have other features than those the personas were made of, or texts are missing.
         """
-        features = profile_features(traits)
+        features = _features(self.features, traits, self.space, texts)
         if features.shape[1] != len(self.mean):
             raise ValueError(f"personas of {len(self.mean)} features cannot place users of {features.shape[1]}")
         return np.asarray(_distances((features - self.mean) / self.scale, self.centroids).argmin(axis=1))
@@ -150,9 +169,12 @@ class Personas:
         return "\n".join(lines)
 
     def to_json(self) -> str:
-        """Everything as JSON; arrays become lists."""
+        """Everything as JSON; arrays become lists. A space of texts stands there only where there is one."""
         content = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in vars(self).items()}
         content["criterion"] = [row._asdict() for row in self.criterion]
+        del content["space"]
+        if self.space is not None:
+            content["space"] = self.space.to_lists()
         return json.dumps(content, indent=1)
 
     @classmethod
@@ -163,7 +185,7 @@ class Personas:
             ValueError: the text is no JSON or lacks a field.
         """
         content = json.loads(text)
-        missing = sorted(set(cls.__dataclass_fields__) - set(content))
+        missing = sorted(set(cls.__dataclass_fields__) - {"space"} - set(content))
         if missing:
             raise ValueError(f"personas need {', '.join(missing)}, which the JSON lacks")
         return cls(
@@ -174,16 +196,23 @@ class Personas:
             assignment=np.asarray(content["assignment"], np.int64),
             examples=tuple(tuple(people) for people in content["examples"]),
             criterion=tuple(Criterion(**row) for row in content["criterion"]),
+            space=TextSpace.from_lists(content["space"]) if "space" in content else None,
         )
 
 
 def fit_personas(
-    traits: Traits, genre_names: Sequence[str], settings: PersonaSettings | None = None, *, rng: np.random.Generator
+    traits: Traits,
+    genre_names: Sequence[str],
+    settings: PersonaSettings | None = None,
+    *,
+    rng: np.random.Generator,
+    texts: Sequence[str] | None = None,
 ) -> Personas:
-    """Group users by their traits.
+    """Group users by their traits, by their profiles, or by both, as `settings.features` says.
 
     The features of `profile_features` are standardised, and each of the three blocks (behaviour, genre shares, genre
-    lifts) gets the same total variance, so that many genres do not outweigh six habits.
+    lifts) gets the same total variance, so that many genres do not outweigh six habits. The block of the profiles
+    (`TextSpace`) gets as much, its directions keeping their proportions.
 
     Of the numbers of personas that seeds agree on (stability of at least `settings.stable`, all numbers if none has
     it), the largest wins whose silhouette is within `settings.tie` of the best: users are mostly a continuum, where
@@ -194,15 +223,20 @@ def fit_personas(
         genre_names: (g,) for the personas' names.
         settings: how to look; the defaults if None.
         rng: draws the seeds of the runs.
+        texts: (u,) profile of each user, needed if users are grouped by profiles.
 
     Raises:
-        ValueError: there are fewer users than personas, or `genre_names` does not fit the traits.
+        ValueError: there are fewer users than personas, `genre_names` does not fit the traits, or texts are missing.
     """
     settings = PersonaSettings() if settings is None else settings
-    features = profile_features(traits).astype(np.float64)
+    space = None if settings.features == "behaviour" or texts is None else TextSpace.fit(texts)
+    features = _features(settings.features, traits, space, texts)
     if traits.genre_share.shape[1] != len(genre_names):
         raise ValueError(f"traits know {traits.genre_share.shape[1]} genres, got {len(genre_names)} genre_names")
-    mean, scale = features.mean(axis=0), _block_scale(features, len(genre_names))
+    directions = 0 if space is None else len(space.directions)
+    of_traits, of_texts = np.split(features, [features.shape[1] - directions], axis=1)
+    scale = np.concatenate([_trait_scale(of_traits, len(genre_names)), _text_scale(of_texts)])
+    mean = features.mean(axis=0)
     points = (features - mean) / scale
     distinct = len(np.unique(points, axis=0))
     if settings.n_personas is not None and settings.n_personas > distinct:
@@ -221,15 +255,36 @@ def fit_personas(
         for persona, column in enumerate(order.T)
     )
     names = name_personas(traits, assignment, genre_names)
-    return Personas(names, centroids, mean, scale, assignment, examples, tuple(criterion))
+    return Personas(names, centroids, mean, scale, assignment, examples, tuple(criterion), space)
 
 
-def _block_scale(features: FloatArray, n_genres: int) -> FloatArray:
-    """(f,) standard deviation times the root of the block's size, 1 where a feature is constant."""
-    behaviour = features.shape[1] - 2 * n_genres
-    size = np.repeat([behaviour, n_genres, n_genres], [behaviour, n_genres, n_genres])
+def _features(
+    kind: Features, traits: Traits, space: TextSpace | None, texts: Sequence[str] | None
+) -> npt.NDArray[np.float64]:
+    """(n, f) traits, then the places of the texts, as far as users are grouped by them."""
+    blocks: list[FloatArray] = [] if kind == "profile" else [profile_features(traits).astype(np.float64)]
+    if kind != "behaviour":
+        if texts is None or space is None:
+            raise ValueError(f"personas by {kind!r} need the profile text of every user, got none")
+        if len(texts) != len(traits.activity):
+            raise ValueError(f"personas by {kind!r} need {len(traits.activity)} profile texts, got {len(texts)}")
+        blocks.append(space.place(texts))
+    return np.concatenate(blocks, axis=1, dtype=np.float64)
+
+
+def _trait_scale(features: FloatArray, n_genres: int) -> FloatArray:
+    """(f,) standard deviation times the root of the block's size, 1 where a feature is constant; f may be 0."""
+    genres = n_genres if features.shape[1] else 0
+    behaviour = features.shape[1] - 2 * genres
+    size = np.repeat([behaviour, genres, genres], [behaviour, genres, genres])
     deviation = features.std(axis=0)
     return np.asarray(np.where(deviation > 1e-9, deviation * np.sqrt(size), 1.0))
+
+
+def _text_scale(places: FloatArray) -> FloatArray:
+    """(d,) standard deviation of the whole block, 1 where all texts are alike; d may be 0."""
+    deviation = np.sqrt(places.var(axis=0).sum())
+    return np.full(places.shape[1], deviation if deviation > 1e-9 else 1.0)
 
 
 def _distances(points: FloatArray, centroids: FloatArray) -> FloatArray:

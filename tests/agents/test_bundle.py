@@ -17,7 +17,7 @@ from personagym_agents.language import LanguageUserAgent
 from personagym_agents.llm.book import Profile, ProfileBook, Taste
 from personagym_agents.making import make_bundle
 from personagym_agents.occasions import draw_occasions
-from personagym_agents.personas import PersonaSettings
+from personagym_agents.personas import Features, Personas, PersonaSettings
 from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
 from personagym_agents.training import TrainingSettings
 from personagym_env.conformance.user_agent import check_user_agent
@@ -30,7 +30,14 @@ from personagym_env.evaluation.pairs import react_to_pairs
 QUICK = TrainingSettings(epochs=1, batch=4, warmup=1)
 
 
-def make(place: Path, data: Dataset, split: Split, base: str = "small", profiles: str | None = None) -> None:
+def make(
+    place: Path,
+    data: Dataset,
+    split: Split,
+    base: str = "small",
+    profiles: str | None = None,
+    features: Features = "behaviour",
+) -> None:
     settings = BundleSettings(
         base=base,
         profiles=profiles,
@@ -40,7 +47,7 @@ def make(place: Path, data: Dataset, split: Split, base: str = "small", profiles
         teacher="bias",
         training=QUICK,
         adapters=AdapterSettings(rank=2, alpha=2, training=QUICK),
-        personas=PersonaSettings(n_personas=2),
+        personas=PersonaSettings(features=features, n_personas=2),
         history_lines=6,
     )
     rest = {
@@ -87,13 +94,18 @@ def test_profiles_of_a_chat_model_are_told_and_leave_out_what_is_asked(
     train = small_split.train
 
     def profiles(word: str) -> tuple[Profile, ...]:
-        return tuple(Profile((f"{word} {user}",), Taste("", ()), Taste("", ())) for user in range(train.n_users))
+        said = (f"{word} {('even', 'odd')[user % 2]} {user}" for user in range(train.n_users))
+        return tuple(Profile((words,), Taste("", ()), Taste("", ())) for words in said)
 
     book = ProfileBook(train.fingerprint(), profiles("whole"), (profiles("zero"), profiles("one")), {})
     book.save(tmp_path / "book.json")
-    make(tmp_path / "bundle", small_data, small_split, profiles=str(tmp_path / "book.json"))
+    make(tmp_path / "bundle", small_data, small_split, profiles=str(tmp_path / "book.json"), features="profile")
+    personas = Personas.from_json((tmp_path / "bundle" / "personas.json").read_text())
+    assert personas.space is not None
+    assert "whole odd" in personas.space.words, "personas are made of what the chat model wrote"
+    assert len(np.unique(personas.assignment[::2])) == len(np.unique(personas.assignment[1::2])) == 1
     agent = load_bundle_agent(tmp_path / "bundle", small_data, train)
-    assert agent.document(3).splitlines()[0].endswith("; whole 3")
+    assert agent.document(3).splitlines()[0].endswith("; whole odd 3")
 
     writer = profile_writer(book, train)
     occasions = draw_occasions(train, np.random.default_rng(0), memory=False)
@@ -107,7 +119,7 @@ def test_profiles_of_a_chat_model_are_told_and_leave_out_what_is_asked(
         shown = np.unique(folds[rows])
         header = corpus.tokenizer.decode(epoch.pieces.tokens[piece, : epoch.pieces.lengths[piece]])
         assert len(shown) == 1
-        assert header.endswith(f"; {('zero', 'one')[shown[0]]} {user}")
+        assert header.endswith(f"; {('zero', 'one')[shown[0]]} {('even', 'odd')[user % 2]} {user}")
 
 
 def test_bundle_holds_safetensors_and_text_only(made: Path) -> None:

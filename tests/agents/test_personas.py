@@ -5,13 +5,15 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from personagym_agents.personas import (
+    Features,
     Personas,
     PersonaSettings,
     fit_personas,
     name_personas,
 )
+from personagym_agents.text_space import TextSpace
 from personagym_env.data.tables import Catalogue, Interactions
-from personagym_env.data.traits import Traits, user_traits
+from personagym_env.data.traits import Traits, profile_features, user_traits
 
 GENRES = ("Action", "Comedy", "Film-Noir", "Musical")
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -135,6 +137,102 @@ def test_two_users_and_one_user_work(traits):
     assert len(fit_personas(pair, GENRES, FEW, rng=np.random.default_rng(0))) == 1
     with pytest.raises(ValueError, match="3 personas need as many different users, got 2"):
         fit_personas(pair, GENRES, PersonaSettings(n_personas=3), rng=np.random.default_rng(0))
+
+
+TOLD = np.arange(3 * GROUP) % 3
+"""What each user's text is about, which has nothing to do with how the user rates."""
+
+
+def some(traits: Traits, users: np.ndarray) -> Traits:
+    return Traits(*(column[users] for column in traits))
+
+
+@pytest.fixture(scope="module")
+def texts() -> list[str]:
+    """Three kinds of profiles."""
+    rng = np.random.default_rng(1)
+    kinds = ("loves westerns and dust", "loves musicals with dancing", "dislikes whatever the crowd likes")
+    fillers = ("calm", "busy", "shy", "loud", "late", "early")
+    return [f"{kinds[told]}; {rng.choice(fillers)}" for told in TOLD]
+
+
+def by(features: Features, **more: int) -> PersonaSettings:
+    return PersonaSettings(features=features, restarts=3, seeds=3, **more)
+
+
+def test_profile_personas_follow_the_texts_alone(traits, texts):
+    personas = fit_personas(traits, GENRES, by("profile", most=6), rng=np.random.default_rng(0), texts=texts)
+    assert personas.features == "profile"
+    assert len(personas) == 3, personas.table()
+    assert adjusted_rand_score(TOLD, personas.assignment) == 1
+    assert abs(adjusted_rand_score(PLANTED, personas.assignment)) < 0.1
+    assert all(row.stability > 0.95 for row in personas.criterion if row.n_personas == 3)
+
+
+def test_personas_of_both_follow_both(traits, texts):
+    personas = fit_personas(traits, GENRES, by("both", n_personas=9), rng=np.random.default_rng(0), texts=texts)
+    assert personas.features == "both"
+    assert adjusted_rand_score(3 * PLANTED + TOLD, personas.assignment) > 0.9
+    points = (np.column_stack([profile_features(traits), personas.space.place(texts)]) - personas.mean) / personas.scale
+    blocks = np.split(points.var(axis=0), [6, 6 + len(GENRES), 6 + 2 * len(GENRES)])
+    # All users are equally active, so that one of six habits has no variance.
+    np.testing.assert_allclose([block.sum() for block in blocks], [5 / 6, 1, 1, 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("features", ["behaviour", "profile", "both"])
+def test_users_that_were_not_grouped_find_the_persona_of_their_like(features, traits, texts):
+    """Half of the users make the personas, from a space of their texts alone; the others and a restored copy agree."""
+    known, unseen = np.flatnonzero(np.arange(3 * GROUP) % 2 == 0), np.flatnonzero(np.arange(3 * GROUP) % 2)
+    planted = {"behaviour": PLANTED, "profile": TOLD, "both": 3 * PLANTED + TOLD}[features]
+    personas = fit_personas(
+        some(traits, known),
+        GENRES,
+        by(features, n_personas=len(np.unique(planted))),
+        rng=np.random.default_rng(0),
+        texts=[texts[user] for user in known],
+    )
+    for copy in (personas, Personas.from_json(personas.to_json())):
+        placed = copy.assign(some(traits, unseen), [texts[user] for user in unseen])
+        assert adjusted_rand_score(planted[unseen], placed) > 0.75
+        np.testing.assert_array_equal(
+            copy.assign(some(traits, known), [texts[user] for user in known]), personas.assignment
+        )
+        assert copy.features == features
+        assert copy.to_json() == personas.to_json()
+
+
+def test_texts_leave_personas_of_behaviour_as_they_are(personas, traits, texts):
+    again = fit_personas(traits, GENRES, FEW, rng=np.random.default_rng(0), texts=texts)
+    assert again.to_json() == personas.to_json()
+    assert '"space"' not in personas.to_json()
+
+
+def test_missing_texts_are_named(traits, texts):
+    rng = np.random.default_rng(0)
+    for features in ("profile", "both"):
+        with pytest.raises(ValueError, match=f"personas by '{features}' need the profile text of every user"):
+            fit_personas(traits, GENRES, by(features), rng=rng)
+    personas = fit_personas(traits, GENRES, by("profile", n_personas=2), rng=rng, texts=texts)
+    with pytest.raises(ValueError, match="personas by 'profile' need the profile text of every user"):
+        personas.assign(traits)
+    with pytest.raises(ValueError, match="need 120 profile texts, got 1"):
+        personas.assign(traits, texts[:1])
+    with pytest.raises(ValueError, match="3 texts span no space: expected some words that stand in at least 2"):
+        TextSpace.fit(["one", "two", ""])
+
+
+def test_a_space_of_texts_puts_like_texts_together_and_refuses_parts_of_itself():
+    space = TextSpace.fit(["likes drama, war", "likes drama", "hates drama, war", "hates comedy"])
+    places = space.place(["likes drama", "likes drama!", "hates comedy", "", "words that are unknown"])
+    np.testing.assert_array_equal(places[0], places[1])
+    assert places[0] @ places[2] < 0.5 * np.linalg.norm(places[0]) * np.linalg.norm(places[2])
+    assert not places[3:].any()
+    np.testing.assert_allclose(space.directions @ space.directions.T, np.eye(len(space.directions)), atol=1e-12)
+    lists = space.to_lists()
+    with pytest.raises(ValueError, match="needs idf, which the JSON lacks"):
+        TextSpace.from_lists({name: value for name, value in lists.items() if name != "idf"})
+    with pytest.raises(ValueError, match="needs as many weights"):
+        TextSpace.from_lists({**lists, "words": lists["words"][1:]})
 
 
 def test_random_groups_have_the_sizes_and_nothing_else(personas):
