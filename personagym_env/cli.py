@@ -6,7 +6,7 @@ It is wiring, so it reaches the users by name when a command runs, as `gym.make`
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 from rich.console import Console
@@ -37,8 +37,14 @@ class Train:
     """`paper` takes the adapters of *Personas within Parameters*, for a `base` of the user's."""
     base: str = "small"
     """`small` trains a small Llama from random weights; else a causal LM by name or path, which gets adapters alone."""
+    seed: int = 0
+    """Of the base, the adapters and the personas."""
     epochs: int | None = None
     """Epochs of the small base; None for the default."""
+    width: int | None = None
+    """Hidden size of the small base; None for the default."""
+    layers: int | None = None
+    """Layers of the small base; None for the default."""
     personas: int | None = None
     """Number of personas; None takes the preset's, or chooses by the criterion."""
     persona_features: Literal["behaviour", "profile", "both"] = "behaviour"
@@ -46,6 +52,16 @@ class Train:
     or both."""
     groups: Literal["none", "single", "random", "persona", "individual"] = "persona"
     """Users who share an adapter."""
+    rank: int | None = None
+    """Rank of the adapters; None for the preset's."""
+    alpha: int | None = None
+    """The adapters' scale times their rank; None for the preset's."""
+    dropout: float | None = None
+    """Dropout within the adapters; None for the preset's."""
+    targets: Literal["all-linear", "query-key"] | None = None
+    """Layers that get adapters: all linear ones, or the attention's queries and keys; None for the preset's."""
+    adapter_epochs: int | None = None
+    """Epochs of the adapters; None for the preset's."""
     profiles: str | None = None
     """File of `personagym profile`, told in the documents too; None for the statistical profiles alone."""
     memory: bool = True
@@ -57,7 +73,7 @@ class Train:
 
     def main(self) -> None:
         """Run the command."""
-        from personagym_agents.bundle_settings import BundleSettings, paper_settings
+        from personagym_agents.bundle_settings import SMALL, BundleSettings, paper_settings
         from personagym_agents.ground import lay_ground
         from personagym_agents.making import make_bundle
         from personagym_agents.reporting import training_report
@@ -68,19 +84,22 @@ class Train:
         if self.judge_half:
             split, half_words = judge_half(split)
             split_words = f"{split_words}; {half_words}"
-        settings = BundleSettings(base=self.base) if self.preset == "default" else paper_settings(self.base)
+        of_small = _given(epochs=self.epochs, width=self.width, layers=self.layers)
+        if of_small and self.base != SMALL:
+            raise SystemExit(f"{', '.join(of_small)}: of the small base alone, got base {self.base!r}")
+        preset = BundleSettings(base=self.base) if self.preset == "default" else paper_settings(self.base)
+        of_adapters = _given(rank=self.rank, alpha=self.alpha, dropout=self.dropout, targets=self.targets)
+        adapter_training = replace(preset.adapters.training, seed=self.seed, **_given(epochs=self.adapter_epochs))
         settings = replace(
-            settings,
-            adapters=replace(settings.adapters, groups=self.groups),
-            personas=replace(settings.personas, features=self.persona_features),
+            preset,
+            **_given(width=self.width, layers=self.layers),
+            training=replace(preset.training, seed=self.seed, **_given(epochs=self.epochs)),
+            adapters=replace(preset.adapters, groups=self.groups, training=adapter_training, **of_adapters),
+            personas=replace(preset.personas, features=self.persona_features, **_given(n_personas=self.personas)),
             memory=self.memory,
             reasons=self.reasons,
             profiles=self.profiles,
         )
-        if self.personas is not None:
-            settings = replace(settings, personas=replace(settings.personas, n_personas=self.personas))
-        if self.epochs is not None:
-            settings = replace(settings, training=replace(settings.training, epochs=self.epochs))
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
         with Progress(*columns, console=console) as progress, training_report(self.run, progress) as report:
             say = progress.console.print
@@ -248,6 +267,11 @@ class Report:
             Robustness.load(varied) if varied.is_file() else None,
         )
         console.print(f"{self.output}: {', '.join(sorted(found))}", markup=False, highlight=False)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were set."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _data(source: str) -> tuple[Dataset, Split]:

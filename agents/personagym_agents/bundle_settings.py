@@ -62,6 +62,14 @@ class BundleSettings:
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES
 
+    def __post_init__(self) -> None:
+        if self.width < 8 or self.width % 8:
+            raise ValueError(
+                f"BundleSettings.width must be a multiple of 8, for 4 attention heads of even width, got {self.width}"
+            )
+        if self.layers < 1:
+            raise ValueError(f"BundleSettings.layers must be at least 1, got {self.layers}")
+
 
 def paper_settings(base: str) -> BundleSettings:
     """The setting of *Personas within Parameters*: four personas, wide adapters on queries and keys, two epochs.
