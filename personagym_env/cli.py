@@ -62,6 +62,8 @@ class Train:
     """Layers that get adapters: all linear ones, or the attention's queries and keys; None for the preset's."""
     adapter_epochs: int | None = None
     """Epochs of the adapters; None for the preset's."""
+    checkpointing: bool = False
+    """Whether layers are computed again for their gradients, which saves memory where a base is large."""
     profiles: str | None = None
     """File of `personagym profile`, told in the documents too; None for the statistical profiles alone."""
     memory: bool = True
@@ -89,11 +91,12 @@ class Train:
             raise SystemExit(f"{', '.join(of_small)}: of the small base alone, got base {self.base!r}")
         preset = BundleSettings(base=self.base) if self.preset == "default" else paper_settings(self.base)
         of_adapters = _given(rank=self.rank, alpha=self.alpha, dropout=self.dropout, targets=self.targets)
-        adapter_training = replace(preset.adapters.training, seed=self.seed, **_given(epochs=self.adapter_epochs))
+        of_training = _given(seed=self.seed, checkpointing=self.checkpointing)
+        adapter_training = replace(preset.adapters.training, **of_training, **_given(epochs=self.adapter_epochs))
         settings = replace(
             preset,
             **_given(width=self.width, layers=self.layers),
-            training=replace(preset.training, seed=self.seed, **_given(epochs=self.epochs)),
+            training=replace(preset.training, **of_training, **_given(epochs=self.epochs)),
             adapters=replace(preset.adapters, groups=self.groups, training=adapter_training, **of_adapters),
             personas=replace(preset.personas, features=self.persona_features, **_given(n_personas=self.personas)),
             memory=self.memory,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from transformers import PreTrainedModel
 from personagym_agents.checkpoint import Progress, restore, store
 from personagym_agents.corpus import Corpus
 from personagym_agents.loss import answer_losses
-from personagym_agents.model import answer_logits, hidden_states
+from personagym_agents.model import answer_logits, checkpointed, hidden_states
 from personagym_agents.packing import pack
 from personagym_agents.sampling import NONE, Epoch, Epochs, SamplingOptions, Sequences
 from personagym_env.data.tables import FloatArray, IntArray
@@ -49,6 +49,8 @@ class TrainingSettings:
     """Decay of the moving average of the weights, which is what training returns; 0 for the last weights."""
     clip: float = 1.0
     """Largest norm of the gradient."""
+    checkpointing: bool = False
+    """Whether layers are computed again for their gradients: a third more work for a fraction of the memory."""
     seed: int = 0
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
 
@@ -129,25 +131,26 @@ def train(
     average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))  # type: ignore[no-untyped-call]
     progress = restore(run / name, parameters, average, optimiser, identity) or Progress(0, 0, identity)
     model.train()
-    for number in range(progress.epoch, settings.epochs):
-        epoch, rng = epochs.draw(number)
-        epoch = epoch if users is None else epoch.of_users(users)
-        torch.manual_seed(epochs.seed * 10_007 + number)
-        batches = list(_batches(epoch, settings.batch, rng))
-        step = progress.step
-        for place, batch in enumerate(batches):
-            share = _schedule((number + place / len(batches)) / settings.epochs, step, settings)
-            for group in optimiser.param_groups:
-                group["lr"] = settings.learning_rate * share
-            losses = _step(model, epoch, batch, epochs.corpus, teacher, settings)
-            torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
-            optimiser.step()
-            optimiser.zero_grad()
-            average.update_parameters(torch.nn.ParameterList(parameters))
-            step += 1
-            report(name, step, losses, (number + (place + 1) / len(batches)) / settings.epochs)
-        progress = Progress(number + 1, step, identity)
-        store(run / name, parameters, average, optimiser, progress)
+    with checkpointed(model) if settings.checkpointing else nullcontext():
+        for number in range(progress.epoch, settings.epochs):
+            epoch, rng = epochs.draw(number)
+            epoch = epoch if users is None else epoch.of_users(users)
+            torch.manual_seed(epochs.seed * 10_007 + number)
+            batches = list(_batches(epoch, settings.batch, rng))
+            step = progress.step
+            for place, batch in enumerate(batches):
+                share = _schedule((number + place / len(batches)) / settings.epochs, step, settings)
+                for group in optimiser.param_groups:
+                    group["lr"] = settings.learning_rate * share
+                losses = _step(model, epoch, batch, epochs.corpus, teacher, settings)
+                torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+                optimiser.step()
+                optimiser.zero_grad()
+                average.update_parameters(torch.nn.ParameterList(parameters))
+                step += 1
+                report(name, step, losses, (number + (place + 1) / len(batches)) / settings.epochs)
+            progress = Progress(number + 1, step, identity)
+            store(run / name, parameters, average, optimiser, progress)
     with torch.no_grad():
         for parameter, averaged in zip(parameters, average.module.parameters(), strict=True):
             parameter.copy_(averaged)

@@ -73,7 +73,9 @@ def test_one_seed_is_that_of_base_personas_and_adapters(made: dict[str, Any]) ->
 def test_options_of_base_and_adapters_are_passed_on(made: dict[str, Any]) -> None:
     train("--width", "64", "--layers", "2", "--epochs", "3")
     assert (made["settings"].width, made["settings"].layers, made["settings"].training.epochs) == (64, 2, 3)
-    adapters = "--rank 8 --alpha 4 --dropout 0.2 --targets query-key --adapter-epochs 5 --groups individual"
+    adapters = (
+        "--rank 8 --alpha 4 --dropout 0.2 --targets query-key --adapter-epochs 5 --checkpointing --groups individual"
+    )
     train("--preset", "paper", "--base", "some/model", *adapters.split(), "--persona-features", "both")
     paper, settings = paper_settings("some/model"), made["settings"]
     assert settings.personas == replace(paper.personas, features="both")
@@ -84,7 +86,7 @@ def test_options_of_base_and_adapters_are_passed_on(made: dict[str, Any]) -> Non
         alpha=4,
         dropout=0.2,
         targets="query-key",
-        training=replace(paper.adapters.training, epochs=5),
+        training=replace(paper.adapters.training, epochs=5, checkpointing=True),
     )
 
 

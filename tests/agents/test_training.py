@@ -1,6 +1,7 @@
 """Training: what it is shown, that it learns, and that a killed run goes on as if nothing had happened."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,13 @@ import pytest
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from personagym_agents.adapters import add_adapters, lora_config
 from personagym_agents.corpus import Corpus
 from personagym_agents.loss import answer_losses
 from personagym_agents.memory import Memory
+from personagym_agents.model import answer_logits, checkpointed, hidden_states
 from personagym_agents.occasions import Occasions
+from personagym_agents.packing import pack
 from personagym_agents.profile import StatisticalProfileWriter
 from personagym_agents.sampling import NONE, Epochs, SamplingOptions, sample_epoch
 from personagym_agents.training import TrainingSettings, train
@@ -148,6 +152,77 @@ def test_killed_training_resumes_to_the_same_weights(
     run_training(resumed, corpus, tmp_path / "broken")
     for (name, expected), actual in zip(whole.named_parameters(), resumed.parameters(), strict=True):
         torch.testing.assert_close(actual, expected, msg=lambda text, name=name: f"{name}: {text}")
+
+
+ARCHITECTURES = ("llama", "qwen2", "qwen3", "gemma", "phi3", "gpt2", "gpt_neox")
+
+
+def gradients(model: PreTrainedModel, corpus: Corpus) -> tuple[dict[str, torch.Tensor], int]:
+    """Of all answers of some documents, under dropout; and how often the first layer was computed."""
+    epoch = sample_epoch(corpus, StatisticalProfileWriter(), SamplingOptions(lines=6), np.random.default_rng(0))
+    packed = pack(epoch.pieces, epoch.sequences.piece[:4], epoch.sequences.segment[:4])
+    [layers] = [part for part in model.base_model.children() if isinstance(part, torch.nn.ModuleList)]
+    passes: list[int] = []
+    # Of a part of the layer, since the layer's own hooks stand outside of what is computed again.
+    counter = next(part for part in layers[0].children() if list(part.parameters())).register_forward_hook(
+        lambda *_: passes.append(1)
+    )
+    model.train()
+    torch.manual_seed(0)
+    hidden = hidden_states(model, packed, dropout=0.1)
+    logits = answer_logits(model, hidden, torch.tensor(corpus.answers.ids))
+    torch.nn.functional.cross_entropy(logits.flatten(0, 1), packed.positions.flatten() % logits.shape[-1]).backward()
+    counter.remove()
+    found = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    return found, len(passes)
+
+
+@pytest.mark.parametrize("adapted", [False, True], ids=["whole", "adapters"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_layers_that_are_computed_again_give_the_same_gradients(
+    tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, architecture: str, adapted: bool
+) -> None:
+    model = tiny_model(architecture)
+    if adapted:
+        add_adapters(model, ["only"], lora_config(model, rank=2, alpha=4, dropout=0.1))
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(parameter, std=0.3)
+    plain, once = gradients(model, corpus)
+    with checkpointed(model):
+        again, twice = gradients(model, corpus)
+    after, finally_once = gradients(model, corpus)
+    assert (once, twice, finally_once) == (1, 2, 1)
+    assert len(plain) > 0
+    assert all(("lora" in name) == adapted for name in plain)
+    for other in (again, after):
+        assert set(other) == set(plain)
+        for name, gradient in plain.items():
+            torch.testing.assert_close(other[name], gradient, rtol=1e-5, atol=1e-5, msg=f"{architecture} {name}")
+    assert not model.get_input_embeddings()(torch.tensor([0])).requires_grad or not adapted
+
+
+def test_training_computes_layers_again_if_told_to(
+    tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, tmp_path: Path
+) -> None:
+    plain, spared = tiny_model("llama"), tiny_model("llama")
+    passes: list[int] = []
+    spared.base_model.layers[0].self_attn.register_forward_hook(lambda *_: passes.append(1))
+    steps: list[int] = []
+    settings = replace(SETTINGS, epochs=1)
+    run_training(plain, corpus, tmp_path / "plain", settings=settings)
+    run_training(
+        spared,
+        corpus,
+        tmp_path / "spared",
+        lambda _, step, __, ___: steps.append(step),
+        settings=replace(settings, checkpointing=True),
+    )
+    assert len(passes) == 2 * len(steps)
+    for (name, expected), actual in zip(plain.named_parameters(), spared.parameters(), strict=True):
+        torch.testing.assert_close(actual, expected, msg=lambda text, name=name: f"{name}: {text}")
+    assert not any(getattr(part, "gradient_checkpointing", False) for part in spared.modules())
 
 
 def test_frozen_parameters_stay(tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, tmp_path: Path) -> None:
