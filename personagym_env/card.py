@@ -4,7 +4,6 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import TypedDict
 
 from rich.console import Console
@@ -162,22 +161,6 @@ class SimulationCard:
         for remark in self.remarks:
             console.print(remark, markup=False)
         return text.getvalue()
-
-    def to_html(self) -> str:
-        """The card as a fragment of HTML: a section of class `simulation-card` with heading, table and remarks.
-
-        Rows have the origin as class, so that a style sheet can tell fitted from assumed.
-        """
-        head = "".join(f'<th scope="col">{heading}</th>' for heading in HEADINGS)
-        rows = "\n".join(
-            f'<tr class="{entry.origin}">' + "".join(f"<td>{escape(cell)}</td>" for cell in entry.cells) + "</tr>"
-            for entry in self.entries
-        )
-        remarks = "\n".join(f"<li>{escape(remark)}</li>" for remark in self.remarks)
-        return (
-            f'<section class="simulation-card">\n<h2>{escape(self.title)}</h2>\n<table>\n'
-            f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n<ul>\n{remarks}\n</ul>\n</section>"
-        )
 
 
 def _number(value: float) -> str:

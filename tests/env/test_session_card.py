@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import fields
-from html.parser import HTMLParser
 
 import pytest
 
@@ -93,8 +92,7 @@ def test_sensitivity_stands_at_its_parameter_in_every_form() -> None:
     others = [entry for entry in card.entries if entry.assumption.name != "choice.outside"]
     assert others == [entry for entry in CARD.entries if entry.assumption.name != "choice.outside"]
     assert all(entry.sensitivity is None for entry in others)
-    for text in (card.to_text(width=500), card.to_html()):
-        assert "at 0.5: return 12.3, tau 0.91; at 2: return 9.9, tau 1.00" in text
+    assert "at 0.5: return 12.3, tau 0.91; at 2: return 9.9, tau 1.00" in card.to_text(width=500)
     assert "sensitivity" not in CARD.to_text(width=500)
 
 
@@ -103,37 +101,3 @@ def test_sensitivity_of_unknown_parameters_or_without_numbers_is_an_error() -> N
         CARD.with_sensitivity({"choice.outsde": POINTS})
     with pytest.raises(ValueError, match=r"'choice\.outside' needs"):
         CARD.with_sensitivity({"choice.outside": [{"setting": 1.0}]})
-
-
-class _Rows(HTMLParser):
-    """Collects the origin and the cells of each row of a table's body."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rows: list[tuple[str | None, list[str]]] = []
-        self.open: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.open.append(tag)
-        if tag == "tr":
-            self.rows.append((dict(attrs).get("class"), []))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-        if self.open and self.open[-1] == "td":
-            self.rows[-1][1].append(data)
-
-
-def test_html_is_well_formed_and_holds_every_parameter_and_note() -> None:
-    parser = _Rows()
-    parser.feed(CARD.to_html())
-    assert parser.open == []
-    body = parser.rows[1:]
-    assert [cells[0] for _, cells in body] == [entry.assumption.name for entry in CARD.entries]
-    assert [origin for origin, _ in body] == [entry.origin for entry in CARD.entries]
-    assert "for a <reason>" in parser.text
-    assert "<reason>" not in CARD.to_html()
