@@ -34,9 +34,9 @@ class Estimate(NamedTuple):
         return cls(float(value), float(value - Z_95 * error), float(value + Z_95 * error), rows, method)
 
     @classmethod
-    def mean(cls, values: FloatArray, method: str) -> "Estimate":
-        """The mean of independent values (n,) with its normal interval."""
-        return cls.wald(float(values.mean()), float(values.std() / np.sqrt(len(values))), len(values), method)
+    def mean(cls, values: FloatArray, clusters: IntArray, method: str) -> "Estimate":
+        """The mean of values (n,) with the normal interval of `mean_error`."""
+        return cls.wald(float(values.mean()), mean_error(values, clusters), len(values), method)
 
 
 class Maximum(NamedTuple):
@@ -69,6 +69,23 @@ def sum_by(clusters: IntArray, values: FloatArray) -> FloatArray:
     return np.column_stack([np.bincount(cluster, column) for column in values.T])
 
 
+def mean_error(values: FloatArray, clusters: IntArray) -> float:
+    """Standard error of the mean of values (n,), of which those of one cluster (n,) may depend on each other.
+
+    It is `robust_covariance` of a mean, so that values that are equal within c clusters of n / c have the error of c
+    values. Infinite for a single cluster, which does not tell how clusters differ.
+    """
+    summed = sum_by(clusters, (values - values.mean())[:, None])
+    if len(summed) < 2:
+        return np.inf
+    return float(np.sqrt((summed**2).sum() * _of_few(len(summed)))) / len(values)
+
+
+def _of_few(clusters: int) -> float:
+    """Factor of a variance that was measured on few clusters (Cameron, Miller, J. Human Resources 2015, II.C)."""
+    return clusters / (clusters - 1)
+
+
 def robust_covariance(information: FloatArray, scores: FloatArray, clusters: IntArray) -> FloatArray | None:
     """(p, p) sandwich covariance of a maximum of likelihood (Huber 1967), clustered (Liang, Zeger, Biometrika 1986).
 
@@ -78,14 +95,17 @@ def robust_covariance(information: FloatArray, scores: FloatArray, clusters: Int
         clusters: (n,) the user of each observation; observations of one user may depend on each other.
 
     Returns:
-        None if the information is not positive definite: the data do not identify the parameters.
+        None if the information is not positive definite, so that the data do not identify the parameters, or if there
+        is one cluster only: at the maximum its scores add up to 0, which would pass for certainty.
     """
     if not np.all(np.isfinite(information)) or np.linalg.cond(information) > _WORST_CONDITION:
         return None
     if np.linalg.eigvalsh(information)[0] <= 0:
         return None
     bread, summed = np.linalg.inv(information), sum_by(clusters, scores)
-    return np.asarray(bread @ (summed.T @ summed) @ bread)
+    if len(summed) < 2:
+        return None
+    return np.asarray(bread @ (summed.T @ summed) @ bread * _of_few(len(summed)))
 
 
 def covariance_at(log_density: LogDensity, values: FloatArray, clusters: IntArray) -> FloatArray | None:

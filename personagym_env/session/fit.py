@@ -2,6 +2,9 @@
 
 A log of ratings shows consumptions only: no slate, no step without consumption, no leaving after a step without
 consumption. So examination, choice and the miss rate stay assumptions, and are not touched here.
+
+Estimates treat rows as independent, which leaves them consistent; intervals do not, for a user's rows resemble each
+other. They all rest on scores that are added up by user: `personagym_env.session.estimates.robust_covariance`.
 """
 
 from collections.abc import Mapping
@@ -122,9 +125,9 @@ def _fit_genres(
         )
     halves, shuffled = halves_of(log, genre_share, rng)
     if len(halves.users):
-        cosines = np.mean([half.cosine for half in shuffled], axis=0)
-        found.findings["cosine of genre shares, early to late half"] = Estimate.mean(halves.cosine, "mean over users")
-        found.findings["cosine of genre shares, random halves"] = Estimate.mean(cosines, "mean over users")
+        over, cosines = "mean over users", np.mean([half.cosine for half in shuffled], axis=0)
+        found.findings["cosine of genre shares, early to late half"] = Estimate.mean(halves.cosine, halves.users, over)
+        found.findings["cosine of genre shares, random halves"] = Estimate.mean(cosines, halves.users, over)
     drift = fit_drift(moves_of(log, genre_share, halves, shuffled)) if len(halves.users) else "drift: short histories"
     if isinstance(drift, str):
         found.notes.append(drift)
@@ -138,7 +141,6 @@ def fit_sessions(
     *,
     catalogue: Catalogue | None = None,
     gap_minutes: float | None = None,
-    observed_until: float | None = None,
     rng: np.random.Generator | None = None,
 ) -> SessionFit:
     """Fit the parameters of sessions to training rows, each by maximum likelihood.
@@ -152,8 +154,6 @@ def fit_sessions(
             `returning.pause`; the defaults if None.
         catalogue: of the log; without it neither fatigue, drift nor rating noise is fitted.
         gap_minutes: a longer pause ends a session; `returning.pause` if None.
-        observed_until: moment (seconds since 1970) up to which the log shows every user, if there is one; see
-            `personagym_env.session.fit_returning.absences`.
         rng: draws what the fits compare with, random items and random halves; a fixed one if None, so that a log
             always gives the same fit.
     """
@@ -163,7 +163,7 @@ def fit_sessions(
     if not len(train):
         return SessionFit(notes=("the log has no rows: nothing was fitted",))
     worth = scale_worth(train.scale)[train.rating_index].astype(np.float64)
-    mean = Estimate.mean(worth, "mean normalised rating, normal interval")
+    mean = Estimate.mean(worth, train.users, "mean normalised rating, interval robust to dependence within users")
     initial = mean._replace(low=max(0.0, mean.low), high=min(1.0, mean.high))
     found = _Found({"satisfaction.initial": initial}, {}, [])
     statistics: dict[str, float] = {}
@@ -173,9 +173,9 @@ def fit_sessions(
         sessions = cut_sessions(train, pause)
         statistics = _statistics(sessions, pause)
         satisfaction = satisfaction_after(worth, sessions, initial.value, parameters.satisfaction.rate)
-        found.add(fit_leaving(sessions, satisfaction, pause))
-        found.add(fit_returning(absences(train, sessions, satisfaction, pause, observed_until), pause))
-        if observed_until is None and "returning.location" in found.estimates:
+        found.add(fit_leaving(train.users, sessions, satisfaction, pause))
+        found.add(fit_returning(absences(train, sessions, satisfaction), pause))
+        if "returning.location" in found.estimates:
             found.notes.append(_NEVER_BACK)
         crossing = fit_pauses(train, pause)
         if isinstance(crossing, str):

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import log_softmax
 
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 from personagym_env.session.cuts import SessionCuts, exposure_before
@@ -55,11 +56,18 @@ def draw_cases(
     return Cases(log.users[rows], np.stack([burden, popularity[candidates]], axis=2).astype(np.float64))
 
 
+def choice_log_chances(cases: Cases, weights: FloatArray) -> FloatArray:
+    """(c, d) log probability of each candidate to be the consumed one, by a logit with the weights (2,).
+
+    Candidates are drawn uniformly, and one that was drawn twice counts twice, so no correction for sampling is needed
+    (McFadden 1978, uniform conditioning).
+    """
+    return np.asarray(log_softmax(cases.covariates @ weights, axis=1))
+
+
 def log_likelihood(cases: Cases, weights: FloatArray) -> FloatArray:
-    """(c,) log probability of each consumption among its candidates, by a logit with the weights (2,)."""
-    utility = cases.covariates @ weights
-    best = utility.max(axis=1)
-    return np.asarray(utility[:, 0] - best - np.log(np.exp(utility - best[:, None]).sum(axis=1)))
+    """(c,) log probability of each consumption among its candidates."""
+    return np.asarray(choice_log_chances(cases, weights)[:, 0])
 
 
 def conditional_logit(cases: Cases) -> tuple[FloatArray, FloatArray] | None:
@@ -71,9 +79,7 @@ def conditional_logit(cases: Cases) -> tuple[FloatArray, FloatArray] | None:
     weights = np.zeros(x.shape[2])
     climbed = float(log_likelihood(cases, weights).sum())
     for _ in range(_MOST_ROUNDS):
-        utility = x @ weights
-        chance = np.exp(utility - utility.max(axis=1, keepdims=True))
-        chance /= chance.sum(axis=1, keepdims=True)
+        chance = np.exp(choice_log_chances(cases, weights))
         mean = np.einsum("cd,cdp->cp", chance, x)
         information = np.einsum("cd,cdp,cdq->pq", chance, x, x) - mean.T @ mean
         scores = x[:, 0] - mean

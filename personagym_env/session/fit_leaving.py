@@ -1,4 +1,9 @@
-"""The end of a session: a logistic hazard, by maximum likelihood."""
+"""The end of a session: a logistic hazard, by maximum likelihood, with intervals that know of users.
+
+A user's sessions resemble each other, so rows of one user are no independent witnesses. The likelihood treats them as
+such, which leaves the estimate consistent, and the intervals do not: their covariance is the sandwich of scores that
+are added up by user (Liang, Zeger, Biometrika 1986, independence as working correlation).
+"""
 
 from typing import Any, NamedTuple
 
@@ -6,27 +11,31 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from personagym_env.data.tables import BoolArray, FloatArray
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 from personagym_env.session.cuts import SessionCuts
-from personagym_env.session.estimates import Estimate
+from personagym_env.session.estimates import Estimate, robust_covariance
 
 _FEWEST_LEAVINGS = 30
 """With fewer observed leavings (ten for each of the three coefficients) the hazard is not fitted."""
 _LARGEST_ERROR = 3.0
-"""A standard error above this, in logits per standard deviation of a covariate, means that nothing was learned."""
+"""A standard error of independent rows above this, in logits per standard deviation of a covariate, means that nothing
+was learned."""
 
 
 class _LogisticFit(NamedTuple):
     coefficients: FloatArray
     """(p + 1,) intercept first."""
     errors: FloatArray
-    """(p + 1,) standard errors from the observed information."""
+    """(p + 1,) standard errors that allow for dependence within users."""
 
 
-def _fit_logistic(covariates: FloatArray, events: BoolArray) -> _LogisticFit | None:
+def _fit_logistic(covariates: FloatArray, events: BoolArray, users: IntArray) -> _LogisticFit | None:
     """Maximum likelihood of a logistic regression with intercept; None if the data do not identify it.
 
-    The covariates (n, p) are standardised for the search, so their units do not matter to its conditioning.
+    Args:
+        covariates: (n, p), standardised for the search, so that their units do not matter to its conditioning.
+        events: (n,) what is explained.
+        users: (n,) whose rows may depend on each other.
     """
     centre, spread = covariates.mean(axis=0), covariates.std(axis=0)
     if np.any(spread < 1e-9):
@@ -50,9 +59,11 @@ def _fit_logistic(covariates: FloatArray, events: BoolArray) -> _LogisticFit | N
     information = hessian(found.x)
     if not np.all(np.isfinite(found.x)) or np.linalg.cond(information) > 1e10:
         return None
-    covariance = np.linalg.inv(information)
-    # With separated data the likelihood has no maximum: the search stops far out, where the errors are huge.
-    if covariance.diagonal().max() > _LARGEST_ERROR**2:
+    # With separated data the likelihood has no maximum: the search stops far out, where the curvature is lost.
+    if np.linalg.inv(information).diagonal().max() > _LARGEST_ERROR**2:
+        return None
+    covariance = robust_covariance(information, design * (answer - expit(design @ found.x))[:, None], users)
+    if covariance is None:
         return None
     # Back to the covariates' own units: beta = scaling @ standardised beta.
     scaling = np.diag(np.concatenate([[1.0], 1 / spread]))
@@ -61,7 +72,7 @@ def _fit_logistic(covariates: FloatArray, events: BoolArray) -> _LogisticFit | N
 
 
 def fit_leaving(
-    sessions: SessionCuts, satisfaction: FloatArray, gap_minutes: float
+    users: IntArray, sessions: SessionCuts, satisfaction: FloatArray, gap_minutes: float
 ) -> tuple[dict[str, Estimate], str | None]:
     """Fit the hazard of `personagym_env.session.kernel.transition` with a step for every rating.
 
@@ -71,6 +82,7 @@ def fit_leaving(
     log behind them.
 
     Args:
+        users: (n,) of the log's rows.
         sessions: of the log's n rows.
         satisfaction: (n,) after each row.
         gap_minutes: the pause that ended the sessions, for the account of the method.
@@ -86,12 +98,14 @@ def fit_leaving(
             f"{_FEWEST_LEAVINGS} are needed"
         )
     covariates = np.column_stack([satisfaction, np.log1p(sessions.position)])[seen]
-    fit = _fit_logistic(covariates, sessions.last[seen])
+    fit = _fit_logistic(covariates, sessions.last[seen], users[seen])
     if fit is None:
-        return {}, "leaving: the log does not identify the hazard (no variation, or leaving is perfectly predicted)"
+        return {}, (
+            "leaving: the log does not identify the hazard (one user, no variation, or leaving is perfectly predicted)"
+        )
     method = (
-        "logistic hazard by maximum likelihood, Wald interval, each user's first session apart; a session ends at a "
-        f"pause of {gap_minutes:g} min"
+        "logistic hazard by maximum likelihood, each user's first session apart, interval robust to dependence within "
+        f"users; a session ends at a pause of {gap_minutes:g} min"
     )
     names = ("leaving.intercept", "leaving.satisfaction_weight", "leaving.duration_weight")
     return {

@@ -1,11 +1,16 @@
-"""Rating noise: how far a user's judgements of two items that are nearly one lie apart."""
+"""Rating noise: how far a user's judgements of two items that are nearly one lie apart.
+
+Some users are steadier than others, so differences of one user are no independent witnesses of the mean square: its
+error is that of a mean over clusters of them (`personagym_env.session.estimates.mean_error`).
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
-from scipy.stats import chi2
 
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
-from personagym_env.session.estimates import Estimate
+from personagym_env.session.estimates import Z_95, Estimate, mean_error
 
 _FEWEST_PAIRS = 10
 _MOST_RATERS = 400
@@ -35,28 +40,51 @@ def _rating_columns(log: Interactions) -> sparse.csc_array:
     return sparse.csc_array(log.matrix(log.ratings - np.float32(log.scale[0] - 1.0)))
 
 
-def _differences(ratings: sparse.csc_array, pairs: IntArray) -> FloatArray:
-    """(d,) differences of the ratings of users who rated both items of a pair (p, 2)."""
-    found = [np.zeros(0)]
-    for one, other in pairs:
-        (users, theirs), (partners, partner) = (_column(ratings, item) for item in (one, other))
-        _, here, there = np.intersect1d(users, partners, assume_unique=True, return_indices=True)
-        found.append(theirs[here] - partner[there])
-    return np.concatenate(found).astype(np.float64)
+class _Differences(NamedTuple):
+    """Differences of two ratings by one user. Shapes: d differences."""
+
+    users: IntArray
+    """(d,)"""
+    values: FloatArray
+    """(d,) float64"""
+
+    @classmethod
+    def joined(cls, parts: "list[_Differences]") -> "_Differences":
+        """Those of several pairs of items."""
+        users = [np.zeros(0, np.int64), *(part.users for part in parts)]
+        return cls(np.concatenate(users), np.concatenate([np.zeros(0), *(part.values for part in parts)]))
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are enough to tell a noise from, and of more than one user to tell its interval."""
+        return len(self.values) >= _FEWEST_PAIRS and len(np.unique(self.users)) > 1
+
+    def noise(self, method: str) -> Estimate:
+        """Standard deviation of one rating, from the mean square of differences of two with the same mean.
+
+        The normal interval belongs to the logarithm, by the delta method, so that it stays above 0. Differences that
+        are all 0 leave no interval: it is from 0 to 0.
+        """
+        variances = self.values**2 / 2
+        variance = float(variances.mean())
+        if variance == 0:
+            return Estimate(0.0, 0.0, 0.0, len(self.values), method)
+        error = mean_error(variances, self.users) / (2 * variance)
+        value, (low, high) = np.sqrt(variance), np.sqrt(variance) * np.exp(np.array([-Z_95, Z_95]) * error)
+        return Estimate(float(value), float(low), float(high), len(self.values), method)
+
+
+def _differences(ratings: sparse.csc_array, pair: IntArray) -> _Differences:
+    """Of the users who rated both items of a pair (2,)."""
+    (users, theirs), (partners, partner) = (_column(ratings, item) for item in pair)
+    both, here, there = np.intersect1d(users, partners, assume_unique=True, return_indices=True)
+    return _Differences(both, (theirs[here] - partner[there]).astype(np.float64))
 
 
 def _column(ratings: sparse.csc_array, item: int) -> tuple[IntArray, FloatArray]:
     """Users who rated the item, and their ratings."""
     begin, end = ratings.indptr[item : item + 2]
     return ratings.indices[begin:end], ratings.data[begin:end]
-
-
-def _noise(differences: FloatArray, method: str) -> Estimate:
-    """Standard deviation of one rating from differences (d,) of two with the same mean; chi-square interval."""
-    n = len(differences)
-    variance = float((differences**2).mean() / 2)
-    low, high = (np.sqrt(n * variance / chi2.ppf(share, n)) for share in (0.975, 0.025))
-    return Estimate(float(np.sqrt(variance)), float(low), float(high), n, method)
 
 
 def _most_similar(log: Interactions) -> IntArray:
@@ -75,19 +103,19 @@ def _most_similar(log: Interactions) -> IntArray:
     return np.asarray(items[np.column_stack(np.unravel_index(best, similarity.shape))])
 
 
-def _similar_differences(log: Interactions) -> FloatArray:
-    """(d,) differences within near-duplicates, which are chosen by one half of the users and measured on the other."""
+def _similar_differences(log: Interactions) -> _Differences:
+    """Differences within near-duplicates, which are chosen by one half of the users and measured on the other."""
     half = log.users % 2 == 0
     found = []
     for choosing, measuring in ((log.take(half), log.take(~half)), (log.take(~half), log.take(half))):
         ratings = _rating_columns(measuring)
         for pair in _most_similar(choosing):
-            differences = _differences(ratings, pair[None])
-            if len(differences) > 1:
+            users, values = _differences(ratings, pair)
+            if len(values) > 1:
                 # Items that are nearly one may still differ in quality; n / (n - 1) for the mean that is taken off.
-                centred = differences - differences.mean()
-                found.append(centred * np.sqrt(len(centred) / (len(centred) - 1)))
-    return np.concatenate(found) if found else np.zeros(0)
+                centred = values - values.mean()
+                found.append(_Differences(users, centred * np.sqrt(len(centred) / (len(centred) - 1))))
+    return _Differences.joined(found)
 
 
 def fit_noise(log: Interactions, catalogue: Catalogue) -> tuple[dict[str, Estimate], str | None]:
@@ -99,17 +127,17 @@ def fit_noise(log: Interactions, catalogue: Catalogue) -> tuple[dict[str, Estima
     Returns:
         The estimates by name in `PARTS`, and why one of them is missing.
     """
-    findings = {}
-    twice = _differences(_rating_columns(log), same_titles(catalogue))
-    if len(twice) >= _FEWEST_PAIRS:
-        findings[PARTS[0]] = _noise(twice, "pairs of ratings by one user of one title and year, chi-square interval")
+    findings, robust = {}, "interval robust to dependence within users"
+    ratings = _rating_columns(log)
+    twice = _Differences.joined([_differences(ratings, pair) for pair in same_titles(catalogue)])
+    if twice.enough:
+        findings[PARTS[0]] = twice.noise(f"pairs of ratings by one user of one title and year, {robust}")
     similar = _similar_differences(log)
-    if len(similar) >= _FEWEST_PAIRS:
-        method = (
+    if similar.enough:
+        findings[PARTS[1]] = similar.noise(
             f"pairs of ratings by one user of the {_NEAREST_PAIRS} most similar pairs of items, chosen on other users; "
-            "an upper bound, chi-square interval"
+            f"an upper bound, {robust}"
         )
-        findings[PARTS[1]] = _noise(similar, method)
     missing = [name for name in PARTS if name not in findings]
-    note = f"{' and '.join(missing)}: fewer than {_FEWEST_PAIRS} pairs of ratings" if missing else None
-    return findings, note
+    few = f"fewer than {_FEWEST_PAIRS} pairs of ratings, or those of one user"
+    return findings, f"{' and '.join(missing)}: {few}" if missing else None

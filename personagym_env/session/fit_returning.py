@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from personagym_env.data.tables import BoolArray, FloatArray, IntArray, Interactions
+from personagym_env.data.tables import FloatArray, IntArray, Interactions
 from personagym_env.session.cuts import SessionCuts
 from personagym_env.session.estimates import Z_95, Estimate, maximise
-from personagym_env.session.returning import MINUTES_PER_DAY, SECONDS_PER_DAY, log_density, log_survival
+from personagym_env.session.returning import MINUTES_PER_DAY, SECONDS_PER_DAY, log_density
 
 _FEWEST_RETURNS = 30
 """With fewer observed returns (ten for each of the three parameters) the gap is not fitted."""
@@ -16,44 +16,32 @@ _LEAST_SPREAD = 1e-6
 
 
 class Absences(NamedTuple):
-    """Times away after sessions. Shapes: a absences."""
+    """Times away between a user's sessions. Shapes: a absences."""
 
     users: IntArray
     """(a,)"""
     days: FloatArray
-    """(a,) time away so far, above the pause that ends a session."""
-    returned: BoolArray
-    """(a,) whether the user came back then; else the log ends before."""
+    """(a,) until the user came back, above the pause that ends a session."""
     satisfaction: FloatArray
     """(a,) that the user left with."""
 
 
-def absences(
-    log: Interactions,
-    sessions: SessionCuts,
-    satisfaction: FloatArray,
-    gap_minutes: float,
-    observed_until: float | None = None,
-) -> Absences:
-    """The absences that a log shows.
+def absences(log: Interactions, sessions: SessionCuts, satisfaction: FloatArray) -> Absences:
+    """The absences that a log shows from leaving to return.
+
+    What follows a user's last row is left out: training rows end at a share of each user's own, which says nothing of
+    how long the user stayed away then. Cut by rows and not by time, such a log holds long absences as likely as short
+    ones.
 
     Args:
         log: n rows with timestamps.
         sessions: of the log.
         satisfaction: (n,) after each row.
-        gap_minutes: the pause that ended the sessions.
-        observed_until: moment (seconds since 1970) up to which the log would show every user's rows: absences that it
-            cuts off are right-censored there. None if the log ends at another place for each user, as a share of each
-            user's rows does; a last absence then says nothing.
     """
     assert log.timestamps is not None
-    end = np.flatnonzero(sessions.last)
-    final = sessions.censored[end]
-    begin_next = np.append(log.timestamps[sessions.first[1:]], 0)
-    until = np.where(final, -np.inf if observed_until is None else observed_until, begin_next)
-    days = (until - log.timestamps[end]) / SECONDS_PER_DAY
-    seen = days > gap_minutes / MINUTES_PER_DAY
-    return Absences(log.users[end][seen], days[seen], ~final[seen], satisfaction[end][seen])
+    end = np.flatnonzero(sessions.last & ~sessions.censored)
+    days = (log.timestamps[end + 1] - log.timestamps[end]) / SECONDS_PER_DAY
+    return Absences(log.users[end], days, satisfaction[end])
 
 
 def fit_returning(away: Absences, gap_minutes: float) -> tuple[dict[str, Estimate], str | None]:
@@ -62,7 +50,7 @@ def fit_returning(away: Absences, gap_minutes: float) -> tuple[dict[str, Estimat
     Returns:
         Estimates by parameter, or none and the reason why.
     """
-    returns = int(away.returned.sum())
+    returns = len(away.days)
     if returns < _FEWEST_RETURNS:
         return {}, f"returning: only {returns} observed returns, at least {_FEWEST_RETURNS} are needed"
     log_days, satisfaction = np.log(away.days), away.satisfaction
@@ -72,8 +60,7 @@ def fit_returning(away: Absences, gap_minutes: float) -> tuple[dict[str, Estimat
 
     def likelihood(values: FloatArray) -> FloatArray:
         centre, spread = values[0] + values[1] * (satisfaction - middle), float(np.exp(values[2]))
-        came = log_density(away.days, centre, spread, shortest)
-        return np.where(away.returned, came, log_survival(away.days, centre, spread, shortest))
+        return log_density(away.days, centre, spread, shortest)
 
     start = np.array([log_days.mean(), 0.0, np.log(log_days.std())])
     found = maximise(likelihood, start, away.users)
@@ -83,13 +70,12 @@ def fit_returning(away: Absences, gap_minutes: float) -> tuple[dict[str, Estimat
     to_zero = np.array([1.0, -middle, 0.0])  # the location belongs to satisfaction 0
     location_error = float(np.sqrt(to_zero @ found.covariance @ to_zero))
     low, high = np.exp(log_spread + np.array([-Z_95, Z_95]) * found.errors[2])
-    censored = len(away.days) - returns
     method = (
-        f"log-normal accelerated failure time above {gap_minutes:g} min by maximum likelihood, "
-        f"{censored} of {len(away.days)} gaps censored, interval robust to dependence within users"
+        f"log-normal accelerated failure time above {gap_minutes:g} min by maximum likelihood, interval robust to "
+        "dependence within users"
     )
     return {
-        "returning.location": Estimate.wald(centre - weight * middle, location_error, len(away.days), method),
-        "returning.satisfaction_weight": Estimate.wald(weight, found.errors[1], len(away.days), method),
-        "returning.spread": Estimate(float(np.exp(log_spread)), float(low), float(high), len(away.days), method),
+        "returning.location": Estimate.wald(centre - weight * middle, location_error, returns, method),
+        "returning.satisfaction_weight": Estimate.wald(weight, found.errors[1], returns, method),
+        "returning.spread": Estimate(float(np.exp(log_spread)), float(low), float(high), returns, method),
     }, None

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import expit, ndtr
 
-from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.session import fit_drift, fit_fatigue
 from personagym_env.session.cuts import SessionCuts, cut_sessions, satisfaction_after
-from personagym_env.session.estimates import Estimate, sum_by
+from personagym_env.session.estimates import Estimate
 from personagym_env.session.fit import fit_sessions
 from personagym_env.session.fit_returning import Absences, absences
 from personagym_env.session.kernel import genre_shares, scale_worth
@@ -25,10 +25,10 @@ _CURVE_POINTS = 400
 
 @dataclass(frozen=True)
 class SurvivalCurves:
-    """Shares of held-out cases that last longer, observed and by two laws. Shapes: x points."""
+    """Shares of held-out cases above each value, observed and by two laws. Shapes: x points."""
 
     quantity: str
-    """What lasts, with its unit."""
+    """What the values are of, with its unit."""
     at: list[float]
     """(x,) ascending."""
     observed: list[float]
@@ -59,8 +59,7 @@ class GoodnessOfFit:
     """The same under the simple law."""
     gain: Estimate
     """Difference of the two, with an interval over users; above 0 the fitted law is the better one."""
-    curves: SurvivalCurves | None = None
-    """None where the law has no survival curve."""
+    curves: SurvivalCurves
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON has it."""
@@ -72,15 +71,12 @@ def _compare(
     laws: tuple[str, str],
     log_likelihoods: tuple[FloatArray, FloatArray],
     users: IntArray,
-    curves: SurvivalCurves | None = None,
+    curves: SurvivalCurves,
 ) -> GoodnessOfFit:
     """Put two laws' log likelihoods (n,) of the same observations of users (n,) side by side."""
     fitted, baseline = log_likelihoods
-    n, difference = len(users), fitted - baseline
-    summed = sum_by(users, (difference - difference.mean())[:, None])
-    error = float(np.sqrt((summed**2).sum())) / n
-    gain = Estimate.wald(float(difference.mean()), error, n, "mean over observations, interval over users")
-    return GoodnessOfFit(name, *laws, n, float(fitted.mean()), float(baseline.mean()), gain, curves)
+    gain = Estimate.mean(fitted - baseline, users, "mean over observations, interval robust to dependence within users")
+    return GoodnessOfFit(name, *laws, len(users), float(fitted.mean()), float(baseline.mean()), gain, curves)
 
 
 def _list(values: FloatArray) -> list[float]:
@@ -98,17 +94,17 @@ class _Observed(NamedTuple):
     """(x,) share that lasts longer."""
 
     @classmethod
-    def of(cls, at: FloatArray, ends: FloatArray | IntArray, at_risk: IntArray) -> "_Observed":
+    def of(cls, at: FloatArray, ends: IntArray, at_risk: IntArray) -> "_Observed":
         """Kaplan-Meier estimate (1958) from how many end at each value (x,) of those who get so far (x,), thinned."""
-        after = np.cumprod(1 - ends / at_risk)
+        after = np.cumprod(1 - ends / np.maximum(at_risk, 1))  # beyond the last end nobody is at risk
         keep = np.unique(np.linspace(0, len(at) - 1, _CURVE_POINTS).round().astype(np.int64))
         return cls(at[keep], np.append(1.0, after[:-1])[keep], after[keep])
 
     @classmethod
-    def of_values(cls, values: FloatArray, ended: BoolArray) -> "_Observed":
-        """The same from values (n,), of which those that have not `ended` (n,) are censored."""
-        at, ends = np.unique(values[ended], return_counts=True)
-        return cls.of(at, ends, len(values) - np.searchsorted(np.sort(values), at, side="left"))
+    def of_values(cls, values: FloatArray) -> "_Observed":
+        """The same from values (n,), each of which is the end of one case."""
+        at, ends = np.unique(values, return_counts=True)
+        return cls.of(at, ends, len(values) - np.cumsum(ends) + ends)
 
     def against(self, quantity: str, fitted: FloatArray, baseline: FloatArray, *, continuous: bool) -> SurvivalCurves:
         """Beside the curves of two laws (x,); a continuous law is farthest from a step on either side of it."""
@@ -161,11 +157,9 @@ def _gaps(away: Absences, parameters: SessionParameters, mean_beyond: float) -> 
     returning = parameters.returning
     shortest = returning.pause / MINUTES_PER_DAY
     centre = returning.location + returning.satisfaction_weight * away.satisfaction
-    came = log_density(away.days, centre, returning.spread, shortest)
-    fitted = np.where(away.returned, came, log_survival(away.days, centre, returning.spread, shortest))
-    beyond = (away.days - shortest) / mean_beyond
-    baseline = -beyond - np.where(away.returned, np.log(mean_beyond), 0)
-    observed = _Observed.of_values(away.days, away.returned)
+    fitted = log_density(away.days, centre, returning.spread, shortest)
+    baseline = -(away.days - shortest) / mean_beyond - np.log(mean_beyond)
+    observed = _Observed.of_values(away.days)
     law = [np.exp(log_survival(np.full(1, day), centre, returning.spread, shortest)).mean() for day in observed.at]
     exponential = np.exp(-(observed.at - shortest) / mean_beyond)
     curves = observed.against("days until return", np.array(law), exponential, continuous=True)
@@ -173,11 +167,28 @@ def _gaps(away: Absences, parameters: SessionParameters, mean_beyond: float) -> 
     return _compare("returning", laws, (fitted, baseline), away.users, curves)
 
 
+def _fatigue(cases: fit_fatigue.Cases, weights: FloatArray, popularity_weight: FloatArray) -> GoodnessOfFit:
+    """The conditional logit with `weights` (2,) against one of popularity alone (1,).
+
+    The curves are of what fatigue is about, how worn the genres of the consumed item were. Both laws say with which
+    chance it would have been each of its candidates.
+    """
+    laws = [fit_fatigue.choice_log_chances(cases, one) for one in (weights, np.append(0.0, popularity_weight))]
+    at, place = np.unique(cases.covariates[:, :, 0], return_inverse=True)
+    ends = np.bincount(place[:, 0], minlength=len(at))
+    consumed = _Observed.of(at, ends, len(place) - np.cumsum(ends) + ends)
+    shares = [np.bincount(place.ravel(), np.exp(law).ravel()) / len(place) for law in laws]
+    above = [np.maximum(1 - np.cumsum(share), 0)[np.searchsorted(at, consumed.at)] for share in shares]
+    curves = consumed.against("satiation with the genres of the consumed item", *above, continuous=False)
+    told = ("conditional logit with genres just consumed", "without them")
+    return _compare("satiation", told, (laws[0][:, 0], laws[1][:, 0]), cases.users, curves)
+
+
 def _moves(moves: fit_drift.Moves, scale: float) -> GoodnessOfFit:
     """A random walk of taste of this scale against no drift at all, both with the noise of random halves."""
     spreads = [np.sqrt(moves.noise + variance * moves.steps) for variance in (scale**2, 0.0)]
     size = np.abs(moves.move)
-    observed = _Observed.of_values(size, np.ones(len(size), np.bool_))
+    observed = _Observed.of_values(size)
     laws = [np.array([2 * ndtr(-value / spread).mean() for value in observed.at]) for spread in spreads]
     curves = observed.against("move of a genre's log odds, early to late half", laws[0], laws[1], continuous=True)
     likelihoods = (fit_drift.log_likelihood(moves, scale**2), fit_drift.log_likelihood(moves, 0.0))
@@ -190,7 +201,6 @@ def goodness_of_fit(
     parameters: SessionParameters | None = None,
     *,
     catalogue: Catalogue | None = None,
-    observed_until: float | None = None,
     rng: np.random.Generator | None = None,
 ) -> list[GoodnessOfFit]:
     """Fit the laws of sessions to one log and compare them with simple ones on another.
@@ -201,16 +211,15 @@ def goodness_of_fit(
     Args:
         train: rows that the laws are fitted to.
         held_out: rows that they are compared on.
-        parameters: see `fit_sessions`, as the next three.
+        parameters: see `fit_sessions`, as the next two.
         catalogue: see there.
-        observed_until: see there; holds for both logs.
         rng: see there.
     """
     if train.timestamps is None or held_out.timestamps is None or not len(held_out):
         return []
     rng = np.random.default_rng(0) if rng is None else rng
     given = parameters or SessionParameters()
-    fit = fit_sessions(train, given, catalogue=catalogue, observed_until=observed_until, rng=rng)
+    fit = fit_sessions(train, given, catalogue=catalogue, rng=rng)
     known = fit.apply(given)
     pause, rate, initial = known.returning.pause, known.satisfaction.rate, known.satisfaction.initial
     parts = []
@@ -218,15 +227,15 @@ def goodness_of_fit(
         worth = scale_worth(log.scale)[log.rating_index].astype(np.float64)
         sessions = cut_sessions(log, pause)
         satisfaction = satisfaction_after(worth, sessions, initial, rate)
-        parts.append((sessions, satisfaction, absences(log, sessions, satisfaction, pause, observed_until)))
+        parts.append((sessions, satisfaction, absences(log, sessions, satisfaction)))
     (seen, _, seen_away), (sessions, satisfaction, away) = parts
     found = []
     if "leaving.intercept" in fit.estimates and sessions.last[sessions.telling].any():
         constant = float(seen.last[seen.telling].mean())
         found.append(_lengths(held_out, sessions, satisfaction, known, constant))
-    if "returning.location" in fit.estimates and away.returned.any():
-        beyond = (seen_away.days - pause / MINUTES_PER_DAY).sum() / seen_away.returned.sum()
-        found.append(_gaps(away, known, float(beyond)))
+    if "returning.location" in fit.estimates and len(away.days):
+        beyond = float(seen_away.days.mean()) - pause / MINUTES_PER_DAY
+        found.append(_gaps(away, known, beyond))
     if catalogue is not None and catalogue.genres.any():
         found += _genres(train, held_out, known, fit.findings.get("drift.scale"), genre_shares(catalogue), rng)
     return found
@@ -249,12 +258,7 @@ def _genres(
     full = fit_fatigue.conditional_logit(cases) if len(cases.users) else None
     plain = fit_fatigue.conditional_logit(cases._replace(covariates=cases.covariates[:, :, 1:])) if full else None
     if full is not None and plain is not None and len(unseen.users):
-        likelihoods = (
-            fit_fatigue.log_likelihood(unseen, full[0]),
-            fit_fatigue.log_likelihood(unseen, np.append(0.0, plain[0])),
-        )
-        laws = ("conditional logit with genres just consumed", "without them")
-        found.append(_compare("satiation", laws, likelihoods, unseen.users))
+        found.append(_fatigue(unseen, full[0], plain[0]))
     halves, shuffled = fit_drift.halves_of(held_out, genre_share, rng)
     if drift is not None and len(halves.users):
         found.append(_moves(fit_drift.moves_of(held_out, genre_share, halves, shuffled), drift.value))
