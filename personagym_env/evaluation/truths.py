@@ -45,11 +45,16 @@ def closed_pool(split: Split, *, k: int = 5, least: int = 10) -> Truth:
 
 
 def dense_users(split: Split, share: float, *, k: int = 5, least: int = 10) -> Truth:
-    """Picks from the held-out items of users who rated nearly everything, so that selection has little room.
+    """Picks of users who rated everything, or nearly so: whatever they may be shown, its value is known.
+
+    Contestants never show a user what stands in the user's training rows, and the pool holds all else that the user
+    rated. Of users who rated the whole catalogue that is all that may be shown: pick and slate over the whole catalogue
+    are then the same, and nothing was selected by taste. Where a share below 1 suffices, the rest of what may be shown
+    has no known value and cannot be picked; the description says how much of it is known.
 
     Args:
-        split: training and held-out rows.
-        share: of the catalogue that a user must have rated, in either part.
+        split: training and held-out rows, together all that users rated.
+        share: of the catalogue that a user must have rated, in both parts together.
         k: picks of each user.
         least: held-out items that a user needs.
 
@@ -63,8 +68,13 @@ def dense_users(split: Split, share: float, *, k: int = 5, least: int = 10) -> T
     dense = rated >= share
     if not dense.any():
         raise ValueError(f"no user rated {share:.0%} of the {test.n_items} items; at most {rated.max():.1%} were rated")
-    told = f"{k} picks from the held-out items of users who rated at least {share:.0%} of the catalogue"
-    return Truth("fully observed", told, _pool(test.take(dense[test.users]), k, least))
+    pool = _pool(test.take(dense[test.users]), k, least)
+    may_be_shown = (test.n_items - train.counts[pool.users]).sum()
+    told = (
+        f"{k} picks for users who rated at least {share:.0%} of the catalogue, from all that they rated outside their "
+        f"training rows: {len(pool.held_out) / may_be_shown:.1%} of what they may be shown"
+    )
+    return Truth("fully observed", told, pool)
 
 
 def random_exposure(dataset: Dataset, split: Split, shown: Dataset, *, k: int = 5, least: int = 10) -> Truth:

@@ -27,7 +27,7 @@ from personagym_env.evaluation.statistics import (
     spearman_rho,
     user_resamples,
 )
-from personagym_env.evaluation.truths import closed_pool, dense_users, random_exposure
+from personagym_env.evaluation.truths import closed_pool
 
 C, U = 8, 200
 CLASSES = ("a", "a", "b", "b", "b", "c", "c", "c")
@@ -222,46 +222,6 @@ def test_bad_requests(dataset):
         deal_rows(train, "monthly", rng)
     with pytest.raises(ValueError, match="cannot be dealt into two halves"):
         deal_rows(train.take(np.array([0])), "random", rng)
-
-
-def test_the_pool_holds_those_who_take_part_alone(make_dataset):
-    split = temporal_split(make_dataset(per_user=20).interactions, 0.5)
-    split = split._replace(test=split.test.take(np.arange(5, len(split.test))))  # the first user has 5 left
-    truth = closed_pool(split, k=3, least=10)
-    assert 0 not in truth.pool.users
-    assert not (truth.pool.held_out.users == 0).any()
-    assert len(truth.pool.users) == split.test.n_users - 1
-
-
-def test_dense_users_rated_enough(make_dataset):
-    split = temporal_split(make_dataset(n_items=40, per_user=40).interactions, 0.5)
-    assert len(dense_users(split, 1.0).pool.users) == 12
-    sparse = temporal_split(make_dataset(n_items=80, per_user=40).interactions, 0.5)
-    with pytest.raises(ValueError, match=r"no user rated 60% of the 80 items; at most 50.0% were rated"):
-        dense_users(sparse, 0.6)
-    with pytest.raises(ValueError, match="share of the catalogue"):
-        dense_users(sparse, 0.0)
-
-
-def test_randomly_shown_rows_find_their_users_and_items(dataset):
-    """A test file in another order, with a stranger, and with rows that are known: these are left out."""
-    split = temporal_split(dataset.interactions, 0.4)
-    shown = replace(
-        dataset,
-        users=replace(dataset.users, ids=(*dataset.users.ids[1:], "stranger"), attributes={}),
-        interactions=replace(dataset.interactions, users=dataset.interactions.users),
-    )
-    moved = random_exposure(dataset, split, dataset, k=3, least=10).pool.held_out
-    np.testing.assert_array_equal(np.sort(moved._keys), np.sort(split.test._keys))
-    other = random_exposure(dataset, split, shown, k=3, least=5).pool.held_out
-    assert other.users.min() == 1  # what was user 0 is user 1 here
-    assert not split.train.contains(other.users, other.items).any()
-
-
-def test_strangers_alone_are_no_test(dataset):
-    strangers = replace(dataset, users=replace(dataset.users, ids=tuple(f"x{i}" for i in range(12)), attributes={}))
-    with pytest.raises(ValueError, match="shares no user and item"):
-        random_exposure(dataset, temporal_split(dataset.interactions), strangers)
 
 
 def test_liked_begins_at_the_mean(dataset):
