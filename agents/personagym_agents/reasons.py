@@ -5,8 +5,8 @@
 
 It is the long-term memory of *Personas within Parameters*: a reason is written by a chat model (`personagym reasons`),
 or composed here from evidence; it is embedded with what its item is, and the k with the largest cosine to an item are
-recalled before the user answers. Embeddings are TF-IDF in a latent space (Deerwester et al., "Indexing by latent
-semantic analysis", JASIS 1990), so that no further model is needed and the same log gives the same memory.
+recalled before the user answers. Both are embedded in one space of texts (`TextSpace`), so that no further model is
+needed and the same log gives the same memory.
 Shapes: n rows, m items, g genres, b users, k reasons, d dimensions.
 """
 
@@ -15,11 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
 from personagym_agents.document import one_line
+from personagym_agents.text_space import TextSpace
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import LIFT_PRIOR, TRAIT_PRIOR, crowd_statistics
 
@@ -31,7 +30,6 @@ _SURPRISES = (-0.3, -0.1, 0.1, 0.3)
 _UNLIKE = 0.3
 """Share of the scale's width between a rating and the crowd's mean from which on it is unlike most."""
 _DIMENSIONS = 64
-_WORD = r"(?u)\b\w+\b"
 _BLOCK = 256
 """Rows whose reasons are looked for at once."""
 
@@ -151,12 +149,13 @@ def fit_reasons(
         [f"{item} {reason}" for item, reason in zip(train.items, reasons, strict=True)], False, True
     )
     texts = [f"{contents[int(item)]} {reason}" for item, _, reason in (text.partition(" ") for text in pairs)]
-    embedded = _embed([*contents, *texts])
-    told = [
+    known = [*contents, *texts]
+    embedded = normalize(TextSpace.fit(known, _DIMENSIONS).place(known)).astype(np.float32)
+    lines = [
         f" recalls {one_line(catalogue.titles[item])} {rating:g}, {reason};"
         for item, rating, reason in zip(train.items, train.ratings, reasons, strict=True)
     ]
-    words, code = np.unique(told, return_inverse=True)
+    words, code = np.unique(lines, return_inverse=True)
     return Reasons(
         train=train,
         count=count,
@@ -165,11 +164,3 @@ def fit_reasons(
         rows=embedded[len(contents) :][pair],
         items=embedded[: len(contents)],
     )
-
-
-def _embed(texts: list[str]) -> npt.NDArray[np.float32]:
-    """(t, d) of length 1, or 0 where a text has no word."""
-    words = TfidfVectorizer(token_pattern=_WORD, sublinear_tf=True).fit_transform(texts)  # type: ignore[no-untyped-call]
-    dimensions = max(1, min(_DIMENSIONS, words.shape[1] - 1))
-    latent = TruncatedSVD(dimensions, random_state=0).fit_transform(words)  # type: ignore[no-untyped-call]
-    return np.asarray(normalize(latent), np.float32)

@@ -15,7 +15,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from personagym_env.data.tables import FloatArray
 
 DIRECTIONS = 16
-"""Directions that are kept at most."""
+"""Directions that are kept at most, unless told otherwise."""
 _MOST_WORDS = 1_000
 """Words and word pairs that count at most, the most frequent ones."""
 _LEAST_TEXTS = 2
@@ -42,8 +42,12 @@ class TextSpace:
         return f"TextSpace({len(self.words)} words, {len(self.directions)} directions)"
 
     @classmethod
-    def fit(cls, texts: Sequence[str]) -> "TextSpace":
+    def fit(cls, texts: Sequence[str], directions: int = DIRECTIONS) -> "TextSpace":
         """The space of some texts; the same texts always give the same.
+
+        Args:
+            texts: to learn words from.
+            directions: d at most.
 
         Raises:
             ValueError: no word stands in two of them.
@@ -55,11 +59,11 @@ class TextSpace:
             raise ValueError(
                 f"{len(texts)} texts span no space: expected some words that stand in at least {_LEAST_TEXTS} of them"
             ) from error
-        found: Any = TruncatedSVD(min(DIRECTIONS, *weights.shape), random_state=0)  # type: ignore[no-untyped-call]
+        found: Any = TruncatedSVD(min(directions, *weights.shape), random_state=0)  # type: ignore[no-untyped-call]
         found.fit(weights)
         # Directions without any strength, which alike texts leave, are rounding errors.
-        directions = found.components_[found.singular_values_ > 1e-9]
-        return cls(tuple(reader.get_feature_names_out().tolist()), np.asarray(reader.idf_), np.asarray(directions))
+        strong = np.asarray(found.components_[found.singular_values_ > 1e-9])
+        return cls(tuple(reader.get_feature_names_out().tolist()), np.asarray(reader.idf_), strong)
 
     def place(self, texts: Sequence[str]) -> FloatArray:
         """(n, d) where texts lie; one without any known word lies at the origin."""
