@@ -23,7 +23,7 @@ from personagym_agents.bundle import BUNDLED, bundle_fits, read_manifest
 from personagym_agents.bundle_settings import AdapterSettings, BundleSettings
 from personagym_agents.ground import Ground, lay_ground
 from personagym_agents.making import make_bundle
-from personagym_agents.personas import Groups, PersonaSettings
+from personagym_agents.personas import Features, Groups, PersonaSettings
 from personagym_agents.reporting import training_report
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS
@@ -50,6 +50,8 @@ class Args:
     are; None for the default. Adapters of few rows take few steps, of which an average keeps a part."""
     personas: int | None = None
     """Number of personas; None for as many as the criterion chooses."""
+    features: Features = "behaviour"
+    """What personas are made of."""
     rank: int | None = None
     """Rank of the adapters, and what they are scaled by; None for the default."""
     output: Path = Path("runs/ablation")
@@ -87,6 +89,7 @@ def words_of(args: Args, settings: BundleSettings) -> tuple[str, str]:
     apart = ", equal rows" if args.equal_rows else ""
     apart += "" if args.averaging is None else f", averaging {args.averaging:g}"
     apart += "" if args.personas is None else f", {args.personas} personas"
+    apart += "" if args.features == "behaviour" else f", features {args.features}"
     apart += "" if args.rank is None else f", rank {args.rank}"
     if settings.reasons:
         return apart, ", reasons and evidence" if settings.memory else ", reasons"
@@ -149,7 +152,7 @@ def main(args: Args) -> None:
         base=str(args.bundle / "base"),
         memory=made_with["memory"],
         reasons=made_with.get("reasons", 0),
-        personas=PersonaSettings(n_personas=args.personas),
+        personas=PersonaSettings(n_personas=args.personas, features=args.features),
     )
     with Progress(console=console) as progress, training_report(args.output / "run", progress) as report:
         ground = lay_ground(

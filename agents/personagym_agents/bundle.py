@@ -177,21 +177,16 @@ def load_bundle_agent(
         model, tokenizer = load_base(place / "base")
     memory = _read_memory(place, manifest, dataset, train)
     corpus = Corpus.build(dataset, train, tokenizer, memory=memory)
-    personas = Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
     written = place / _PROFILES
     writer = profile_writer(ProfileBook.load(written) if written.is_file() else None, train)
-    made_with = manifest.settings["adapters"]
-    kind: Groups = made_with["groups"]
-    groups = personas.groups(kind, made_with["training"]["seed"])
-    names = adapter_names(kind, groups)
-    if not adapters or not names:
+    kind, groups = read_groups(place)
+    if not adapters or kind == "none":
         return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines, writer=writer)
-    factors = [_read_adapter(model, place / "adapters" / name) for name in names]
     return LanguageUserAgent(
         model,
         corpus,
         name=kind,
-        gate=mix_adapters(model, factors),
+        gate=mix_adapters(model, read_adapters(model, place)),
         adapter_of=groups,
         history_lines=manifest.history_lines,
         writer=writer,
@@ -205,6 +200,23 @@ def _read_memory(place: Path, manifest: Manifest, dataset: Dataset, train: Inter
     count = manifest.settings.get("reasons", 0)
     reasons = fit_reasons(train, dataset.catalogue, count) if count else None
     return Memory(train, load_file(recalled)["own"], evidence=manifest.settings["memory"], reasons=reasons)
+
+
+def read_personas(place: Path) -> Personas:
+    """The personas of a bundle."""
+    return Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
+
+
+def read_groups(place: Path) -> tuple[Groups, IntArray]:
+    """Who shares an adapter in a bundle, and the number (u,) of each user's."""
+    made_with = read_manifest(place).settings["adapters"]
+    kind: Groups = made_with["groups"]
+    return kind, read_personas(place).groups(kind, made_with["training"]["seed"])
+
+
+def read_adapters(model: PreTrainedModel, place: Path) -> list[Factors]:
+    """The adapters of a bundle, in the order of `read_groups`, as they go onto its base, which is left as it is."""
+    return [_read_adapter(model, place / "adapters" / name) for name in adapter_names(*read_groups(place))]
 
 
 def _read_adapter(model: PreTrainedModel, place: Path) -> Factors:

@@ -123,7 +123,11 @@ class Personas:
         return "profile" if len(self.mean) == len(self.space.directions) else "both"
 
     def assign(self, traits: Traits, texts: Sequence[str] | None = None) -> IntArray:
-        """(n,) nearest persona of each of n users, grouped before or not.
+        """(n,) nearest persona of each of n users, grouped before or not; see `distances`."""
+        return np.asarray(self.distances(traits, texts).argmin(axis=1))
+
+    def distances(self, traits: Traits, texts: Sequence[str] | None = None) -> FloatArray:
+        """(n, p) how far each of n users lies from each persona's centre, in standardised feature space.
 
         Args:
             traits: of the users; not looked at by personas of profiles alone.
@@ -136,7 +140,7 @@ class Personas:
         features = _features(self.features, traits, self.space, texts)
         if features.shape[1] != len(self.mean):
             raise ValueError(f"personas of {len(self.mean)} features cannot place users of {features.shape[1]}")
-        return np.asarray(_distances((features - self.mean) / self.scale, self.centroids).argmin(axis=1))
+        return _distances((features - self.mean) / self.scale, self.centroids)
 
     def groups(self, kind: Groups, seed: int = 0) -> IntArray:
         """(u,) number of each user's adapter among those of its `kind`, from 0; empty where there are none.

@@ -62,8 +62,8 @@ def test_kinds_differ_in_who_shares_an_adapter_and_in_rows(script: ModuleType) -
     assert equal["persona"] == replace(equal["random"], groups="persona") == replace(equal["single"], groups="persona")
     narrow = script.kinds_of_adapters(script.Args(rank=4), [9])["persona"]
     assert narrow == AdapterSettings(rank=4, alpha=4)
-    assert script.words_of(script.Args(rank=4, personas=8), BundleSettings(memory=False)) == (
-        ", 8 personas, rank 4",
+    assert script.words_of(script.Args(rank=4, personas=8, features="both"), BundleSettings(memory=False)) == (
+        ", 8 personas, features both, rank 4",
         ", no memory",
     )
     assert script.words_of(script.Args(), BundleSettings(reasons=2))[1] == ", reasons and evidence"

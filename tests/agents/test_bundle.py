@@ -108,7 +108,7 @@ def test_profiles_of_a_chat_model_are_told_and_leave_out_what_is_asked(
     assert agent.document(3).splitlines()[0].endswith("; whole odd 3")
 
     writer = profile_writer(book, train)
-    occasions = draw_occasions(train, np.random.default_rng(0), memory=False)
+    occasions = draw_occasions(train, np.random.default_rng(0), evidence=False)
     corpus = Corpus.build(small_data, train, agent.corpus.tokenizer, occasions=occasions)
     epoch = sample_epoch(corpus, writer, SamplingOptions(lines=6), np.random.default_rng(0))
     folds, sequences = writer.fold_of_row, epoch.sequences  # type: ignore[attr-defined]
