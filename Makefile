@@ -25,7 +25,7 @@ throughput: $(VENV)/ready
 	$(BIN)/python benchmarks/growth.py
 
 fidelity: $(VENV)/ready
-	$(BIN)/python benchmarks/fidelity.py
+	$(BIN)/python benchmarks/fidelity.py --output runs/fidelity.json
 
 agreement: $(VENV)/ready
 	$(BIN)/python benchmarks/agreement.py

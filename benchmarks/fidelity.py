@@ -17,19 +17,19 @@ import tyro
 from rich.console import Console
 
 import personagym_agents
-from personagym_agents.bundle import bundle_fits, load_bundle_agent
+from personagym_agents.bundle import BUNDLED, bundle_fits, load_bundle_agent, read_manifest
 from personagym_agents.controls import with_adapters_of_others, with_shuffled_ratings, without_history
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.personas import fit_personas
 from personagym_agents.recitation import TitleRecitation, ratings_from_ids, recite_titles
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS, Split
-from personagym_env.data.tables import Dataset, FloatArray, IntArray
+from personagym_env.data.tables import Dataset
 from personagym_env.data.traits import Traits, profile_features, user_traits
 from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.breakdowns import Labels, by_group, by_history, by_popularity
 from personagym_env.evaluation.contamination import blind, find_leaks
-from personagym_env.evaluation.fidelity import FLOORS, Answers, FidelityTest, Scores
+from personagym_env.evaluation.fidelity import FLOORS, Answers, FidelityTest
 from personagym_env.evaluation.fidelity_board import (
     FidelityBoard,
     FidelityReport,
@@ -39,7 +39,7 @@ from personagym_env.evaluation.fidelity_board import (
     make_board,
 )
 from personagym_env.evaluation.fidelity_plots import choose_rows, reliability_plot, share_plot
-from personagym_env.evaluation.offline import USERS_PER_CALL, opening_observation
+from personagym_env.evaluation.offline import opening_scores
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.evaluation.statistics import user_resamples
@@ -105,6 +105,14 @@ class BundlePlace:
     place: Path | None
     """None for the shipped one."""
     adapters: bool = True
+
+    def origin(self) -> dict[str, object]:
+        """What made the bundle, for the record; of a base by path its bundle's name alone."""
+        settings = read_manifest(self.place or BUNDLED).settings
+        base = Path(settings["base"])
+        told = {name: settings.get(name) for name in ("memory", "reasons", "personas")}
+        adapters = settings["adapters"] if self.adapters else None
+        return {"name": self.name, "base": base.parent.name or base.name, **told, "adapters": adapters}
 
 
 def bundle_places(args: Args) -> list[BundlePlace]:
@@ -178,24 +186,10 @@ def floors(bench: Bench, traits: Traits) -> Iterator[Population]:
             raise ValueError(f"recommender {spec!r} gives no scores, so it cannot be a floor of taste")
         with bench.work.bar(f"{bench.protocol}: fit {recommender.name}", None):
             recommender.fit(bench.split.train, bench.dataset.catalogue)
-        answers = bench.test.scored(recommender.name, scores_of(recommender, profile_features(traits)))
+        answers = bench.test.scored(
+            recommender.name, opening_scores(recommender.score, profile_features(traits), HISTORY_LENGTH)
+        )
         yield Population(recommender.name, "floor", (answers,))
-
-
-def scores_of(recommender: ScoringRecommender, profiles: FloatArray) -> Scores:
-    """What a recommender thinks of pairs before any session has begun."""
-
-    def scores(users: IntArray, items: IntArray) -> FloatArray:
-        found = np.empty(len(users))
-        people, place = np.unique(users, return_inverse=True)
-        for start in range(0, len(people), USERS_PER_CALL):
-            block = people[start : start + USERS_PER_CALL]
-            rows = np.flatnonzero((place >= start) & (place < start + len(block)))
-            answer = recommender.score(opening_observation(block, profiles, HISTORY_LENGTH))
-            found[rows] = answer[place[rows] - start, items[rows]]
-        return found
-
-    return scores
 
 
 @dataclass
@@ -380,6 +374,7 @@ def run(args: Args, console: Console) -> FidelityReport:
         "seed": args.seed,
         "unseen items per user": args.negatives,
         "bootstrap resamples": args.resamples,
+        "bundles": [place.origin() for place in places],
         "seconds": round(time.perf_counter() - begin),
     }
     return FidelityReport(boards, setting, environment_snapshot())

@@ -10,6 +10,8 @@ import pytest
 import tyro
 from rich.console import Console
 
+from personagym_env.evaluation.fidelity_markdown import fidelity_boards
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -57,7 +59,7 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
         f"fidelity-{protocol}-{plot}.svg" for protocol in ("temporal", "cold") for plot in ("reliability", "stars")
     }
     assert {path.name for path in tmp_path.iterdir()} == {"fidelity.json"} | names
-    tables = load_script("readme").fidelity_boards(output)
+    tables = fidelity_boards(output)
     assert "| mf – bias |" in tables["board-cold-differences"]
     assert {name for name in tables if name.startswith("board-temporal")} == {
         f"board-temporal-{name}"
@@ -73,7 +75,7 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_adapters_that_are_compared_have_a_table_of_their_own() -> None:
-    tables = load_script("readme").fidelity_boards(ROOT / "benchmarks" / "results" / "fidelity.json")
+    tables = fidelity_boards(ROOT / "benchmarks" / "results" / "fidelity.json")
     first = {
         name: [line.split("|")[1].strip() for line in tables[f"board-temporal-{name}"].splitlines()[2:]]
         for name in ("ablation", "taste", "fidelity")

@@ -35,6 +35,33 @@ def opening_observation(users: IntArray, profiles: FloatArray, history_length: i
     )
 
 
+def opening_scores(
+    score: Callable[[Observation], FloatArray], profiles: FloatArray, history_length: int
+) -> Callable[[IntArray, IntArray], FloatArray]:
+    """What a recommender thinks of pairs before any session has begun.
+
+    Args:
+        score: of the recommender, from n users to (n, m).
+        profiles: (u, f) profile features of all users.
+        history_length: places of the (empty) session history.
+
+    Returns:
+        A function from users (n,) and items (n,) to (n,) scores.
+    """
+
+    def scores(users: IntArray, items: IntArray) -> FloatArray:
+        found = np.empty(len(users))
+        people, place = np.unique(users, return_inverse=True)
+        for start in range(0, len(people), USERS_PER_CALL):
+            block = people[start : start + USERS_PER_CALL]
+            rows = np.flatnonzero((place >= start) & (place < start + len(block)))
+            answer = score(opening_observation(block, profiles, history_length))
+            found[rows] = answer[place[rows] - start, items[rows]]
+        return found
+
+    return scores
+
+
 def opening_slates(
     recommender: Recommender,
     users: IntArray,
