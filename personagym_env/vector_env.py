@@ -45,6 +45,19 @@ def _spread(values: dict[str, Any], rows: IntArray, n: int) -> dict[str, Any]:
     return info
 
 
+def _without(values: dict[str, Any], gone: BoolArray) -> dict[str, Any]:
+    """The same from arrays that have leading axis n already: zero in the rows that are `gone` (n,)."""
+    info: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            info[key] = _without(value, gone)
+        else:
+            info[key] = value.copy()
+            info[key][gone] = 0
+        info[f"_{key}"] = ~gone
+    return info
+
+
 def _pick(values: dict[str, Any], keep: IntArray) -> dict[str, Any]:
     return {key: _pick(value, keep) if isinstance(value, dict) else value[keep] for key, value in values.items()}
 
@@ -194,14 +207,14 @@ class PersonaRecVectorEnv(VectorEnv[dict[str, Any], npt.NDArray[np.int64], npt.N
 
     def _reset_in_same_step(self, info: dict[str, Any]) -> dict[str, Any]:
         """Begin the next session of the rows that ended; their last observation and info go into `final_*`."""
-        ended, going = np.flatnonzero(self._ended), np.flatnonzero(~self._ended)
-        whole = _spread(_pick(info, going), going, self.num_envs) if len(going) else {}
+        ended, mask = np.flatnonzero(self._ended), self._ended.copy()
+        whole = {} if mask.all() else _without(info, mask)
         if len(ended):
-            observation = self._observe()
+            observation = self._sessions.observe(ended)
             final_obs = np.full(self.num_envs, None, dtype=object)
-            for row in ended:
-                final_obs[row] = {key: value[row] for key, value in observation.items()}
-            mask = self._ended.copy()
+            final_obs[ended] = [
+                dict(zip(observation, row, strict=True)) for row in zip(*observation.values(), strict=True)
+            ]
             whole["final_obs"], whole["_final_obs"] = final_obs, mask
             whole["final_info"] = _spread(_pick(info, ended), ended, self.num_envs)
             whole["_final_info"] = mask.copy()

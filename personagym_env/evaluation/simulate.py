@@ -16,7 +16,7 @@ from personagym_env.data.tables import BoolArray, FloatArray, IntArray, Interact
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE, draw_key
 from personagym_env.evaluation.offline import Progress, check_answer
 from personagym_env.evaluation.statistics import RatioOfSums, Statistic
-from personagym_env.protocols import NO_ITEM, Observation, Recommender, rows_of
+from personagym_env.protocols import NO_ITEM, Observation, Recommender
 from personagym_env.session.rows import SessionRows
 from personagym_env.world import World
 
@@ -185,7 +185,7 @@ def simulate(
     live, started = job.copy(), len(job)
     _begin(sessions, live, job, plan)
     while len(live):
-        observed = rows_of(sessions.observe(), live)
+        observed = sessions.observe(live)
         candidates = None if allowed is None else allowed.of(observed)
         slates = np.asarray(recommender.recommend(observed, slate_size, candidates=candidates))
         check_answer(recommender.name, slates, (len(live), slate_size), candidates)

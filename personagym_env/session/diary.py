@@ -47,8 +47,7 @@ class Diary:
         self._items[rows, column] = items
         self._ratings[rows, column] = ratings
 
-    def latest(self, step: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Items and ratings, (n, `length`) each, of the last steps before steps (n,) of all rows, the latest last."""
-        place = np.arange(len(step)), step
-        items = sliding_window_view(self._items, self._length, axis=1)[place]
-        return items, sliding_window_view(self._ratings, self._length, axis=1)[place]
+    def latest(self, rows: IntArray, step: IntArray) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Items and ratings, (b, `length`) each, of the last steps before steps (b,) of rows (b,), the latest last."""
+        items = sliding_window_view(self._items, self._length, axis=1)[rows, step]
+        return items, sliding_window_view(self._ratings, self._length, axis=1)[rows, step]

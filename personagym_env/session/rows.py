@@ -113,16 +113,13 @@ class SessionRows:
         terminated, truncated = kernel.terminal(state, outcome, self.max_episode_steps)
         return RowStep(outcome, components, reward, terminated, truncated)
 
-    def observe(self) -> Observation:
-        """What policies may see of all rows; every array is a copy."""
-        state = self.state
-        items, ratings = self._diary.latest(state.step)
+    def observe(self, rows: IntArray | None = None) -> Observation:
+        """What policies may see of rows (b,), of all by default; every array is a copy."""
+        rows = np.arange(len(self.state.user)) if rows is None else rows
+        user, step = self.state.user[rows], self.state.step[rows]
+        items, ratings = self._diary.latest(rows, step)
         return Observation(
-            user=state.user.copy(),
-            profile=self.world.profiles[state.user],
-            history_items=items,
-            history_ratings=ratings,
-            step=state.step.copy(),
+            user=user, profile=self.world.profiles[user], history_items=items, history_ratings=ratings, step=step
         )
 
     def describe(self, rows: IntArray, step: RowStep) -> dict[str, Any]:

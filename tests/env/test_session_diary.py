@@ -14,11 +14,12 @@ def test_it_keeps_what_lists_keep() -> None:
     told: list[list[tuple[int, float]]] = [[] for _ in range(n)]
     for _ in range(2 * ROOM + 10):
         steps = np.array([len(entries) for entries in told])
-        items, ratings = diary.latest(steps)
+        items, ratings = diary.latest(np.arange(n), steps)
         padded = [[(NO_ITEM, 0.0)] * h + entries for entries in told]
         np.testing.assert_array_equal(items, [[item for item, _ in entries[-h:]] for entries in padded])
         np.testing.assert_array_equal(ratings, [[rating for _, rating in entries[-h:]] for entries in padded])
         rows = np.flatnonzero(rng.random(n) < 0.8)
+        np.testing.assert_array_equal(diary.latest(rows, steps[rows])[0], items[rows])
         consumed = diary.consumed(rows, steps[rows])
         assert consumed.shape[1] == steps[rows].max(initial=0)
         for row, line in zip(rows, consumed, strict=True):
