@@ -1,9 +1,9 @@
 """Does a judge's verdict stand when the agreement study is done otherwise?
 
 `python benchmarks/robustness.py` ranks the quick contestants of the agreement study under other halves, splits,
-catalogues, numbers of picks and places, and under half and double of every assumed parameter of sessions, with users
-who share no row with the contestants. It prints a table per judge in which flipped verdicts are flagged, and writes
-JSON. The last settings are what the simulation card calls sensitivity.
+catalogues, numbers of picks and places, under half and double of every assumed parameter of sessions, and at both ends
+of the interval of every fitted one, with users who share no row with the contestants. It prints a table per judge in
+which flipped verdicts are flagged, and writes JSON. The last settings are what the simulation card calls sensitivity.
 """
 
 import time
@@ -17,7 +17,9 @@ import tyro
 from rich.console import Console
 
 import personagym_agents
+from personagym_agents import FROZEN
 from personagym_agents.bundle import load_bundle_agent
+from personagym_agents.frozen import FrozenUsers
 from personagym_agents.shipped import find_shipped
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray
@@ -26,21 +28,22 @@ from personagym_env.evaluation.contamination import blind
 from personagym_env.evaluation.entrants import Bench, Entrant, SessionTrial
 from personagym_env.evaluation.robustness import (
     STABLE,
+    Default,
     Robustness,
     RobustnessRow,
     Verdict,
     resampling_tau,
-    robustness_row,
 )
+from personagym_env.evaluation.robustness_sessions import ONE_SESSION, SessionJudge, vary_sessions
 from personagym_env.evaluation.robustness_settings import (
     PICKS,
+    SLATES,
     DataSetting,
     data_settings,
-    parameter_settings,
     pool_name,
 )
 from personagym_env.evaluation.robustness_tables import robustness_tables
-from personagym_env.evaluation.simulate import SessionPlan, Sessions
+from personagym_env.evaluation.simulate import SessionPlan
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.evaluation.statistics import Statistic, user_resamples
 from personagym_env.evaluation.work import Work
@@ -56,10 +59,11 @@ SHIPPED = "persona"
 """The judge that is a shipped bundle; it takes part where one was trained on the judge's rows."""
 REAL = "real users"
 """What real value itself is called, whose verdict may flip as well."""
-PROBES = 2
-"""Contestants who try a parameter first; where nothing that they do is different, it has no effect."""
-SLATES = (10, 3, 5)
-"""Places of a slate; the first is the default."""
+ABSENT = (
+    "judges in the default setting and with other numbers of picks only: the shipped bundle was trained on the half of "
+    "the rows that the judge knows there, and no bundle on those of the other splits, halves and catalogues"
+)
+"""Why persona users are not in every setting."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,11 @@ class Args:
 
     dataset: str = "ml-100k"
     """A name or path that `load_dataset` takes."""
-    judges: tuple[str, ...] = ("mf", "knn")
+    judges: tuple[str, ...] = (SHIPPED, "mf", "knn")
     """Classical users by name; `persona` is the shipped bundle, where one was trained on the judge's rows."""
-    session_judges: tuple[str, ...] = ("mf",)
-    """Users whose sessions are varied; some of `judges`."""
+    session_judges: tuple[str, ...] = (f"{FROZEN}{SHIPPED}", "mf")
+    """Users whose sessions are varied, some of `judges`; after `frozen:`, users whose history does not grow in a
+    session, so that all settings together ask them about each item once."""
     contestants: tuple[str, ...] = ()
     """Names out of the agreement study's line-up; all that need no RecBole and no training in sessions if empty."""
     users: int = 100
@@ -152,13 +157,18 @@ def pool_verdicts(stage: Stage) -> Iterator[tuple[int, Verdict]]:
         for name, agent in stage.agents.items():
             expected = expected_ratings(agent, truth.pool.held_out)
             said = [truth.pool.value(entrant.picks[truth.name], expected) for entrant in stage.entrants]
-            yield k, stage.verdict(f"{name}, expected rating", said, truth.name)
+            yield k, stage.verdict(expected_judge(name), said, truth.name)
 
 
-def vary_data(args: Args, dataset: Dataset, work: Work) -> tuple[Stage, dict[str, Verdict], list[RobustnessRow]]:
+def expected_judge(name: str) -> str:
+    """What users who are asked about the picks are called as a judge."""
+    return f"{name}, expected rating"
+
+
+def vary_data(args: Args, dataset: Dataset, work: Work) -> tuple[Stage, dict[str, Default], list[RobustnessRow]]:
     """The default stage, everybody's default verdict, and the verdicts when data or picks are others."""
     settings = list(data_settings(args.seeds))
-    defaults: dict[str, Verdict] = {}
+    defaults: dict[str, Default] = {}
     rows: list[RobustnessRow] = []
     with work.bar("data settings", len(settings)) as advance:
         for setting in settings:
@@ -166,67 +176,30 @@ def vary_data(args: Args, dataset: Dataset, work: Work) -> tuple[Stage, dict[str
             if setting.kind == "default":
                 first = stage
             for k, verdict in pool_verdicts(stage):
-                is_default = setting.kind == "default" and k == PICKS[0]
-                if is_default:
-                    defaults[verdict.judge] = verdict
-                default = defaults[verdict.judge]
-                if setting.kind == "default" and not is_default:
-                    rows.append(robustness_row("picks", pool_name(k), verdict, default, float(k)))
+                if setting.kind == "default" and k == PICKS[0]:
+                    default = defaults[verdict.judge] = Default(setting.name, verdict)
+                    rows.append(default.own_row())
+                elif setting.kind == "default":
+                    rows.append(defaults[verdict.judge].row("picks", pool_name(k), verdict, float(k)))
                 else:
-                    rows.append(robustness_row(setting.kind, setting.name, verdict, default))
+                    rows.append(defaults[verdict.judge].row(setting.kind, setting.name, verdict))
             advance(1)
     return first, defaults, rows
 
 
-def vary_sessions(args: Args, name: str, stage: Stage, work: Work) -> tuple[Verdict, list[RobustnessRow]]:
-    """The default verdict of sessions with a population, and those with other luck, slates and parameters."""
-    train, n_users = stage.bench.split.train, stage.bench.split.train.n_users
-    agent, judge = stage.agents[name], f"{name}, session return"
-    fit = fit_sessions(train, catalogue=stage.bench.dataset.catalogue)
-    parameters = fit.apply(SessionParameters())
-
-    def trial(
-        seed: int = args.seed, slate_size: int = SLATES[0], changed: SessionParameters = parameters
-    ) -> SessionTrial:
-        plan = SessionPlan.draw(n_users, users=min(args.users, n_users), seed=seed)
-        return SessionTrial(stage.bench, plan, changed, slate_size)
-
-    def verdict(played: Sequence[Sessions]) -> Verdict:
-        return stage.verdict(judge, [sessions.statistics(n_users)["return"] for sessions in played])
-
-    def play(setting: SessionTrial) -> list[Sessions]:
-        return [setting.play(entrant.recommender, agent) for entrant in stage.entrants]
-
-    lucks = [args.seed + 1_000_000 * luck for luck in range(1, args.seeds + 1)]
-    changes = list(parameter_settings(parameters, fit))
-    with work.bar(f"sessions with {name}", 1 + len(lucks) + len(SLATES) - 1 + len(changes)) as advance:
-        usual = play(trial())
-        default = verdict(usual)
-        rows = [robustness_row("default", "fitted and default parameters", default, default)]
-        advance(1)
-        for seed in lucks:
-            rows.append(
-                robustness_row("seed", f"other users and luck, seed {seed}", verdict(play(trial(seed))), default)
-            )
-            advance(1)
-        for places in SLATES[1:]:
-            found = verdict(play(trial(slate_size=places)))
-            rows.append(robustness_row("slate", f"{places} places", found, default, float(places)))
-            advance(1)
-        for change in changes:
-            setting = trial(changed=change.apply(parameters))
-            probes = [setting.play(entrant.recommender, agent) for entrant in stage.entrants[:PROBES]]
-            same = all(map(_alike, probes, usual))
-            played = (
-                usual if same else [*probes, *(setting.play(e.recommender, agent) for e in stage.entrants[PROBES:])]
-            )
-            rows.append(robustness_row("parameter", change.name, verdict(played), default, change.value))
-            advance(1)
-    return default, rows
+def session_judge(name: str, stage: Stage) -> SessionJudge:
+    """The judge by that name, some of whose sessions may be frozen."""
+    live = stage.agents[known_as(name)]
+    frozen = FrozenUsers(live) if name.startswith(FROZEN) else None
+    title = f"{name.replace(FROZEN, 'frozen ')}, session return"
+    real = stage.real(pool_name(PICKS[0]))
+    remembering = None if frozen is None else live
+    return SessionJudge(title, frozen or live, stage.entrants, real, stage.weights, remembering)
 
 
-def _alike(left: Sessions, right: Sessions) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+def known_as(name: str) -> str:
+    """The users behind a session judge."""
+    return name.removeprefix(FROZEN)
 
 
 def run(args: Args, console: Console) -> Robustness:
@@ -236,7 +209,7 @@ def run(args: Args, console: Console) -> Robustness:
         ValueError: a judge or contestant is unknown, or an option does not fit the data.
     """
     begin = time.perf_counter()
-    if unknown := set(args.session_judges) - set(args.judges):
+    if unknown := set(map(known_as, args.session_judges)) - set(args.judges):
         raise ValueError(f"session judges must be some of the judges {args.judges}, got {sorted(unknown)} besides")
     if unknown := set(args.contestants) - set(LINE_UP):
         raise ValueError(f"contestants must be some of {', '.join(LINE_UP)}; got {sorted(unknown)} besides")
@@ -246,11 +219,20 @@ def run(args: Args, console: Console) -> Robustness:
         stage, defaults, rows = vary_data(args, dataset, work)
         if missing := set(args.judges) - set(stage.agents):
             work.tell(f"{', '.join(sorted(missing))} does not judge: no shipped bundle was trained on the judge's rows")
+        fit = fit_sessions(stage.bench.split.train, catalogue=dataset.catalogue)
+        parameters = fit.apply(SessionParameters())
+        users = min(args.users, dataset.interactions.n_users)
+        plan = SessionPlan.draw(dataset.interactions.n_users, users=users, seed=args.seed)
         for name in args.session_judges:
-            if name in stage.agents:
-                default, found = vary_sessions(args, name, stage, work)
-                defaults[default.judge] = default
-                rows += found
+            if known_as(name) in stage.agents:
+                judge = session_judge(name, stage)
+                one = judge.begin(ONE_SESSION, SessionTrial(stage.bench, plan, parameters, SLATES[0]))
+                defaults[judge.title] = one.default
+                total, found = vary_sessions(judge, one, fit, args.seeds)
+                with work.bar(judge.title, total) as advance:
+                    for row in found:
+                        rows.append(row)
+                        advance(1)
     dealt = stage.bench.dealt
     setting = {
         "data fingerprint": dataset.fingerprint(),
@@ -259,12 +241,20 @@ def run(args: Args, console: Console) -> Robustness:
         "left out": sorted(set(args.contestants) - set(stage.names)),
         "rows of the default setting": dealt.sizes(),
         "judges know": str(dealt.independence("disjoint", "alternate")),
-        "users with sessions": min(args.users, dataset.interactions.n_users),
+        "users with sessions": users,
         "bootstrap resamples": args.resamples,
         "seconds": round(time.perf_counter() - begin),
     }
-    chance = {judge: resampling_tau(verdict) for judge, verdict in defaults.items()}
-    return Robustness(dataset.name, tuple(rows), args.stable, chance, setting, environment_snapshot())
+    return Robustness(
+        dataset=dataset.name,
+        rows=tuple(rows),
+        stable=args.stable,
+        chance={judge: resampling_tau(default.verdict) for judge, default in defaults.items()},
+        absent={expected_judge(SHIPPED): ABSENT} if SHIPPED in stage.agents else {},
+        values={known.name: value for known, value in parameters.assumptions()},
+        setting=setting,
+        environment=environment_snapshot(),
+    )
 
 
 def main(args: Args) -> None:

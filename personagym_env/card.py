@@ -13,9 +13,13 @@ from personagym_env.session.estimates import Estimate
 from personagym_env.session.fit import SessionFit
 from personagym_env.session.parameters import Assumption, SessionParameters
 
-SensitivityPoint = TypedDict("SensitivityPoint", {"setting": float, "return": float, "tau": float})
-"""What one value of a parameter did: the value, the mean return that it led to, and Kendall's tau between the ranking
-of recommenders under it and the ranking under the card's own value."""
+SensitivityPoint = TypedDict(
+    "SensitivityPoint",
+    {"setting": float, "sessions": float, "return": float, "usual_return": float, "tau": float, "flips": str},
+)
+"""What one value of a parameter did: the value, how many sessions an episode could have, the mean return that it led to
+and that under the card's own value, Kendall's tau between the rankings of recommenders under the two, and what of the
+verdict flips, in words, empty if nothing does."""
 
 HEADINGS = ("parameter", "value", "unit", "origin", "on what", "sensitivity")
 """Columns of the card's tables."""
@@ -57,10 +61,7 @@ class CardEntry:
     @property
     def effects(self) -> str:
         """The sensitivity in words; empty if nobody measured it."""
-        return "; ".join(
-            f"at {point['setting']:.4g}: return {point['return']:.3g}, tau {point['tau']:.2f}"
-            for point in self.sensitivity or ()
-        )
+        return "; ".join(map(_effect, self.sensitivity or ()))
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -91,7 +92,7 @@ class SimulationCard:
             measured: points by name of the parameter, for example `{"choice.outside": [{"setting": 1.0, ...}]}`.
 
         Raises:
-            ValueError: a name is no parameter of the card, or a point lacks one of the three numbers.
+            ValueError: a name is no parameter of the card, or a point lacks an entry.
         """
         names = {entry.assumption.name for entry in self.entries}
         if unknown := set(measured) - names:
@@ -161,6 +162,13 @@ class SimulationCard:
         for remark in self.remarks:
             console.print(remark, markup=False)
         return text.getvalue()
+
+
+def _effect(point: SensitivityPoint) -> str:
+    across = "" if point["sessions"] == 1 else f", up to {point['sessions']:.0f} sessions"
+    flips = f", flips {point['flips']}" if point["flips"] else ""
+    returns = f"return {point['return']:.3g} for {point['usual_return']:.3g}"
+    return f"at {point['setting']:.4g}{across}: {returns}, tau {point['tau']:.2f}{flips}"
 
 
 def _number(value: float) -> str:

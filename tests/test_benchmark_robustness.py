@@ -11,8 +11,11 @@ import pytest
 import tyro
 from rich.console import Console
 
+import personagym_agents
 from personagym_env.data.tables import Dataset
-from personagym_env.evaluation.robustness import Robustness
+from personagym_env.evaluation.robustness import PARAMETERS, Robustness
+from personagym_env.evaluation.robustness_sessions import ONE_SESSION, PROBES, SEVERAL_SESSIONS
+from personagym_env.evaluation.robustness_settings import SESSIONS
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.world import make_world
 
@@ -50,7 +53,7 @@ def test_every_setting_has_its_verdicts(script: ModuleType, tmp_path: Path, caps
     kinds = {judge: [row.kind for row in report.rows if row.judge == judge] for judge in judges}
     assert kinds["real users"] == kinds["bias, expected rating"]
     assert set(kinds["real users"]) == {"default", "seed", "split", "catalogue", "picks"}
-    assert set(kinds["bias, session return"]) == {"default", "seed", "slate", "parameter"}
+    assert set(kinds["bias, session return"]) == {"default", "seed", "slate", "assumed", "fitted"}
     assert all(judge in printed for judge in judges)
     for row in report.rows:
         assert row.kind != "default" or row.tau_default == 1
@@ -73,14 +76,55 @@ def test_a_parameter_without_effect_is_not_played_by_everybody(
 
     monkeypatch.setattr(script.SessionTrial, "play", counting)
     report = script.run(arguments(script), Console(quiet=True))
-    times = {name: [p.to_dict()[name[0]][name[1]] for p in played] for name in NAMES}
-    assert times["returning", "recovery"].count(2.0) == script.PROBES
-    assert times["choice", "temperature"].count(2.0) == 4
-    unmoved = [row for row in report.rows if row.setting == "returning.recovery"]
-    assert [row.tau_default for row in unmoved] == [1, 1]
+    assert [p.reward.empty for p in played].count(-1.0) == PROBES
+    assert [p.choice.temperature for p in played].count(2.0) == 4
+    (unmoved,) = [row for row in report.rows if row.setting == "reward.empty"]
+    usual = next(row for row in report.rows if row.setting == unmoved.against and row.judge == unmoved.judge)
+    assert (unmoved.tau_default, unmoved.mean) == (1, usual.mean)
 
 
-NAMES = (("returning", "recovery"), ("choice", "temperature"))
+def test_returning_is_varied_where_users_may_return(script: ModuleType) -> None:
+    report = script.run(arguments(script, "--users", "16"), Console(quiet=True))
+    rows = {(row.setting, row.value): row for row in report.rows if row.kind in PARAMETERS}
+    usual = {row.setting: row for row in report.rows if row.kind == "default" and "session" in row.judge}
+    assert {row.value for row in usual.values()} == {1, SESSIONS}
+    assert usual[SEVERAL_SESSIONS].mean > usual[ONE_SESSION].mean
+    across = [row for row in rows.values() if row.against == SEVERAL_SESSIONS]
+    assert {row.setting.partition(".")[0] for row in across} == {"returning", "reward"}
+    assert rows["reward.retention", 10.0].mean > usual[SEVERAL_SESSIONS].mean
+    assert rows["returning.max_sessions", 2.0].against == ONE_SESSION
+    assert set(report.values) == {name for name, _ in rows}
+
+
+def test_frozen_users_are_compared_with_those_who_remember(script: ModuleType) -> None:
+    given = ("--session-judges", "frozen:bias")
+    report = script.run(arguments(script, *given), Console(quiet=True))
+    (judge,) = report.session_judges
+    assert judge == "frozen bias, session return"
+    (row,) = [row for row in report.rows if row.kind == "memory"]
+    assert row.judge == judge
+    assert row.tau_default == 1  # these users do not remember either
+
+
+def test_persona_users_judge_where_their_bundle_fits(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = next(script.data_settings(1)).bench(script.load_dataset("here"))
+    fits = bench.dealt.others.fingerprint()
+    monkeypatch.setattr(script, "find_shipped", lambda log: Path() if log.fingerprint() == fits else None)
+    monkeypatch.setattr(
+        script, "load_bundle_agent", lambda place, dataset, log: personagym_agents.load("bias", dataset, log)
+    )
+    given = ("--judges", "persona", "mf", "--session-judges", "frozen:persona")
+    report = script.run(arguments(script, *given), Console(quiet=True))
+    kinds = [row.kind for row in report.of("persona, expected rating")]
+    assert kinds == ["default", "picks", "picks"]
+    assert len(report.of("mf, expected rating")) > len(kinds)
+    assert list(report.absent) == ["persona, expected rating"]
+    assert report.session_judges == ("frozen persona, session return",)
+
+
+def test_judges_by_default(script: ModuleType) -> None:
+    assert script.Args().judges == ("persona", "mf", "knn")
+    assert script.Args().session_judges == ("frozen:persona", "mf")
 
 
 @pytest.mark.parametrize(

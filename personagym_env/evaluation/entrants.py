@@ -98,6 +98,8 @@ class SessionTrial:
     plan: SessionPlan
     parameters: SessionParameters
     slate_size: int = SLATE_SIZE
+    max_steps: int = MAX_EPISODE_STEPS
+    """Longest episode, if the data has items enough for it."""
 
     def play(self, recommender: Recommender, agent: UserAgent) -> Sessions:
         """The planned sessions of a fitted contestant with users who react as `agent` says.
@@ -106,7 +108,7 @@ class SessionTrial:
             ValueError: a user has so many training rows that no slate can be filled.
         """
         bench = self.bench
-        longest = longest_session(bench.split.train, self.slate_size, MAX_EPISODE_STEPS)
+        longest = longest_session(bench.split.train, self.slate_size, self.max_steps)
         world = World(bench.dataset, bench.dealt.contestants, agent, self.parameters)
         return simulate(
             recommender,

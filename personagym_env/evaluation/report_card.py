@@ -33,7 +33,8 @@ def card_page(card: Mapping[str, Any], robustness: Robustness | None = None) -> 
             fitted law.
         robustness: on the same data, for a card that does not tell its own sensitivity.
     """
-    measured = {} if robustness is None else robustness.sensitivity()
+    judge = "" if robustness is None else next(iter(robustness.session_judges), "")
+    measured = robustness.sensitivity(judge) if robustness is not None and judge else {}
     parameters = {
         title: entry if entry.get("sensitivity") else {**entry, "sensitivity": measured.get(title)}
         for title, entry in card.get("parameters", {}).items()
@@ -46,7 +47,7 @@ def card_page(card: Mapping[str, Any], robustness: Robustness | None = None) -> 
         "notes": list(card.get("notes", ())),
         "findings": _findings(card.get("findings", {})),
         "statistics": {title: f"{value:,.4g}" for title, value in card.get("statistics", {}).items()},
-        "sensitivity": _sensitivity(parameters, None if robustness is None else robustness.session_judge),
+        "sensitivity": _sensitivity(parameters, judge),
         "laws": _laws(card.get("goodness", ())),
         "plots": [_plot(law) for law in card.get("goodness", ()) if law["curves"] is not None],
     }
@@ -115,7 +116,7 @@ def _findings(found: Mapping[str, Mapping[str, Any]]) -> Grid | None:
     return Grid((*heads("finding", ("value", "rows")), Cell("method", style="t")), lines, "What else the log says")
 
 
-def _sensitivity(parameters: Mapping[str, Mapping[str, Any]], judge: str | None) -> Grid | None:
+def _sensitivity(parameters: Mapping[str, Mapping[str, Any]], judge: str) -> Grid | None:
     """What other values of a parameter do."""
     lines = [
         Line(

@@ -1,8 +1,9 @@
 """Does a judge's verdict stand when the study is done otherwise? Rows of verdicts, flips, sensitivity, JSON.
 
 A verdict is the ranking of contestants by one judge in one setting. It is set beside what real users say in that
-setting, and beside the same judge's verdict in the default setting; a verdict whose winner is another, or whose order
-agrees less with the default one than a threshold, is a flip. Shapes: b rows of weights (1 + resamples), c contestants.
+setting, and beside the same judge's verdict in a default setting that differs from it in one thing; a verdict whose
+winner is another, or whose order agrees less with the default one than a threshold, is a flip. Shapes: b rows of
+weights (1 + resamples), c contestants.
 """
 
 import math
@@ -13,16 +14,20 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
+from personagym_env.card import SensitivityPoint
 from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.result_file import read_intervals, read_result, write_result
 from personagym_env.evaluation.statistics import Interval, Statistic, interval, kendall_tau, stack, top_regret
 
-FORMAT = 1
+FORMAT = 2
 """Version of the JSON layout."""
-Kind = Literal["default", "seed", "split", "catalogue", "picks", "slate", "parameter"]
+Kind = Literal["default", "seed", "split", "catalogue", "picks", "slate", "memory", "assumed", "fitted"]
 """What a setting changes: nothing, chance, what is held out, which items there are, how many each contestant picks,
-places of a slate, or an assumed parameter of sessions."""
+places of a slate, whether users remember what they consume in a session, or a parameter of sessions that is assumed or
+fitted to the log."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+PARAMETERS = frozenset({"assumed", "fitted"})
+"""The kinds that change a parameter of sessions."""
 Flip = Literal["winner", "order"]
 """Another contestant is first, or the order as a whole is another one."""
 STABLE = 0.8
@@ -102,7 +107,10 @@ class RobustnessRow:
     setting: str
     """What was done, for people; for a parameter its name, for example `choice.outside`."""
     value: float | None
-    """The value of the parameter, the number of picks or places; None where a setting has no number."""
+    """The value of the parameter, the number of picks or places, in a default setting of sessions how many of them an
+    episode may have; None where a setting has no number."""
+    against: str
+    """The default setting that this one differs from in one thing; a default setting stands against itself."""
     judge: str
     winner: str
     tau: Interval
@@ -112,8 +120,9 @@ class RobustnessRow:
     mean: float
     """What the judge says of a contestant on average: points, or return of a session."""
     tau_default: float
-    """Kendall's tau between this verdict and the judge's default one."""
+    """Kendall's tau between this verdict and the judge's under `against`."""
     default_winner: str
+    """The judge's winner under `against`."""
     lead: Interval | None
     """How much higher this verdict puts its winner than the default winner; None where that one does not take part."""
 
@@ -127,26 +136,41 @@ class RobustnessRow:
         """Whether another winner leads the default one by more than chance among users explains."""
         return self.winner != self.default_winner and (self.lead is None or self.lead.low > 0)
 
+    def flip_words(self, stable: float = STABLE) -> str:
+        """What flips, empty if nothing does; a winner that leads by no more than chance is said to be one."""
+        return ", ".join(self.flips(stable)).replace("winner", "winner" if self.clear else "winner (a tie)")
 
-def robustness_row(
-    kind: Kind, setting: str, verdict: Verdict, default: Verdict, value: float | None = None
-) -> RobustnessRow:
-    """Set a verdict beside real value and beside the default verdict of the same judge."""
-    said, real = verdict.said, verdict.real
-    spread = np.maximum(real.max(axis=1) - real.min(axis=1), 1e-12)
-    return RobustnessRow(
-        kind=kind,
-        setting=setting,
-        value=value,
-        judge=verdict.judge,
-        winner=verdict.winner,
-        tau=interval(kendall_tau(said, real)),
-        regret_share=interval(top_regret(said, real) / spread),
-        mean=float(said[0].mean()),
-        tau_default=verdict.tau_with(default),
-        default_winner=default.winner,
-        lead=verdict.lead_over(default.winner),
-    )
+
+@dataclass(frozen=True, eq=False)
+class Default:
+    """What a judge says in a default setting, with which its other verdicts are compared."""
+
+    setting: str
+    """For people."""
+    verdict: Verdict
+
+    def row(self, kind: Kind, setting: str, verdict: Verdict, value: float | None = None) -> RobustnessRow:
+        """Set a verdict of the same judge beside real value and beside this one."""
+        said, real = verdict.said, verdict.real
+        spread = np.maximum(real.max(axis=1) - real.min(axis=1), 1e-12)
+        return RobustnessRow(
+            kind=kind,
+            setting=setting,
+            value=value,
+            against=self.setting,
+            judge=verdict.judge,
+            winner=verdict.winner,
+            tau=interval(kendall_tau(said, real)),
+            regret_share=interval(top_regret(said, real) / spread),
+            mean=float(said[0].mean()),
+            tau_default=verdict.tau_with(self.verdict),
+            default_winner=self.verdict.winner,
+            lead=verdict.lead_over(self.verdict.winner),
+        )
+
+    def own_row(self, value: float | None = None) -> RobustnessRow:
+        """The row of the default setting itself."""
+        return self.row("default", self.setting, self.verdict, value)
 
 
 def resampling_tau(verdict: Verdict, quantile: float = 0.05) -> float:
@@ -164,41 +188,64 @@ class Robustness:
     stable: float
     """Least tau with the default verdict of a verdict that stands."""
     chance: Mapping[str, float]
-    """Judge to `resampling_tau` of its default verdict."""
+    """Judge to `resampling_tau` of its verdict in its first default setting."""
+    absent: Mapping[str, str]
+    """Judge to why it has no verdict in some settings in which others have one."""
+    values: Mapping[str, float]
+    """What each parameter of sessions was by default, by `part.field`; empty if nobody had sessions."""
     setting: Mapping[str, Any]
     environment: Mapping[str, Any]
     """From `environment_snapshot`."""
 
-    def flipped(self) -> tuple[RobustnessRow, ...]:
-        """The rows whose verdict is not the default one."""
-        return tuple(row for row in self.rows if row.flips(self.stable))
+    @property
+    def judges(self) -> tuple[str, ...]:
+        """Everybody with a verdict."""
+        return tuple(dict.fromkeys(row.judge for row in self.rows))
 
     @property
-    def session_judge(self) -> str:
-        """The first judge whose sessions were varied; empty if nobody had sessions."""
-        return next((row.judge for row in self.rows if row.kind == "parameter"), "")
+    def session_judges(self) -> tuple[str, ...]:
+        """The judges under whom parameters of sessions were varied."""
+        return tuple(dict.fromkeys(row.judge for row in self.rows if row.kind in PARAMETERS))
 
-    def sensitivity(self, judge: str | None = None) -> dict[str, list[dict[str, float]]]:
-        """What other values of each assumed parameter do, as `SimulationCard.with_sensitivity` takes it.
+    def of(self, judge: str) -> tuple[RobustnessRow, ...]:
+        """The rows of a judge."""
+        return tuple(row for row in self.rows if row.judge == judge)
+
+    def flipped(self, judge: str) -> tuple[RobustnessRow, ...]:
+        """The rows of a judge whose verdict is not the default one."""
+        return tuple(row for row in self.of(judge) if row.flips(self.stable))
+
+    def outdated(self, values: Mapping[str, float]) -> tuple[str, ...]:
+        """The parameters that have another value than they had here by default."""
+        return tuple(
+            name
+            for name, value in values.items()
+            if name in self.values and not math.isclose(value, self.values[name], rel_tol=1e-3, abs_tol=1e-9)
+        )
+
+    def sensitivity(self, judge: str) -> dict[str, list[SensitivityPoint]]:
+        """What other values of each parameter do, as `SimulationCard.with_sensitivity` takes it.
 
         Args:
-            judge: whose sessions; None for the first who has any.
-
-        Returns:
-            Parameter to points: its value, the return of a session, mean over contestants, and tau with the ranking
-            under the default value. Empty if nobody had sessions.
+            judge: whose sessions; returns are means over contestants.
 
         Raises:
-            KeyError: no parameter was varied under the judge that was named.
+            KeyError: no parameter was varied under this judge.
         """
-        if judge is None:
-            judge = self.session_judge
-            if not judge:
-                return {}
-        found: dict[str, list[dict[str, float]]] = {}
-        for row in self.rows:
-            if row.kind == "parameter" and row.judge == judge and row.value is not None:
-                point = {"setting": row.value, "return": row.mean, "tau": row.tau_default}
+        rows = self.of(judge)
+        defaults = {row.setting: row for row in rows if row.kind == "default"}
+        found: dict[str, list[SensitivityPoint]] = {}
+        for row in rows:
+            if row.kind in PARAMETERS and row.value is not None:
+                default = defaults[row.against]
+                point: SensitivityPoint = {
+                    "setting": row.value,
+                    "sessions": default.value or 1.0,
+                    "return": row.mean,
+                    "usual_return": default.mean,
+                    "tau": row.tau_default,
+                    "flips": row.flip_words(self.stable),
+                }
                 found.setdefault(row.setting, []).append(point)
         if not found:
             raise KeyError(judge)

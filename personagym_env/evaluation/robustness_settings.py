@@ -19,6 +19,8 @@ from personagym_env.session.parameters import Assumption, SessionParameters
 
 PICKS = (5, 3, 10)
 """Items that contestants pick; the first number is the default."""
+SLATES = (10, 3, 5)
+"""Places of a slate; the first is the default."""
 LEAST = 10
 """Held-out items that a user needs, and twice the picks at least."""
 LEFT_OUT = 2 * LEAST
@@ -106,12 +108,31 @@ def _take_items(catalogue: Catalogue, kept: IntArray) -> Catalogue:
     )
 
 
+SESSIONS = 3
+"""Sessions that an episode may have where parameters are varied that say nothing of a single one."""
+NUMBER_OF_SESSIONS = "returning.max_sessions"
+"""The parameter that makes the default setting of several sessions."""
+
+
+def several_sessions(parameters: SessionParameters) -> SessionParameters:
+    """The parameters with `SESSIONS` sessions in an episode."""
+    return ParameterSetting(NUMBER_OF_SESSIONS, SESSIONS, "assumed").apply(parameters)
+
+
 class ParameterSetting(NamedTuple):
     """A parameter of sessions at another value."""
 
     name: str
     """Part and field, for example `examination.decay`."""
     value: float
+    kind: Kind
+    """`assumed` or `fitted`."""
+
+    @property
+    def across(self) -> bool:
+        """Whether the parameter says something only of users who may come back."""
+        returning = self.name.startswith("returning.") and self.name != NUMBER_OF_SESSIONS
+        return returning or self.name == "reward.retention"
 
     def apply(self, parameters: SessionParameters) -> SessionParameters:
         """The parameters with this one changed."""
@@ -120,18 +141,22 @@ class ParameterSetting(NamedTuple):
 
 
 def parameter_settings(parameters: SessionParameters, fit: SessionFit) -> Iterator[ParameterSetting]:
-    """Every assumed parameter at half and at double its value, within what is valid.
+    """Every parameter at two other values, one parameter at a time.
 
-    Where the value is 0, which has no half, the ends of the plausible range stand in. What the log was fitted to is
-    not varied: it has an interval.
+    What the log was fitted to is tried at both ends of its 95 % interval. What is assumed is tried at half and at
+    double its value, within what is valid; where the value is 0, which has no half, the ends of the plausible range
+    stand in. Sessions per episode, which count whole ones, are tried at `SESSIONS` besides.
     """
     for entry in simulation_card("", parameters, fit).entries:
-        if entry.origin == "assumed":
-            for value in _others(entry.assumption, entry.value):
-                yield ParameterSetting(entry.assumption.name, value)
+        known, estimate = entry.assumption, entry.estimate if entry.origin == "fitted" else None
+        kind: Kind = "assumed" if estimate is None else "fitted"
+        tried = _others(known, entry.value) if estimate is None else (estimate.low, estimate.high)
+        low, high = known.valid
+        for value in sorted({min(max(float(one), low), high) for one in tried} - {entry.value}):
+            yield ParameterSetting(known.name, value, kind)
 
 
-def _others(known: Assumption, value: float) -> list[float]:
-    tried = (value / 2, 2 * value) if value else known.plausible
-    low, high = known.valid
-    return sorted({min(max(float(one), low), high) for one in tried} - {value})
+def _others(known: Assumption, value: float) -> tuple[float, ...]:
+    if known.name == NUMBER_OF_SESSIONS:
+        return 2 * value, SESSIONS
+    return (value / 2, 2 * value) if value else known.plausible

@@ -6,7 +6,9 @@ import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from personagym_env.evaluation.robustness import KINDS, Kind, Robustness, RobustnessRow
+from personagym_env.evaluation.robustness import KINDS, PARAMETERS, Kind, Robustness, RobustnessRow
+from personagym_env.evaluation.robustness_sessions import SEVERAL_SESSIONS
+from personagym_env.evaluation.robustness_settings import SESSIONS
 from personagym_env.evaluation.statistics import Interval
 
 KIND_TITLES: dict[Kind, str] = {
@@ -16,30 +18,30 @@ KIND_TITLES: dict[Kind, str] = {
     "catalogue": "half the items",
     "picks": "number of picks",
     "slate": "places of a slate",
-    "parameter": "assumed parameter",
+    "memory": "memory of the session",
+    "assumed": "assumed parameter",
+    "fitted": "fitted parameter",
 }
 """What each kind of setting goes by."""
 
 
 def robustness_tables(report: Robustness) -> Iterator[Table]:
     """One table per judge, for `rich.print`."""
-    for judge in dict.fromkeys(row.judge for row in report.rows):
-        yield _table(report, judge, [row for row in report.rows if row.judge == judge])
+    for judge in report.judges:
+        yield _table(report, judge)
 
 
 def setting_name(row: RobustnessRow) -> str:
-    """The setting with its number, for people."""
-    return row.setting if row.kind != "parameter" or row.value is None else f"{row.setting} = {row.value:g}"
+    """The setting with its number, for people; of a parameter, with how many sessions an episode had if several."""
+    if row.kind not in PARAMETERS or row.value is None:
+        return row.setting
+    across = f", up to {SESSIONS} sessions" if row.against == SEVERAL_SESSIONS else ""
+    return f"{row.setting} = {row.value:.4g}{across}"
 
 
-def flip_words(row: RobustnessRow, stable: float) -> str:
-    """What flipped; a winner that leads by no more than chance is said to be one."""
-    words = ", ".join(row.flips(stable))
-    return words.replace("winner", "winner" if row.clear else "winner (a tie)") or "–"
-
-
-def _table(report: Robustness, judge: str, rows: list[RobustnessRow]) -> Table:
-    flipped = [row for row in rows if row.flips(report.stable)]
+def _table(report: Robustness, judge: str) -> Table:
+    rows, flipped = report.of(judge), report.flipped(judge)
+    absent = f"\n{judge}: {report.absent[judge]}" if judge in report.absent else ""
     orders = sum("order" in row.flips(report.stable) for row in rows)
     clear = sum(row.clear for row in rows)
     table = Table(
@@ -49,7 +51,7 @@ def _table(report: Robustness, judge: str, rows: list[RobustnessRow]) -> Table:
         caption=(
             f"order: tau with the default verdict below {report.stable:g}, {orders} times; winner: another first, "
             f"{clear} times by more than chance among users; resampled users alone leave a tau of "
-            f"{report.chance[judge]:.2f} or more in 95 % of draws"
+            f"{report.chance[judge]:.2f} or more in 95 % of draws{absent}"
         ),
         caption_justify="left",
     )
@@ -60,7 +62,7 @@ def _table(report: Robustness, judge: str, rows: list[RobustnessRow]) -> Table:
     table.add_column("winner", no_wrap=True)
     table.add_column("flips", no_wrap=True)
     for row in sorted(rows, key=lambda row: KINDS.index(row.kind)):
-        words = flip_words(row, report.stable)
+        words = row.flip_words(report.stable)
         table.add_row(
             KIND_TITLES[row.kind],
             Text(setting_name(row)),
@@ -69,7 +71,7 @@ def _table(report: Robustness, judge: str, rows: list[RobustnessRow]) -> Table:
             Text(f"{row.mean:.2f}"),
             Text(f"{row.tau_default:.2f}"),
             Text(row.winner),
-            Text(words, style="bold" if words != "–" else "dim"),
+            Text(words or "–", style="bold" if words else "dim"),
         )
     return table
 

@@ -115,7 +115,8 @@ class EASE(_LikedItems):
         inverse = linalg.inv(gram, overwrite_a=True, check_finite=False, assume_a="pos")
         weights = -inverse / inverse.diagonal()
         np.fill_diagonal(weights, 0)
-        self.weights_ = weights.astype(np.float32)
+        # Sparse products read rows, and would copy an array by columns each time.
+        self.weights_ = weights.astype(np.float32, order="C")
 
     def score(self, observation: Observation) -> FloatArray:
         """(n, m) x B."""

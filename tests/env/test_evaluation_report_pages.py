@@ -11,13 +11,14 @@ import pytest
 
 from personagym_env.cli import Report
 from personagym_env.evaluation.agreement_file import AgreementStudy
-from personagym_env.evaluation.agreement_study import AgreementBoard, ContestantRow, JudgeAgreement, Kind
+from personagym_env.evaluation.agreement_study import AgreementBoard, ContestantRow, JudgeAgreement
+from personagym_env.evaluation.agreement_study import Kind as JudgeKind
 from personagym_env.evaluation.fidelity_board import BoardRow, Difference, FidelityBoard, FidelityReport, Part
 from personagym_env.evaluation.figures import DISTRIBUTION, FIDELITY, OFFLINE, RATING, SIMULATED, TASTE
 from personagym_env.evaluation.leaderboard import Leaderboard, Row
 from personagym_env.evaluation.negatives import SUFFIX
 from personagym_env.evaluation.report import render_report
-from personagym_env.evaluation.robustness import Robustness, RobustnessRow
+from personagym_env.evaluation.robustness import Kind, Robustness, RobustnessRow
 from personagym_env.evaluation.statistics import Interval
 from personagym_env.evaluation.validation import AspectBoard, Likeness, Source, Validation
 from personagym_env.evaluation.validation_aspects import ASPECTS
@@ -46,7 +47,11 @@ def _law(name: str, curves: dict[str, object] | None) -> dict[str, object]:
 
 def _card() -> dict[str, object]:
     shared = {"origin": "assumed", "unit": "logits", "source": HOSTILE, "estimate": None}
-    points = [{"setting": 0.5, "return": 9.25, "tau": 0.75}, {"setting": 2.0, "return": 8.5, "tau": 1.0}]
+    usual = {"sessions": 1.0, "usual_return": 8.75}
+    points = [
+        {**usual, "setting": 0.5, "return": 9.25, "tau": 0.75, "flips": "order"},
+        {**usual, "setting": 2.0, "return": 8.5, "tau": 1.0, "flips": ""},
+    ]
     estimate = {"value": 0.25, "low": 0.125, "high": 0.5, "rows": 1234, "method": HOSTILE}
     return {
         "title": "card",
@@ -78,7 +83,7 @@ def board() -> Leaderboard:
 
 @pytest.fixture(scope="module")
 def study() -> AgreementStudy:
-    def judge(name: str, kind: Kind, model_class: str | None = None) -> JudgeAgreement:
+    def judge(name: str, kind: JudgeKind, model_class: str | None = None) -> JudgeAgreement:
         figures = (SOME,) * 6
         return JudgeAgreement(name, kind, None, model_class, HOSTILE, *figures, {"x": 0.4}, {"x": SOME, "y": SOME})
 
@@ -226,26 +231,31 @@ def test_one_result_alone_is_a_page_without_navigation(given: str, request: pyte
     assert "display: none" not in text.partition("@media print")[0]
 
 
-def test_a_robustness_report_tells_a_card_of_the_same_data_what_moves(board: Leaderboard) -> None:
-    interval = Interval(0.5, 0.25, 0.75)
-    varied = RobustnessRow(
-        kind="parameter",
-        setting="choice.outside",
-        value=-7.5,
+def _robustness_row(kind: Kind) -> RobustnessRow:
+    default = kind == "default"
+    return RobustnessRow(
+        kind=kind,
+        setting="as always" if default else "choice.outside",
+        value=1.0 if default else -7.5,
+        against="as always",
         judge="mf, session return",
         winner="a",
-        tau=interval,
-        regret_share=interval,
+        tau=SOME,
+        regret_share=SOME,
         mean=9.375,
-        tau_default=0.625,
+        tau_default=1.0 if default else 0.625,
         default_winner="a",
-        lead=interval,
+        lead=SOME,
     )
+
+
+def test_a_robustness_report_tells_a_card_of_the_same_data_what_moves(board: Leaderboard) -> None:
+    varied, usual = _robustness_row("assumed"), _robustness_row("default")
     silent = json.loads(json.dumps(board.card))
     for entry in silent["parameters"].values():
         entry["sensitivity"] = None
     board = replace(board, card=silent)
-    report = Robustness("data", (varied,), 0.8, {}, {}, {})
+    report = Robustness("data", (usual, varied), 0.8, {varied.judge: 0.9}, {}, {}, {}, {})
     told = _Page(render_report(board, robustness=report)).text
     for part in ("what moves when an assumption moves", "−7.5", "9.38", "0.62", f"Judge: {varied.judge}"):
         assert part in told, part

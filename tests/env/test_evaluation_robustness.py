@@ -11,14 +11,16 @@ from rich.console import Console
 
 from personagym_env.card import simulation_card
 from personagym_env.data.tables import Dataset
-from personagym_env.evaluation.robustness import Robustness, Verdict, resampling_tau, robustness_row
+from personagym_env.evaluation.robustness import Default, Robustness, Verdict, resampling_tau
 from personagym_env.evaluation.robustness_settings import (
     LEAST,
     PICKS,
+    SESSIONS,
     data_settings,
     half_catalogue,
     parameter_settings,
     pool_name,
+    several_sessions,
 )
 from personagym_env.evaluation.robustness_tables import robustness_tables
 from personagym_env.evaluation.statistics import RatioOfSums, user_resamples
@@ -42,20 +44,23 @@ def verdict(*values: float, names: tuple[str, ...] = NAMES, judge: str = "judge"
     return Verdict.of(judge, names, [mean(value) for value in values], real, WEIGHTS)
 
 
-DEFAULT = verdict(4, 3, 2, 1)
+DEFAULT = Default("as always", verdict(4, 3, 2, 1))
+SEVERAL = Default("three sessions", verdict(12, 9, 6, 3))
 
 
 def test_the_default_verdict_stands() -> None:
-    row = robustness_row("default", "as always", DEFAULT, DEFAULT)
-    assert (row.winner, row.tau_default, row.flips(), row.clear) == ("a", 1, (), False)
+    row = DEFAULT.own_row()
+    assert (row.kind, row.setting, row.against) == ("default", "as always", "as always")
+    assert (row.winner, row.tau_default, row.flips(), row.flip_words(), row.clear) == ("a", 1, (), "", False)
     assert row.tau.value == 1
     assert row.regret_share == (0, 0, 0)
     assert row.mean == pytest.approx(2.5)
 
 
 def test_another_winner_is_a_flip_and_its_price_is_told() -> None:
-    row = robustness_row("seed", "other luck", verdict(3, 4, 2, 1), DEFAULT)
+    row = DEFAULT.row("seed", "other luck", verdict(3, 4, 2, 1))
     assert row.flips(stable=0.5) == ("winner",)
+    assert row.flip_words() == "winner, order"
     assert row.tau_default == pytest.approx(2 / 3)  # one pair of six is turned
     assert row.regret_share.value == pytest.approx(1 / 3)
     assert row.clear
@@ -64,61 +69,75 @@ def test_another_winner_is_a_flip_and_its_price_is_told() -> None:
 
 
 def test_a_tied_winner_is_no_clear_flip() -> None:
-    row = robustness_row("seed", "other luck", verdict(3.0, 3.001, 2, 1, noise=5.0), verdict(4, 3, 2, 1))
+    row = DEFAULT.row("seed", "other luck", verdict(3.0, 3.001, 2, 1, noise=5.0))
     if row.winner == "a":
         row = replace(row, default_winner="b")
     assert "winner" in row.flips()
+    assert "winner (a tie)" in row.flip_words()
     assert not row.clear
 
 
 def test_the_order_flips_below_the_threshold() -> None:
-    row = robustness_row("split", "another", verdict(4, 1, 2, 3), DEFAULT)
+    row = DEFAULT.row("split", "another", verdict(4, 1, 2, 3))
     assert row.tau_default == pytest.approx(0)
     assert row.flips(stable=0.8) == ("order",)
     assert row.flips(stable=-1.0) == ()
-    assert robustness_row("split", "upside down", verdict(1, 2, 3, 4), DEFAULT).flips() == ("winner", "order")
+    assert DEFAULT.row("split", "upside down", verdict(1, 2, 3, 4)).flips() == ("winner", "order")
 
 
 def test_verdicts_are_compared_over_those_who_are_in_both() -> None:
     fewer = verdict(1, 9, 2, names=("d", "b", "c"))
-    assert fewer.tau_with(DEFAULT) == 1
-    row = robustness_row("catalogue", "half", fewer, DEFAULT)
+    assert fewer.tau_with(DEFAULT.verdict) == 1
+    row = DEFAULT.row("catalogue", "half", fewer)
     assert row.lead is None
     assert row.clear
     with pytest.raises(ValueError, match="share 1 contestants"):
-        verdict(1, 2, names=("a", "z")).tau_with(DEFAULT)
+        verdict(1, 2, names=("a", "z")).tau_with(DEFAULT.verdict)
     with pytest.raises(ValueError, match="two or more contestants"):
         verdict(1, names=("a",))
 
 
 def test_chance_alone_moves_a_noisy_order_and_not_a_sure_one() -> None:
-    assert resampling_tau(DEFAULT) == 1
+    assert resampling_tau(DEFAULT.verdict) == 1
     assert resampling_tau(verdict(1.0, 1.001, 1.002, 1.003, noise=1.0)) < 0.9
 
 
 def report() -> Robustness:
     rows = (
-        robustness_row("default", "as always", DEFAULT, DEFAULT),
-        robustness_row("parameter", "choice.outside", verdict(3, 4, 2, 1), DEFAULT, 1.0),
-        robustness_row("parameter", "choice.outside", verdict(8, 6, 4, 2), DEFAULT, -1.0),
-        robustness_row("catalogue", "half", verdict(1, 9, 2, names=("d", "b", "c")), DEFAULT),
+        DEFAULT.own_row(1.0),
+        SEVERAL.own_row(3.0),
+        DEFAULT.row("assumed", "choice.outside", verdict(3, 4, 2, 1), 1.0),
+        DEFAULT.row("assumed", "choice.outside", verdict(8, 6, 4, 2), -1.0),
+        SEVERAL.row("fitted", "returning.location", verdict(20, 15, 10, 5), -0.5),
+        DEFAULT.row("catalogue", "half", verdict(1, 9, 2, names=("d", "b", "c"))),
     )
-    return Robustness("letters", rows, 0.8, {"judge": 0.9}, {"seed": 0}, {})
+    absent = {"judge": "has a cold"}
+    return Robustness("letters", rows, 0.8, {"judge": 0.9}, absent, {"choice.outside": 0.5}, {"seed": 0}, {})
 
 
 def test_the_card_takes_the_sensitivity() -> None:
     measured = report().sensitivity("judge")
+    usual = {"sessions": 1, "usual_return": 2.5}
+    flips = "winner, order"
     assert measured == {
         "choice.outside": [
-            {"setting": 1.0, "return": 2.5, "tau": pytest.approx(2 / 3)},
-            {"setting": -1.0, "return": 5.0, "tau": 1.0},
-        ]
+            {**usual, "setting": 1.0, "return": 2.5, "tau": pytest.approx(2 / 3), "flips": flips},
+            {**usual, "setting": -1.0, "return": 5.0, "tau": 1.0, "flips": ""},
+        ],
+        "returning.location": [
+            {"setting": -0.5, "sessions": 3, "return": 12.5, "usual_return": 7.5, "tau": 1.0, "flips": ""}
+        ],
     }
     card = simulation_card("letters", SessionParameters(), SessionFit()).with_sensitivity(measured)
     told = {entry.assumption.name: entry.sensitivity for entry in card.entries}
     assert told["choice.outside"] is not None
     with pytest.raises(KeyError):
         report().sensitivity("somebody")
+
+
+def test_a_report_knows_which_values_have_changed_since() -> None:
+    assert report().outdated({"choice.outside": 0.5001, "choice.temperature": 3.0}) == ()
+    assert report().outdated({"choice.outside": 0.51}) == ("choice.outside",)
 
 
 def test_json_round_trip(tmp_path: Path) -> None:
@@ -136,27 +155,42 @@ def test_tables_flag_what_flips() -> None:
     for table in robustness_tables(report()):
         console.print(table)
     text = console.export_text()
-    assert "2 of 4 verdicts flip" in text
+    assert "2 of 6 verdicts flip" in text
     assert "choice.outside = 1" in text
-    assert [flipped.setting for flipped in report().flipped()] == ["choice.outside", "half"]
+    assert "judge: has a cold" in text
+    assert [flipped.setting for flipped in report().flipped("judge")] == ["choice.outside", "half"]
+    assert report().session_judges == report().judges == ("judge",)
 
 
-def test_every_assumption_is_halved_and_doubled_within_what_is_valid() -> None:
-    parameters = SessionParameters().updated({"satisfaction": {"initial": 0.7}})
-    fit = SessionFit({"satisfaction.initial": Estimate(0.7, 0.6, 0.8, 9, "test")})
+def test_every_parameter_is_varied_within_what_is_valid() -> None:
+    fit = SessionFit(
+        {
+            "satisfaction.initial": Estimate(0.9, 0.7, 1.3, 9, "test"),
+            "returning.location": Estimate(0.5, -1.0, 2.0, 9, "test"),
+        }
+    )
+    parameters = fit.apply(SessionParameters())
     found: dict[str, list[float]] = {}
     for setting in parameter_settings(parameters, fit):
         changed = setting.apply(parameters)
         assert changed != parameters
+        assert (setting.kind == "fitted") == (setting.name in fit.estimates)
         found.setdefault(setting.name, []).append(setting.value)
-    assert "satisfaction.initial" not in found  # the log has spoken
+    assert found["satisfaction.initial"] == [0.7, 1.0]  # ends of the interval, and not 1.3
+    assert found["returning.location"] == [-1.0, 2.0]
     assert found["examination.decay"] == [0.5, 2.0]
     assert found["leaving.intercept"] == [-4.0, -1.0]
     assert found["satiation.decay"] == [0.4, 1.0]  # not 1.6
     assert found["choice.outside"] == [-2.0, 2.0]  # 0 has no half
-    assert found["returning.max_sessions"] == [2.0]
-    assumed = {known.name for known, _ in parameters.assumptions()} - {"satisfaction.initial"}
-    assert set(found) == assumed
+    assert found["returning.max_sessions"] == [2.0, SESSIONS]
+    assert set(found) == {known.name for known, _ in parameters.assumptions()}
+
+
+def test_what_says_nothing_of_a_single_session_is_varied_across_several() -> None:
+    across = {setting.name for setting in parameter_settings(SessionParameters(), SessionFit()) if setting.across}
+    returning = ("horizon", "location", "satisfaction_weight", "spread", "pause", "recovery")
+    assert across == {"reward.retention", *(f"returning.{name}" for name in returning)}
+    assert several_sessions(SessionParameters()).returning.max_sessions == SESSIONS
 
 
 def test_half_of_the_items(dataset: Dataset) -> None:

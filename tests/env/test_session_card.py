@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import pytest
 
-from personagym_env.card import simulation_card
+from personagym_env.card import SensitivityPoint, simulation_card
 from personagym_env.session.estimates import Estimate
 from personagym_env.session.fit import SessionFit
 from personagym_env.session.parameters import SessionParameters
@@ -83,7 +83,10 @@ def test_json_holds_what_the_table_holds() -> None:
     assert len(card["parameters"]) == len(CARD.entries)
 
 
-POINTS = [{"setting": 0.5, "return": 12.3, "tau": 0.91}, {"setting": 2.0, "return": 9.9, "tau": 1.0}]
+POINTS: list[SensitivityPoint] = [
+    {"setting": 0.5, "sessions": 1, "return": 12.3, "usual_return": 11.5, "tau": 0.71, "flips": "order"},
+    {"setting": 2.0, "sessions": 3, "return": 9.9, "usual_return": 14.0, "tau": 1.0, "flips": ""},
+]
 
 
 def test_sensitivity_stands_at_its_parameter_in_every_form() -> None:
@@ -92,7 +95,9 @@ def test_sensitivity_stands_at_its_parameter_in_every_form() -> None:
     others = [entry for entry in card.entries if entry.assumption.name != "choice.outside"]
     assert others == [entry for entry in CARD.entries if entry.assumption.name != "choice.outside"]
     assert all(entry.sensitivity is None for entry in others)
-    assert "at 0.5: return 12.3, tau 0.91; at 2: return 9.9, tau 1.00" in card.to_text(width=500)
+    text = card.to_text(width=500)
+    assert "at 0.5: return 12.3 for 11.5, tau 0.71, flips order; " in text
+    assert "at 2, up to 3 sessions: return 9.9 for 14, tau 1.00" in text
     assert "sensitivity" not in CARD.to_text(width=500)
 
 
@@ -100,4 +105,4 @@ def test_sensitivity_of_unknown_parameters_or_without_numbers_is_an_error() -> N
     with pytest.raises(ValueError, match=r"no parameters \['choice.outsde'\]"):
         CARD.with_sensitivity({"choice.outsde": POINTS})
     with pytest.raises(ValueError, match=r"'choice\.outside' needs"):
-        CARD.with_sensitivity({"choice.outside": [{"setting": 1.0}]})
+        CARD.with_sensitivity({"choice.outside": [{"setting": 1.0}]})  # type: ignore[typeddict-item]
