@@ -148,9 +148,13 @@ class FrozenSessions:
         if slates.size and not (slates.min() >= 0 and slates.max() < self._agent.n_items):
             raise ValueError(f"slates must lie in 0..{self._agent.n_items - 1}, got {slates.min()}..{slates.max()}")
         table, pairs = self._agent, users[:, None] * self._agent.n_items + slates
-        asking = ~table.known[pairs].all(axis=1)
-        if asking.any():
-            self._ask(np.asarray(rows)[asking], slates[asking], pairs[asking])
+        unknown = ~table.known[pairs]
+        count = unknown.sum(axis=1)
+        # Rows that lack equally many answers are asked together, so that nobody is asked what is known already.
+        for width in np.unique(count[count > 0]).tolist():
+            asking = np.flatnonzero(count == width)
+            place = np.nonzero(unknown[asking])[1].reshape(-1, width)
+            self._ask(np.asarray(rows)[asking], slates[asking[:, None], place], pairs[asking[:, None], place])
         if table.dropped is not None:
             self.dropped_lines[rows] = table.dropped[users]
         return Reaction(table.want[pairs], table.rating[pairs])

@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 
 from personagym_agents import load
+from personagym_agents.engine import LanguageSessions
 from personagym_agents.frozen import FrozenUsers
 from personagym_agents.language import LanguageUserAgent
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import Dataset
+from personagym_env.data.tables import Dataset, IntArray
+from personagym_env.protocols import Reaction
 
 
 def test_frozen_users_conform(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
@@ -69,6 +71,30 @@ def test_a_pair_is_asked_once(
     other.react(np.array([0]), np.array([[2, 1]]))
     with pytest.raises(AssertionError, match="asked again"):
         other.react(np.array([0]), np.array([[2, 3]]))
+
+
+def test_of_a_slate_only_what_is_unknown_is_asked(
+    make_language_agent: Callable[..., LanguageUserAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_language_agent()
+    asked: list[tuple[int, int]] = []
+    live = LanguageSessions.react
+
+    def counting(sessions: LanguageSessions, rows: IntArray, slates: IntArray) -> Reaction:
+        asked.append((slates.shape[0], slates.shape[1]))
+        return live(sessions, rows, slates)
+
+    monkeypatch.setattr(LanguageSessions, "react", counting)
+    frozen, rows, users = FrozenUsers(agent).open(3), np.arange(3), np.array([4, 0, 7])
+    frozen.start(rows, users)
+    frozen.react(rows, np.array([[1, 2, 3], [3, 4, 5], [6, 7, 8]]))
+    slates = np.array([[9, 1, 2], [5, 3, 4], [8, 10, 11]])
+    answer = frozen.react(rows, slates)
+    assert asked == [(3, 3), (1, 1), (1, 2)]
+    expected = agent.open(3)
+    expected.start(rows, users)
+    monkeypatch.undo()
+    np.testing.assert_allclose(answer.want, expected.react(rows, slates).want, atol=1e-6)
 
 
 def test_table_that_does_not_fit_is_refused(small_data: Dataset, small_split: Split) -> None:
