@@ -1,17 +1,26 @@
 """Reasons: told by a rating and what came before it, recalled by nearness, never from the row that is asked about."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from personagym_agents.bundle import load_bundle_agent
+from personagym_agents.bundle_settings import AdapterSettings, BundleSettings
 from personagym_agents.controls import with_shuffled_ratings, without_history
 from personagym_agents.corpus import Corpus, tokenizer_texts
+from personagym_agents.ground import lay_ground
 from personagym_agents.language import LanguageUserAgent
+from personagym_agents.making import make_bundle
 from personagym_agents.model import small_model
 from personagym_agents.occasions import make_memory
+from personagym_agents.personas import PersonaSettings
 from personagym_agents.reasons import Reasons, compose_reasons, fit_reasons
 from personagym_agents.tokenizer import train_tokenizer
+from personagym_agents.training import TrainingSettings
+from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 
@@ -132,6 +141,33 @@ def test_documents_tell_reasons_and_the_engine_reads_what_they_tell(
     text = agent.corpus.tokenizer.decode(read)
     assert text.strip().splitlines()[0].split(" recalls ")[1] in lines[0]
     assert text.count(" recalls ") == 2 * len(lines)
+
+
+def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
+    small_data: Dataset, small_split: Split, tmp_path: Path
+) -> None:
+    quick = TrainingSettings(epochs=1, batch=4, warmup=1)
+    settings = BundleSettings(
+        width=32,
+        layers=1,
+        vocabulary=700,
+        teacher="bias",
+        reasons=2,
+        training=quick,
+        adapters=AdapterSettings(rank=2, alpha=2, training=quick),
+        personas=PersonaSettings(n_personas=2),
+        history_lines=4,
+    )
+    rest: dict[str, Any] = {"run": tmp_path / "run", "say": lambda text: None, "report": lambda *told: None}
+    ground = lay_ground(small_data, small_split, settings, **rest)
+    make_bundle(ground, place=tmp_path / "made", command="test", split_words="test", **rest)
+    agent = load_bundle_agent(tmp_path / "made", small_data, small_split.train)
+    assert ground.corpus.memory is not None
+    np.testing.assert_array_equal(agent.corpus.own, ground.corpus.own)
+    users = np.arange(agent.n_users)
+    np.testing.assert_array_equal(agent.corpus.recall(users), ground.corpus.recall(users))
+    assert agent.document(3).count(" recalls ") == 8
+    check_user_agent(agent)
 
 
 def test_controls_are_told_no_reasons_of_the_user(small_data: Dataset, small_split: Split) -> None:
