@@ -1,9 +1,9 @@
 """Is there anything left that a group of users would know? What groups explain of errors that a model still makes.
 
 An adapter per group can only learn what the members of a group have in common and the model does not say already. If a
-correction by group, fitted to the errors about some users, does not bring the errors about others down, there is nothing
-of the kind to learn that the corrections can express: here a shift by what is known of the item. An adapter could still
-learn what they cannot express; that takes trained adapters to tell (`benchmarks/ablation.py`).
+correction by group, fitted to the errors about some users, does not bring the errors about others down, there is
+nothing of the kind that the corrections can express, a shift by what is known of the item. An adapter could still learn
+what they cannot express; it takes trained adapters to tell (`benchmarks/ablation.py`).
 """
 
 from collections.abc import Iterator
