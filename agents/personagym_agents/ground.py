@@ -22,6 +22,7 @@ from personagym_agents.profile import ProfileWriter
 from personagym_agents.sampling import Epochs
 from personagym_agents.tokenizer import train_tokenizer
 from personagym_agents.training import Report, Teacher, TrainingSettings, train
+from personagym_agents.window import fitting, window_of
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
 from personagym_env.data.traits import user_traits
@@ -49,7 +50,8 @@ class Ground:
 
     def epochs(self, training: TrainingSettings, *, kept: int = 1) -> Epochs:
         """What a training is shown."""
-        return Epochs(self.corpus, self.writer, training.sampling, seed=training.seed, kept=kept)
+        options = fitting(training.sampling, self.corpus, window_of(self.model))
+        return Epochs(self.corpus, self.writer, options, seed=training.seed, kept=kept)
 
     def identity(self, settings: BundleSettings, without: Collection[str] = ()) -> str:
         """Of the training rows, of how documents are worded and of the settings: by it a checkpoint is known.

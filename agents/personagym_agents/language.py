@@ -14,6 +14,7 @@ from personagym_agents.engine import NO_PIECE, LanguageSessions, Population
 from personagym_agents.packed_pass import prepare_for_packed_passes
 from personagym_agents.packing import Pieces
 from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
+from personagym_agents.window import window_of
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
@@ -21,12 +22,6 @@ HISTORY_LINES = 8
 """A document shows this many of a user's latest ratings; the profile sums up what came before."""
 PASS_SIZE: Final = {"cpu": 320, "accelerator": 4096}
 """Candidates of one packed pass by kind of device: a processor's cache is small, an accelerator wants to be full."""
-
-
-def window_of(model: PreTrainedModel) -> int:
-    """Positions over which a model has full attention: all that it has, or its sliding window if that is shorter."""
-    limits = (getattr(model.config, name, None) for name in ("max_position_embeddings", "sliding_window"))
-    return min((int(limit) for limit in limits if limit), default=2048)
 
 
 def recent_rows(train: Interactions, lines: int) -> npt.NDArray[np.bool_]:

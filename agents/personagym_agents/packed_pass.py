@@ -216,7 +216,7 @@ def _interface(
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """What `transformers` calls in place of its own attention. No document outgrows a sliding window, see `window_of`.
+    """What `transformers` calls in place of its own attention. No document outgrows a sliding window (`window_of`).
 
     Raises:
         ValueError: the architecture asks for something else than causal attention.

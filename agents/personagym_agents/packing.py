@@ -91,5 +91,6 @@ def pack(pieces: Pieces, index: npt.NDArray[np.int64], segment: npt.NDArray[np.i
     begin = np.maximum.accumulate(np.where(first & (segment != PREFIX), ends - lengths, 0), axis=1)
     shift = np.where(segment == PREFIX, 0, begin - prefix)
     start[where] = np.broadcast_to(shift[..., None], place.shape)[inside]
-    positions = np.arange(longest)[None] - start
+    # Padding stands at the first position, lest it stand where a model has none.
+    positions = np.where(segments == PADDING, 0, np.arange(longest)[None] - start)
     return Packed(*(torch.from_numpy(array) for array in (tokens, segments, positions, np.maximum(ends - 1, 0))))

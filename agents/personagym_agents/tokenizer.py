@@ -1,7 +1,7 @@
 """Tokens of a document: the bundled model's own tokenizer, and the answer tokens of any tokenizer."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
@@ -63,10 +63,11 @@ def answer_tokens(tokenizer: PreTrainedTokenizerBase, words: Sequence[str]) -> A
             return Answers(tuple(piece[0] for piece in pieces), lead)
     spelled = tuple(tuple(tokenizer.encode(f" {word}", add_special_tokens=False)) for word in words)
     added = [f"<|{word}|>" for word in words]
-    # A tokenizer that has them comes with a model that has learned them.
-    fresh = tokenizer.add_tokens(added) > 0
-    ids = tuple(len(tokenizer) - len(added) + place for place in range(len(added)))
-    return Answers(ids, " ", spelled if fresh else ())
+    # Special, so that no text from a data set can hold one. A tokenizer that has them comes with a model that has
+    # learned them.
+    fresh = tokenizer.add_tokens(added, special_tokens=True) > 0
+    ids = cast(list[int], tokenizer.convert_tokens_to_ids(added))
+    return Answers(tuple(ids), " ", spelled if fresh else ())
 
 
 def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:

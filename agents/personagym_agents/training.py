@@ -18,6 +18,7 @@ from personagym_agents.loss import answer_losses
 from personagym_agents.model import answer_logits, checkpointed, hidden_states
 from personagym_agents.packing import pack
 from personagym_agents.sampling import NONE, Epoch, Epochs, SamplingOptions, Sequences
+from personagym_agents.window import window_of, within_window
 from personagym_env.data.tables import FloatArray, IntArray
 
 Teacher = Callable[[IntArray, IntArray], FloatArray]
@@ -135,6 +136,7 @@ def train(
         for number in range(progress.epoch, settings.epochs):
             epoch, rng = epochs.draw(number)
             epoch = epoch if users is None else epoch.of_users(users)
+            epoch = within_window(epoch, epochs.corpus, window_of(model))
             torch.manual_seed(epochs.seed * 10_007 + number)
             batches = list(_batches(epoch, settings.batch, rng))
             step = progress.step

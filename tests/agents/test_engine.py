@@ -11,9 +11,10 @@ from peft.tuners.lora import LoraLayer
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 from personagym_agents.engine import NO_PIECE, LanguageSessions
-from personagym_agents.language import LanguageUserAgent, window_of
+from personagym_agents.language import LanguageUserAgent
 from personagym_agents.model import answer_logits
 from personagym_agents.packing import PREFIX, Pieces, pack
+from personagym_agents.window import window_of
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.tables import FloatArray
 
