@@ -42,7 +42,7 @@ policies: $(VENV)/ready
 
 # Four hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready
-	$(BIN)/personagym train --no-memory --groups none --run runs/no-memory-run --output runs/no-memory
+	$(BIN)/personagym train --recall nothing --groups none --run runs/no-memory-run --output runs/no-memory
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 2 --kinds individual
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 3 --kinds single random persona --averaging 0

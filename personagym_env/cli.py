@@ -66,10 +66,11 @@ class Train:
     """Whether layers are computed again for their gradients, which saves memory where a base is large."""
     profiles: str | None = None
     """File of `personagym profile`, told in the documents too; None for the statistical profiles alone."""
-    memory: bool = True
-    """Whether users recall evidence about an item before they answer."""
-    reasons: int = 0
-    """Reasons of a user's earlier ratings that are recalled about an item too, those nearest to it."""
+    recall: Literal["nothing", "evidence", "reasons", "both"] | None = None
+    """What users recall about an item before they answer: evidence in numbers, reasons of earlier ratings that are near
+    to it, both or nothing; None for the preset's."""
+    reasons: int = 1
+    """Reasons that are recalled about an item, where any are."""
     run: Path = Path("runs/train")
     """Folder of checkpoints and TensorBoard logs. A run that was cut off goes on from there."""
 
@@ -99,8 +100,7 @@ class Train:
             training=replace(preset.training, **of_training, **_given(epochs=self.epochs)),
             adapters=replace(preset.adapters, groups=self.groups, training=adapter_training, **of_adapters),
             personas=replace(preset.personas, features=self.persona_features, **_given(n_personas=self.personas)),
-            memory=self.memory,
-            reasons=self.reasons,
+            **_recalled(self.recall, self.reasons),
             profiles=self.profiles,
         )
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
@@ -270,6 +270,12 @@ class Report:
             Robustness.load(varied) if varied.is_file() else None,
         )
         console.print(f"{self.output}: {', '.join(sorted(found))}", markup=False, highlight=False)
+
+
+def _recalled(recall: str | None, reasons: int) -> dict[str, Any]:
+    if recall is None:
+        return {}
+    return {"memory": recall in ("evidence", "both"), "reasons": reasons if recall in ("reasons", "both") else 0}
 
 
 def _given(**options: Any) -> dict[str, Any]:

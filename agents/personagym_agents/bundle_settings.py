@@ -72,7 +72,7 @@ class BundleSettings:
 
 
 def paper_settings(base: str) -> BundleSettings:
-    """The setting of *Personas within Parameters*: four personas, wide adapters on queries and keys, two epochs.
+    """The setting of *Personas within Parameters*: four personas, wide adapters on queries and keys, one reason recalled.
 
     A persona of some hundred users takes some hundred steps, so the last weights stand as they are: an average over
     that few would keep much of the untrained ones.
@@ -84,4 +84,6 @@ def paper_settings(base: str) -> BundleSettings:
         base=base,
         adapters=AdapterSettings(rank=256, alpha=32, dropout=0.1, targets="query-key", training=training),
         personas=PersonaSettings(n_personas=4),
+        memory=False,
+        reasons=1,
     )

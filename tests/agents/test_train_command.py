@@ -90,6 +90,22 @@ def test_options_of_base_and_adapters_are_passed_on(made: dict[str, Any]) -> Non
     )
 
 
+@pytest.mark.parametrize(
+    ("options", "memory", "reasons"),
+    [
+        ("", True, 0),
+        ("--preset paper --base some/model", False, 1),
+        ("--recall nothing", False, 0),
+        ("--recall evidence --preset paper --base some/model", True, 0),
+        ("--recall reasons --reasons 3", False, 3),
+        ("--recall both", True, 1),
+    ],
+)
+def test_what_users_recall_is_one_option(options: str, memory: bool, reasons: int, made: dict[str, Any]) -> None:
+    train(*options.split())
+    assert (made["settings"].memory, made["settings"].reasons) == (memory, reasons)
+
+
 def test_sizes_of_the_small_base_are_refused_for_another_one_and_where_no_model_has_them(made: dict[str, Any]) -> None:
     with pytest.raises(SystemExit, match="width, layers: of the small base alone, got base 'some/model'"):
         train("--base", "some/model", "--width", "64", "--layers", "2")
