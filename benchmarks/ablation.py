@@ -6,8 +6,8 @@ persona has, for random groups of the personas' sizes, for the personas, and for
 all adapters equal: each learns from as many as the smallest persona has, drawn from its group's users, with the last
 weights of more and smaller steps, since an average over few steps would keep much of the untrained ones.
 `--bundle` takes the base of another bundle, such as one of `personagym train --recall nothing --groups none`: a memory
-tells most of what a group could. It prints the command that puts all of them on the fidelity board. A bundle that exists is
-kept, so that a run that was cut off goes on where it was.
+tells most of what a group could. It prints the command that puts all of them on the fidelity board. A bundle that
+exists is kept, so that a run that was cut off goes on where it was.
 """
 
 from collections.abc import Mapping, Sequence

@@ -72,7 +72,7 @@ class BundleSettings:
 
 
 def paper_settings(base: str) -> BundleSettings:
-    """The setting of *Personas within Parameters*: four personas, wide adapters on queries and keys, one reason recalled.
+    """The setting of *Personas within Parameters*: four personas, wide adapters, one reason recalled.
 
     A persona of some hundred users takes some hundred steps, so the last weights stand as they are: an average over
     that few would keep much of the untrained ones.
