@@ -57,7 +57,7 @@ class Args:
     contestants: str = "default"
     """`default`, `all`, or names with commas between them."""
     recommender: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default_factory=tuple)
-    """One more recommender, `path/to/file.py:Class`; may be given several times."""
+    """One more recommender, `path/to/file.py:Class` or the folder of a saved one; may be given several times."""
     reference: bool = True
     """Show what a greedy recommender reaches that reads the users it is judged by; stands outside the agreement."""
     shortlist: int | None = 300

@@ -27,7 +27,6 @@ from personagym_env.evaluation.statistics import Interval, interval, user_resamp
 from personagym_env.protocols import Recommender
 from personagym_env.world import World, make_world
 from personagym_recommenders import UserAgentGreedy, load_recommender
-from personagym_recommenders.sb3_recommender import SB3Recommender
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def fitted(args: Args, world: World) -> Iterator[tuple[str, Recommender]]:
     kinds += [("static", load_recommender(name)) for name in args.static]
     kinds += [("reads the users", UserAgentGreedy(world.agent))]
     kinds += [("bandit", load_recommender(name)) for name in args.bandits]
-    kinds += [("policy", SB3Recommender.load(args.policy))]
+    kinds += [("policy", load_recommender(str(args.policy)))]
     for kind, recommender in kinds:
         recommender.fit(world.train, world.dataset.catalogue)
         if isinstance(recommender, OnlineRecommender):

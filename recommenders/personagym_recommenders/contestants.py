@@ -1,4 +1,4 @@
-"""Recommenders by name, by file or by module, and the line-ups of the leaderboard."""
+"""Recommenders by name, by file, by module or from a folder, and the line-ups of the leaderboard."""
 
 import importlib
 import importlib.util
@@ -14,6 +14,8 @@ from personagym_recommenders.bandits import LinearThompson, LinUCB
 from personagym_recommenders.heuristics import BestRated, LeastPopular, MostPopular, Random, WorstRated
 from personagym_recommenders.item_models import EASE, ItemKNN
 from personagym_recommenders.recbole import RecBole, find_recbole, has_model
+from personagym_recommenders.storable import load_storable
+from personagym_recommenders.storage import FILE_NAME, read_saved
 
 RECIPES: Mapping[str, Mapping[str, Any]] = {
     "BPR": {"epochs": 22, "config": {"learning_rate": 0.01, "train_batch_size": 4096}},
@@ -48,17 +50,21 @@ experience and learn in the sessions that judge them; their closed-pool picks ar
 
 
 def load_recommender(spec: str, **options: Any) -> Recommender:
-    """Make an unfitted recommender from a word.
+    """Make a recommender, to be fitted, from a word.
 
     Args:
         spec: a name out of `BUILT_IN` ("popular", "ease"), a RecBole model ("BPR", "SimpleX"), a class or function in a
-            file ("path/to/file.py:MyRecommender"), or one in a module ("package.module:MyRecommender").
-        **options: keyword arguments of the constructor; for a model in `RECIPES` they replace the recipe's.
+            file ("path/to/file.py:MyRecommender"), one in a module ("package.module:MyRecommender"), or the folder of a
+            saved recommender ("runs/ppo/policy"): a trained policy with all that it needs, see `SB3Recommender`, or any
+            recommender of this package. Files of Stable-Baselines3 itself, which hold pickles, are not read.
+        **options: keyword arguments of the constructor; for a model in `RECIPES` they replace the recipe's. A saved
+            recommender has its own.
 
     Raises:
-        ImportError: a RecBole model was asked for without RecBole, or a module does not exist.
-        FileNotFoundError: a file does not exist.
-        ValueError: nothing has that name, or the options do not fit.
+        ImportError: a RecBole model or a policy was asked for without RecBole or Stable-Baselines3, or a module does
+            not exist.
+        FileNotFoundError: a file does not exist, or nothing was saved in a folder.
+        ValueError: nothing has that name, the options do not fit, or a folder holds something else.
         TypeError: what was found is no recommender.
     """
     if ":" in spec:
@@ -68,12 +74,39 @@ def load_recommender(spec: str, **options: Any) -> Recommender:
     if spec in RECIPES:
         find_recbole()
         return _make(spec, RecBole, {"model": spec, **RECIPES[spec], **options})
+    if Path(spec).suffix == ".zip" or (spec and Path(spec).is_dir()):
+        return _load_saved(Path(spec), options)
     if spec and _installed_model(spec):
         return _make(spec, RecBole, {"model": spec, **options})
     raise ValueError(
         f"no recommender is called {spec!r}. Names: {', '.join(sorted({*BUILT_IN, *RECIPES}))}; "
-        f"any other model of an installed RecBole by its name; or 'path/to/file.py:Class', 'package.module:Class'"
+        f"any other model of an installed RecBole by its name; or 'path/to/file.py:Class', 'package.module:Class', "
+        f"or the folder of a saved recommender"
     )
+
+
+def _load_saved(place: Path, options: Mapping[str, Any]) -> Recommender:
+    if place.suffix == ".zip":
+        raise ValueError(
+            f"{place} is a file of Stable-Baselines3: it holds pickles, which run code when they are read, and lacks "
+            "the action decoder. If you trust it, make a folder of it once and load that: "
+            "SB3Recommender.from_zip(path, PPO, decoder).fit(log, catalogue).save(folder), from "
+            "personagym_recommenders.sb3_recommender"
+        )
+    if options:
+        raise ValueError(f"the recommender saved in {place} has its own settings, got {dict(options)} besides")
+    if not (place / FILE_NAME).is_file():
+        inside = ", ".join(sorted(str(found.parent) for found in place.glob(f"*/{FILE_NAME}")))
+        raise FileNotFoundError(
+            f"no saved recommender in {place}: {FILE_NAME} is missing" + (f"; there are {inside}" if inside else "")
+        )
+    if read_saved(place).kind == "SB3Recommender":
+        # Here, because it imports torch, which no other recommender of this package needs.
+        import personagym_recommenders.sb3_recommender  # noqa: F401
+    saved = load_storable(place)
+    if not isinstance(saved, Recommender):
+        raise TypeError(f"{place} holds a saved {type(saved).__name__}, which is no recommender")
+    return saved
 
 
 def _installed_model(name: str) -> bool:

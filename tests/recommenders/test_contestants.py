@@ -11,6 +11,7 @@ from personagym_recommenders import (
     DEFAULT_CONTESTANTS,
     EASE,
     RECIPES,
+    CandidateFeatures,
     MostPopular,
     RecBole,
     load_recommender,
@@ -95,6 +96,24 @@ def test_by_file_and_by_module(file):
 def test_what_is_wrong_is_said(file, spec, error, message):
     with pytest.raises(error, match=message):
         load_recommender(spec.format(file=file))
+
+
+def test_saved_recommenders_come_from_their_folder(checkerboard, tmp_path):
+    MostPopular().fit(checkerboard.log, checkerboard.catalogue).save(tmp_path / "mine")
+    loaded = load_recommender(str(tmp_path / "mine"))
+    assert isinstance(loaded, MostPopular)
+    with pytest.raises(ValueError, match=r"has its own settings, got \{'depth': 2\}"):
+        load_recommender(str(tmp_path / "mine"), depth=2)
+    with pytest.raises(FileNotFoundError, match=r"recommender\.safetensors is missing; there are .*mine"):
+        load_recommender(str(tmp_path))
+    features = CandidateFeatures([MostPopular()]).fit(checkerboard.log, checkerboard.catalogue)
+    features.save(tmp_path / "features")
+    with pytest.raises(TypeError, match="holds a saved CandidateFeatures, which is no recommender"):
+        load_recommender(str(tmp_path / "features"))
+    with pytest.raises(
+        ValueError, match=r"model\.zip is a file of Stable-Baselines3: it holds pickles.*action decoder"
+    ):
+        load_recommender(str(tmp_path / "model.zip"))
 
 
 def test_unknown_options_are_refused():

@@ -1,5 +1,6 @@
 """Policies on the leaderboard: the slates of the environment that trained them, saved without pickle, and better."""
 
+import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,6 +24,7 @@ from personagym_recommenders import (
     NearestItems,
     VectorDecodeAction,
     WeightedFeatures,
+    load_recommender,
 )
 from personagym_recommenders.candidates import genre_shares
 from personagym_recommenders.sb3_features import NEEDED, SessionFeatures
@@ -105,6 +107,70 @@ def test_policies_come_back_from_json_and_arrays(algorithm, world, tmp_path):
     env.reset()
     observation = rows._sessions.observe()
     np.testing.assert_array_equal(loaded.recommend(observation, K), recommender.recommend(observation, K))
+
+
+class Trap:
+    """A learning rate that makes a folder where it is unpickled."""
+
+    def __init__(self, place):
+        self.place = place
+
+    def __call__(self, left):
+        """The same throughout."""
+        return 1e-3
+
+    def __reduce__(self):
+        return os.mkdir, (self.place,)
+
+
+@pytest.mark.parametrize("algorithm", [PPO, SAC])
+def test_files_of_stable_baselines_become_folders_without_pickle(algorithm, world, tmp_path):
+    decoder = DECODERS["weighted"]().fit(world.train, world.dataset.catalogue)
+    env = make_env(world, decoder, 2, parts=NEEDED)
+    kwargs = extractor(world.dataset.catalogue) | {"net_arch": [8]}
+    rate = Trap(str(tmp_path / "sprung"))
+    model = algorithm("MultiInputPolicy", env, policy_kwargs=kwargs, seed=0, device="cpu", learning_rate=rate)
+    model.save(tmp_path / "model.zip")
+    fresh = DECODERS["weighted"]()
+    read = SB3Recommender.from_zip(tmp_path / "model.zip", algorithm, fresh, horizon=10)
+    assert not (tmp_path / "sprung").exists(), "what a policy does not need was unpickled"
+    assert (read.name, read.horizon) == (algorithm.__name__, 10)
+    read.fit(world.train, world.dataset.catalogue).save(tmp_path / "policy")
+    loaded = load_recommender(str(tmp_path / "policy")).fit(world.train, world.dataset.catalogue)
+    rows = env.get_attr("unwrapped")[0]
+    env.reset()
+    observation = rows._sessions.observe()
+    expected = SB3Recommender(model.policy, decoder, horizon=10).recommend(observation, K)
+    np.testing.assert_array_equal(loaded.recommend(observation, K), expected)
+
+
+def test_what_is_no_policy_file_is_said(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no file"):
+        SB3Recommender.from_zip(tmp_path / "none.zip", PPO, NamedItems())
+    (tmp_path / "text.zip").write_text("no zip")
+    with pytest.raises(ValueError, match="holds no policy of PPO"):
+        SB3Recommender.from_zip(tmp_path / "text.zip", PPO, NamedItems())
+
+
+def test_policies_of_other_items_decoders_and_observations_are_refused(world, make_dataset):
+    log, catalogue = world.train, world.dataset.catalogue
+    decoder = DECODERS["weighted"]().fit(log, catalogue)
+    env = make_env(world, decoder, 2, parts=NEEDED)
+    policy = PPO("MultiInputPolicy", env, policy_kwargs=extractor(catalogue), device="cpu").policy
+    other = make_dataset(n_items=60)
+    with pytest.raises(ValueError, match="trained on a catalogue of 80 items, this one has 60"):
+        SB3Recommender(policy, decoder).fit(other.interactions, other.catalogue)
+    with pytest.raises(ValueError, match=r"answers with Box\(.*its decoder NearestItems takes"):
+        SB3Recommender(policy, NearestItems(4)).fit(log, catalogue)
+    env.reset()
+    observation = dict(env.get_attr("unwrapped")[0]._sessions.observe())
+    recommender = SB3Recommender(policy, decoder).fit(log, catalogue)
+    wide = np.pad(observation["profile"], ((0, 0), (0, 1)))
+    with pytest.raises(ValueError, match="trained on a 'profile' of shape"):
+        recommender.recommend(observation | {"profile": wide}, K)
+    del observation["profile"]
+    with pytest.raises(ValueError, match=r"looks at \['profile'\]"):
+        recommender.recommend(observation, K)
 
 
 def test_what_cannot_be_saved_or_built_is_said(world, tmp_path):
