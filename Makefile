@@ -21,6 +21,7 @@ check: $(VENV)/ready
 throughput: $(VENV)/ready
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/mixed_adapters.py
 	$(BIN)/python benchmarks/ppo_throughput.py
 	$(BIN)/python benchmarks/growth.py
 

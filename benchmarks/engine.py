@@ -31,6 +31,7 @@ from personagym_agents.language import LanguageUserAgent
 from personagym_agents.model import answer_logits, decoder_of, small_model
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
+from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 
@@ -87,13 +88,13 @@ class Rate:
 
 
 class Sessions:
-    """Steps of n open sessions, each scoring a slate and consuming one item."""
+    """Steps of an open session of each of n users, each scoring a slate and consuming one item."""
 
-    def __init__(self, agent: LanguageUserAgent, n: int, slate_size: int) -> None:
+    def __init__(self, agent: LanguageUserAgent, users: IntArray, slate_size: int) -> None:
         self._agent, self._rng, self._steps = agent, np.random.default_rng(0), 0
-        self._rows, self._size = np.arange(n), slate_size
-        self.users = self._rows % agent.n_users
-        self._sessions = agent.open(n)
+        self._rows, self._size = np.arange(len(users)), slate_size
+        self.users = users
+        self._sessions = agent.open(len(users))
 
     def __call__(self) -> int:
         """One slate for each user."""
@@ -163,13 +164,13 @@ def plain(agent: LanguageUserAgent, args: Args, *, batched: bool) -> Work:
     return work
 
 
-def take_turns(ways: Mapping[str, Work], args: Args) -> dict[str, list[float]]:
-    """Decisions per second of each way in each repeat, the first of which warms up and does not count."""
+def take_turns(ways: Mapping[str, Work], repeats: int, seconds: float) -> dict[str, list[float]]:
+    """Decisions per second of each way in each repeat of so many seconds, after one that warms up."""
     rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(args.repeats + 1):
+    for _ in range(repeats + 1):
         for name, work in ways.items():
             made, begin = 0, time.perf_counter()
-            while time.perf_counter() - begin < args.seconds:
+            while time.perf_counter() - begin < seconds:
                 made += work()
             rates[name].append(made / (time.perf_counter() - begin))
     return {name: taken[1:] for name, taken in rates.items()}
@@ -218,16 +219,17 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
         ways[name, ONE_PROMPT] = plain(agents[name], args, batched=False)
         ways[name, "a slate per batch"] = plain(agents[name], args, batched=True)
         for n in args.users:
-            ways[name, f"engine, {n} users"] = Sessions(agents[name], n, args.slate_size)
+            ways[name, f"engine, {n} users"] = Sessions(agents[name], np.arange(n), args.slate_size)
     for name in ("bundled adapters", "bundled in bfloat16", "bundled and compiled"):
-        ways[name, "engine, 64 users"] = Sessions(agents[name], 64, args.slate_size)
+        ways[name, "engine, 64 users"] = Sessions(agents[name], np.arange(64), args.slate_size)
     for count in args.personas:
-        sessions = Sessions(with_adapters(agents["bundled"], count), 64, args.slate_size)
+        sessions = Sessions(with_adapters(agents["bundled"], count), np.arange(64), args.slate_size)
         ways["random adapters", f"engine, 64 users, {count} adapters"] = sessions
     for size in args.pass_sizes:
-        sessions = Sessions(in_passes_of(agents["bundled"], size), 256, args.slate_size)
+        sessions = Sessions(in_passes_of(agents["bundled"], size), np.arange(256), args.slate_size)
         ways["bundled", f"engine, 256 users, {size} candidates per pass"] = sessions
-    taken = take_turns({"gemm": gemm()} | {"|".join(key): work for key, work in ways.items()}, args)
+    named = {"gemm": gemm()} | {"|".join(key): work for key, work in ways.items()}
+    taken = take_turns(named, args.repeats, args.seconds)
     peak = float(np.median(taken["gemm"]))
     rates = []
     for (name, way), work in ways.items():
@@ -256,7 +258,7 @@ def _median_ratio(upper: list[float], lower: list[float]) -> float:
 def ceilings(rates: list[Rate], agents: Mapping[str, LanguageUserAgent], peak: float, args: Args) -> dict[str, float]:
     """How many times one prompt per pair 64 users would reach if every product that they need ran at GEMM rate."""
     return {
-        rate.model: peak / sum(Sessions(agents[rate.model], 64, args.slate_size).flops()) / rate.median
+        rate.model: peak / sum(Sessions(agents[rate.model], np.arange(64), args.slate_size).flops()) / rate.median
         for rate in rates
         if rate.way == ONE_PROMPT
     }
@@ -329,7 +331,8 @@ def main(args: Args) -> None:
         "times_one_prompt_at_gemm_rate": ceilings(rates, agents, peak, args),
         "bfloat16_largest_difference": largest_difference(bundled, half, args),
         "profile": {
-            name: where_time_goes(Sessions(agents[name], 64, args.slate_size), peak) for name in ("bundled", "large")
+            name: where_time_goes(Sessions(agents[name], np.arange(64), args.slate_size), peak)
+            for name in ("bundled", "large")
         },
     }
     console = Console()

@@ -1,17 +1,19 @@
 """Time per user-step and memory per user of the environment's core, from a hundred users to a million.
 
-`python benchmarks/growth.py` gives every user of a synthetic log an environment of its own and steps them all, each
-size in a process of its own. The users are a crowd without memory, so that what grows is the environment itself:
-sessions, diaries, observations, and the log with what is looked up in it.
+`python benchmarks/growth.py` gives every user of a synthetic log an environment of its own and steps them all. The
+users are a crowd without memory, so that what grows is the environment itself: sessions, diaries, observations, and the
+log with what is looked up in it. Each size is timed in one process of its own and its memory counted, allocation by
+allocation, in another, since counting takes time. Where the time of a step goes is told for the largest size.
 """
 
 import json
-import resource
 import time
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tyro
@@ -20,6 +22,7 @@ from rich.table import Table
 
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
+from personagym_env.evaluation.profiling import time_shares
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
 from personagym_env.protocols import Reaction
@@ -28,6 +31,8 @@ from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+STEPS = 3
+"""Steps of a measurement at least."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +46,26 @@ class Args:
     """Training rows of each user."""
     slate_size: int = 10
     seconds: float = 3.0
-    """Length of a measurement at least; three steps at least."""
+    """Length of a measurement at least; `STEPS` steps at least."""
     output: Path = Path(__file__).parent / "results" / "growth.json"
+
+
+class Times(NamedTuple):
+    """Microseconds per user."""
+
+    step_us: float
+    """Of a step."""
+    reset_us: float
+    """Of the first reset, which makes a generator from each environment's seed."""
+
+
+class Memory(NamedTuple):
+    """Mebibytes beyond what the program holds before it makes the log."""
+
+    held_mb: float
+    """After some steps: log, what is looked up in it, sessions, the last observation and info."""
+    peak_mb: float
+    """The most at any time."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +76,15 @@ class Size:
     step_us: float
     """Microseconds per user-step."""
     reset_us: float
-    """Microseconds per user of the first reset, which makes a generator from each environment's seed."""
+    """Microseconds per user of the first reset."""
+    held_mb: float
+    """Mebibytes held in the session's course."""
+    peak_mb: float
+    """Mebibytes at the peak."""
     memory_kb: float
-    """Kilobytes per user at the peak, beyond what the program holds before it makes the log."""
+    """Kibibytes held per user. At small sizes they are tables over the catalogue, which do not grow."""
+    further_kb: float | None
+    """Kibibytes held per further user, from the next smaller size to this one; None of the smallest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,44 +135,92 @@ def synthetic_log(users: int, catalogue: Catalogue, rows: int) -> Interactions:
     )
 
 
-def _peak_kb() -> float:
-    return float(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
-def measure(users: int, args: Args) -> Size:
-    """One size; to be called in a process of its own, whose peak memory is then its own."""
+def crowded(users: int, args: Args) -> PersonaRecVectorEnv:
+    """An environment for each of so many users."""
     catalogue = load_dataset(args.dataset).catalogue
-    before = _peak_kb()
     log = synthetic_log(users, catalogue, args.rows)
     dataset = Dataset("synthetic", catalogue, Users(tuple(map(str, range(users)))), log)
     want = np.random.default_rng(0).random(len(catalogue), np.float32)
-    env = PersonaRecVectorEnv(World(dataset, log, Crowd(want, users), SessionParameters()), users, args.slate_size)
+    return PersonaRecVectorEnv(World(dataset, log, Crowd(want, users), SessionParameters()), users, args.slate_size)
+
+
+def random_slates(env: PersonaRecVectorEnv, args: Args) -> IntArray:
+    """(2, n, k) slates to show in turns."""
+    m = len(env.world.dataset.catalogue)
+    return np.random.default_rng(0).integers(0, m, (2, env.num_envs, args.slate_size))
+
+
+def measure_times(users: int, args: Args) -> Times:
+    """One size's, to be called in a process of its own."""
+    env = crowded(users, args)
     begin = time.perf_counter()
     env.reset(seed=0)
     reset = time.perf_counter() - begin
-    slates = np.random.default_rng(0).integers(0, len(catalogue), (2, users, args.slate_size))
+    slates = random_slates(env, args)
     env.step(slates[0])
     steps, begin = 0, time.perf_counter()
-    while steps < 3 or time.perf_counter() - begin < args.seconds:
+    while steps < STEPS or time.perf_counter() - begin < args.seconds:
         env.step(slates[steps % len(slates)])
         steps += 1
-    step = (time.perf_counter() - begin) / steps
-    return Size(users, 1e6 * step / users, 1e6 * reset / users, (_peak_kb() - before) / users)
+    return Times(1e6 * (time.perf_counter() - begin) / steps / users, 1e6 * reset / users)
+
+
+def measure_memory(users: int, args: Args) -> Memory:
+    """One size's, to be called in a process of its own."""
+    load_dataset(args.dataset)  # what it imports, and keeps, is not the users'
+    tracemalloc.start()
+    env = crowded(users, args)
+    env.reset(seed=0)
+    slates = random_slates(env, args)
+    for step in range(STEPS):
+        answer = env.step(slates[step % len(slates)])
+    held, peak = (count - slates.nbytes for count in tracemalloc.get_traced_memory())
+    del answer
+    tracemalloc.stop()
+    return Memory(held / 2**20, peak / 2**20)
+
+
+def profile(users: int, args: Args) -> dict[str, float]:
+    """The five functions with most of a step's time, to be called in a process of its own."""
+    env = crowded(users, args)
+    env.reset(seed=0)
+    slates = random_slates(env, args)
+    env.step(slates[0])
+    return time_shares(lambda: env.step(slates[1]))
+
+
+def size_of(users: int, times: Times, memory: Memory, smaller: Size | None) -> Size:
+    """What one size took, beside the next smaller one."""
+    further = None
+    if smaller is not None:
+        further = 1024 * (memory.held_mb - smaller.held_mb) / (users - smaller.users)
+    return Size(users, *times, *memory, memory_kb=1024 * memory.held_mb / users, further_kb=further)
 
 
 def main(args: Args) -> None:
     """Measure, print and write."""
-    sizes = []
-    table = Table("users", "µs per user-step", "µs per reset", "kB per user", title=f"slate {args.slate_size}")
+    sizes: list[Size] = []
+    heads = ("users", "µs per user-step", "µs per reset", "MiB held", "at the peak", "KiB per user", "per further user")
+    table = Table(*heads, title=f"slate {args.slate_size}")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         for users in args.users:
-            size = pool.submit(measure, users, args).result()
+            times = pool.submit(measure_times, users, args).result()
+            memory = pool.submit(measure_memory, users, args).result()
+            size = size_of(users, times, memory, sizes[-1] if sizes else None)
             sizes.append(size)
-            table.add_row(
-                *(f"{value:,.{digits}f}" for value, digits in zip(asdict(size).values(), (0, 1, 1, 1), strict=True))
-            )
-    Console().print(table)
-    result = {"snapshot": environment_snapshot(), "rows": args.rows, "sizes": [asdict(size) for size in sizes]}
+            figures = (f"{value:,.1f}" for value in (*times, *memory, size.memory_kb))
+            table.add_row(f"{users:,}", *figures, "" if size.further_kb is None else f"{size.further_kb:.1f}")
+        shares = pool.submit(profile, args.users[-1], args).result()
+    console = Console()
+    console.print(table)
+    for name, share in shares.items():
+        console.print(f"{share:6.1%} {name}")
+    result = {
+        "snapshot": environment_snapshot(),
+        "rows": args.rows,
+        "sizes": [asdict(size) for size in sizes],
+        "profile": {"users": args.users[-1], "time_shares": shares, "next_bottleneck": next(iter(shares))},
+    }
     write_atomically(args.output, json.dumps(result, indent=2) + "\n")
 
 

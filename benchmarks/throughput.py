@@ -4,15 +4,20 @@
 language-model users, and writes medians and spread over repeats, and where the time goes. Where SARDINE is installed
 (`pip install sardine-rec`) its environment with slates of ten out of 1,000 items runs beside them. RecSim 0.2.4 does
 not: it needs a part of TensorFlow that is gone since 2.16, and no older one fits Python 3.12 and NumPy 2.
+
+Frozen users take turns with the classical ones, with a table that is full; it does not matter to a look-up who filled
+it, so classical users have. How fast they are while language-model users fill their table is measured with slates out
+of few items, as policies show, step by step from an empty table on.
 """
 
 import importlib.util
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -20,9 +25,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from personagym_agents.frozen import FrozenUsers
 from personagym_env.evaluation.profiling import time_shares
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
+from personagym_env.protocols import UserAgent
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world
 
@@ -41,6 +48,12 @@ class Args:
     """Environments side by side with the language-model users."""
     classical_envs: tuple[int, ...] = (1, 64, 1024, 4096)
     """Environments side by side with the classical users."""
+    frozen_envs: int = 1024
+    """Environments side by side with frozen users."""
+    filling_items: int = 100
+    """Items, those with most training ratings, that slates are drawn from while a table fills."""
+    filling_steps: int = 60
+    """Steps of all environments from an empty table on."""
     repeats: int = 5
     seconds: float = 2.0
     """Length of one repeat at least."""
@@ -58,17 +71,32 @@ class Rate:
     high: float
 
 
-def measure(step: Callable[[int], object], name: str, envs: int, args: Args) -> Rate:
-    """Repeat steps, which are told their number, for so long."""
-    rates = []
+class Filling(NamedTuple):
+    """One step of all environments while a table fills."""
+
+    known: float
+    """Share of the pairs in question that the table holds before the step."""
+    user_steps: float
+    """Per second."""
+
+
+def measure(ways: Mapping[str, Callable[[int], object]], envs: int, args: Args) -> dict[str, list[float]]:
+    """User-steps per second of each way in each repeat, in turns; steps are told their number."""
+    rates: dict[str, list[float]] = {name: [] for name in ways}
     for repeat in range(args.repeats + 1):
-        steps, begin = 0, time.perf_counter()
-        while time.perf_counter() - begin < args.seconds:
-            step(steps)
-            steps += 1
-        if repeat:  # the first one warms up
-            rates.append(steps * envs / (time.perf_counter() - begin))
-    return Rate(name, envs, float(np.median(rates)), min(rates), max(rates))
+        for name, step in ways.items():
+            steps, begin = 0, time.perf_counter()
+            while time.perf_counter() - begin < args.seconds:
+                step(steps)
+                steps += 1
+            if repeat:  # the first one warms up
+                rates[name].append(steps * envs / (time.perf_counter() - begin))
+    return rates
+
+
+def as_rates(taken: Mapping[str, list[float]], envs: int) -> list[Rate]:
+    """Medians and spread."""
+    return [Rate(name, envs, float(np.median(rates)), min(rates), max(rates)) for name, rates in taken.items()]
 
 
 def stepping(world: World, envs: int, args: Args) -> Callable[[int], object]:
@@ -93,30 +121,85 @@ def stepping_sardine() -> Callable[[int], object]:
     return step
 
 
+def known_in_full(agent: UserAgent) -> FrozenUsers:
+    """The users with a table that holds all their answers."""
+    frozen = FrozenUsers(agent)
+    rows = np.arange(frozen.n_users)
+    sessions = frozen.open(len(rows))
+    sessions.start(rows, rows)
+    for item in range(frozen.n_items):
+        sessions.react(rows, np.full((len(rows), 1), item))
+    return frozen
+
+
+def filling(world: World, args: Args) -> list[Filling]:
+    """Steps of frozen users whose table is empty at first."""
+    frozen, rng = FrozenUsers(world.agent), np.random.default_rng(0)
+    counts = np.bincount(world.train.items, minlength=frozen.n_items)
+    shown = np.argsort(-counts, kind="stable")[: args.filling_items]
+    env = PersonaRecVectorEnv(replace(world, agent=frozen), args.frozen_envs, args.slate_size)
+    env.reset(seed=0)
+    steps = []
+    for _ in range(args.filling_steps):
+        known = float(frozen.known.reshape(frozen.n_users, -1)[:, shown].mean())
+        slates = shown[np.argsort(rng.random((args.frozen_envs, len(shown))), axis=1)[:, : args.slate_size]]
+        begin = time.perf_counter()
+        env.step(slates)
+        steps.append(Filling(known, args.frozen_envs / (time.perf_counter() - begin)))
+    return steps
+
+
+def classical(world: World, args: Args) -> tuple[list[Rate], tuple[float, float, float]]:
+    """Rates of classical users, and how many times as fast they are once frozen: median, lowest, highest."""
+    name, frozen = world.agent.name, f"frozen {world.agent.name}, table full"
+    rates: list[Rate] = []
+    times = np.empty(0)
+    for envs in sorted({*args.classical_envs, args.frozen_envs}):
+        ways = {name: stepping(world, envs, args)}
+        if envs == args.frozen_envs:
+            ways[frozen] = stepping(replace(world, agent=known_in_full(world.agent)), envs, args)
+        taken = measure(ways, envs, args)
+        if frozen in taken:
+            times = np.array(taken[frozen]) / np.array(taken[name])
+        rates += as_rates(taken, envs)
+    return rates, (float(np.median(times)), float(times.min()), float(times.max()))
+
+
 def main(args: Args) -> None:
     """Measure, print and write."""
     console = Console()
     table = Table("users", "environments", "user-steps/s", "lowest", "highest", title=f"slate {args.slate_size}")
-    rates, profiles = [], {}
-    for name, sizes in (("mf", args.classical_envs), ("persona", args.language_envs)):
-        world = make_world(args.dataset, name)
-        rates += [measure(stepping(world, envs, args), name, envs, args) for envs in sizes]
-        step = stepping(world, sizes[-1], args)
+    worlds = {name: make_world(args.dataset, name) for name in ("mf", "persona")}
+    rates, times = classical(worlds["mf"], args)
+    for envs in args.language_envs:
+        rates += as_rates(measure({"persona": stepping(worlds["persona"], envs, args)}, envs, args), envs)
+    profiles = {}
+    for name, envs in (("mf", args.classical_envs[-1]), ("persona", args.language_envs[-1])):
+        step = stepping(worlds[name], envs, args)
         step(0)
-        profiles[f"{name}, {sizes[-1]} environments"] = time_shares(partial(step, 1))
+        profiles[f"{name}, {envs} environments"] = time_shares(partial(step, 1))
+    steps = filling(worlds["persona"], args)
     if importlib.util.find_spec("sardine") is None:
         console.print("SARDINE is not installed, so it does not run beside: pip install sardine-rec")
     else:
-        rates.append(measure(stepping_sardine(), "SARDINE", 1, args))
+        rates += as_rates(measure({"SARDINE": stepping_sardine()}, 1, args), 1)
     for rate in rates:
         table.add_row(rate.users, str(rate.envs), f"{rate.median:,.0f}", f"{rate.low:,.0f}", f"{rate.high:,.0f}")
     console.print(table)
+    console.print("frozen users with a full table are {:.2f} ({:.2f}..{:.2f}) times as fast".format(*times))
+    for one in steps:
+        console.print(f"{one.known:6.1%} known: {one.user_steps:,.0f} user-steps/s")
     for what, shares in profiles.items():
         console.print(what, {name: f"{share:.0%}" for name, share in shares.items()})
     result = {
         "snapshot": environment_snapshot(),
         "slate_size": args.slate_size,
         "rates": [asdict(rate) for rate in rates],
+        "frozen": {
+            "envs": args.frozen_envs,
+            "times_classical": times,
+            "filling": {"users": "persona", "items": args.filling_items, "steps": [one._asdict() for one in steps]},
+        },
         "profiles": profiles,
     }
     write_atomically(args.output, json.dumps(result, indent=2) + "\n")
