@@ -84,12 +84,17 @@ class SimulationCard:
     """What could not be fitted, and why."""
     findings: dict[str, Estimate] = field(default_factory=dict)
     """What the log says of quantities that are no parameter, from `SessionFit.findings`."""
+    sensitivity_of: str = ""
+    """Whose sessions the sensitivity was measured in; empty if nobody measured it."""
 
-    def with_sensitivity(self, measured: Mapping[str, Sequence[SensitivityPoint]]) -> "SimulationCard":
+    def with_sensitivity(
+        self, measured: Mapping[str, Sequence[SensitivityPoint]], sensitivity_of: str
+    ) -> "SimulationCard":
         """The card with what other values of some parameters do.
 
         Args:
             measured: points by name of the parameter, for example `{"choice.outside": [{"setting": 1.0, ...}]}`.
+            sensitivity_of: whose sessions it was measured in, for people.
 
         Raises:
             ValueError: a name is no parameter of the card, or a point lacks an entry.
@@ -108,7 +113,7 @@ class SimulationCard:
             else entry
             for entry in self.entries
         )
-        return replace(self, entries=entries)
+        return replace(self, entries=entries, sensitivity_of=sensitivity_of)
 
     def to_json(self) -> str:
         """The card as a JSON object: title, statistics, notes, findings, and parameters by name."""
@@ -127,6 +132,7 @@ class SimulationCard:
             "statistics": self.statistics,
             "notes": self.notes,
             "findings": {name: estimate._asdict() for name, estimate in self.findings.items()},
+            "sensitivity_of": self.sensitivity_of,
             "parameters": parameters,
         }
         return json.dumps(card, indent=2)
@@ -136,8 +142,13 @@ class SimulationCard:
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What stands below the table: findings, what was not fitted, and the log's sessions, in words."""
+        """What stands below the table, in words: how to read it, findings, what was not fitted, the log's sessions."""
+        measured = (
+            f"Sensitivity: {self.sensitivity_of}; each parameter alone; return of an episode, mean over recommenders, "
+            "for that under the card's value; tau of their ranking with that under the card's value"
+        )
         return (
+            *([measured] if self.sensitivity_of else []),
             *(f"{name}: {_words(found)}" for name, found in self.findings.items()),
             *(f"Not fitted: {note}." for note in self.notes),
             *(f"{name}: {_number(value)}" for name, value in self.statistics.items()),

@@ -12,6 +12,7 @@ import tyro
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from personagym_env.card import SimulationCard
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS, Split, temporal_split
 from personagym_env.data.tables import Dataset
@@ -201,12 +202,19 @@ class Card:
 
     dataset: str = "ml-100k"
     agent: str = "default"
+    robustness: Path | None = None
+    """What `benchmarks/robustness.py` wrote of the same data; then the card tells what other values of each parameter
+    do, by the first judge who has sessions there."""
 
     def main(self) -> None:
         """Run the command."""
         from personagym_env.world import make_world
 
-        console.print(make_world(self.dataset, self.agent).card().to_text(console.width), markup=False, highlight=False)
+        world = make_world(self.dataset, self.agent)
+        card = world.card()
+        if self.robustness is not None:
+            card = _with_sensitivity(card, world.dataset.name, self.robustness)
+        console.print(card.to_text(console.width), markup=False, highlight=False)
 
 
 @dataclass
@@ -281,6 +289,27 @@ def _recalled(recall: str | None, reasons: int) -> dict[str, Any]:
 def _given(**options: Any) -> dict[str, Any]:
     """The options that were set."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def _with_sensitivity(card: SimulationCard, dataset: str, path: Path) -> SimulationCard:
+    """The card with the sensitivity that a robustness report tells.
+
+    Raises:
+        SystemExit: the report is of other data, has no sessions, or was measured under other values of the parameters.
+    """
+    from personagym_env.evaluation.robustness import Robustness
+
+    report = Robustness.load(path)
+    if report.dataset != dataset:
+        raise SystemExit(f"{path.name} is of {report.dataset!r}, and the card of {dataset!r}")
+    values = {entry.assumption.name: entry.value for entry in card.entries}
+    if not report.session_judges:
+        raise SystemExit(f"{path.name} tells of no sessions, so it knows no sensitivity")
+    if changed := report.outdated(values):
+        theirs = ", ".join(f"{name} {report.values[name]:.4g}, here {values[name]:.4g}" for name in changed)
+        raise SystemExit(f"{path.name} was measured under other values than the card's: {theirs}")
+    judge = report.session_judges[0]
+    return card.with_sensitivity(report.sensitivity(judge), judge)
 
 
 def _data(source: str) -> tuple[Dataset, Split]:

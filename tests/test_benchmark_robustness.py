@@ -3,6 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -12,6 +13,7 @@ import tyro
 from rich.console import Console
 
 import personagym_agents
+from personagym_env.cli import Card
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.robustness import PARAMETERS, Robustness
 from personagym_env.evaluation.robustness_sessions import ONE_SESSION, PROBES, SEVERAL_SESSIONS
@@ -59,8 +61,19 @@ def test_every_setting_has_its_verdicts(script: ModuleType, tmp_path: Path, caps
         assert row.kind != "default" or row.tau_default == 1
         assert row.judge != "real users" or row.tau.value == 1
     card = make_world(script.load_dataset("here"), "bias").card()
-    measured = card.with_sensitivity(report.sensitivity("bias, session return"))
-    assert any(entry.sensitivity for entry in measured.entries)
+    measured = card.with_sensitivity(report.sensitivity("bias, session return"), "bias, session return")
+    assert all(entry.sensitivity for entry in measured.entries)
+    Card(script.load_dataset("here"), "bias", output).main()
+    words = " ".join(capsys.readouterr().out.split())
+    assert "Sensitivity: bias, session return" in words
+    for wrong, why in (
+        (replace(report, dataset="there"), "is of 'there', and the card of"),
+        (replace(report, rows=report.rows[:1]), "tells of no sessions"),
+        (replace(report, values={"choice.outside": 3.0}), "other values than the card's: choice.outside 3, here 0"),
+    ):
+        wrong.save(output)
+        with pytest.raises(SystemExit, match=why):
+            Card(script.load_dataset("here"), "bias", output).main()
 
 
 def test_a_parameter_without_effect_is_not_played_by_everybody(

@@ -40,7 +40,8 @@ def render_report(
         study: gives the page on agreement.
         validation: gives the page on validation.
         fidelity: gives the page with the fidelity board.
-        robustness: tells the simulation card what moves when an assumption of the same data set's sessions moves.
+        robustness: tells the page on agreement which verdicts flip when the study is done otherwise, and the simulation
+            card what moves when a parameter of sessions moves; each if it is of the same data set.
 
     Raises:
         ValueError: nothing was given.
@@ -92,14 +93,18 @@ def _pages(
     if board is not None:
         yield leaderboard_page(board)
     if study is not None:
-        yield agreement_page(study)
+        yield agreement_page(study, _same(robustness, study.dataset))
     if fidelity is not None:
         yield fidelity_page(fidelity)
     if board is not None and board.card:
-        known = robustness is not None and robustness.dataset == board.dataset
-        yield card_page(board.card, robustness if known else None)
+        yield card_page(board.card, _same(robustness, board.dataset))
     if validation is not None:
         yield validation_page(validation)
+
+
+def _same(robustness: Robustness | None, dataset: str) -> Robustness | None:
+    """None if it is of other data."""
+    return None if robustness is None or robustness.dataset != dataset else robustness
 
 
 def _breakable(text: str) -> Markup:

@@ -8,6 +8,7 @@ from personagym_env.evaluation.agreement_plots import tau_plot, value_plot
 from personagym_env.evaluation.agreement_study import AgreementBoard, JudgeAgreement, Kind
 from personagym_env.evaluation.agreement_tables import FIGURES, KIND_TITLES, without_range
 from personagym_env.evaluation.plots import inline
+from personagym_env.evaluation.report_robustness import robustness_view
 from personagym_env.evaluation.report_views import (
     Cell,
     Grid,
@@ -23,6 +24,7 @@ from personagym_env.evaluation.report_views import (
     number,
     words,
 )
+from personagym_env.evaluation.robustness import Robustness
 
 LEADERS = 12
 """Contestants in the plot of the really best."""
@@ -30,16 +32,26 @@ TILE_KINDS: dict[Kind, str] = {"users": "simulated", "sessions": "closed", "metr
 """Kind of judge to class in the style sheet."""
 
 
-def agreement_page(study: AgreementStudy) -> Page:
-    """Every way to know real value, with its plots and tables."""
-    return Page(
-        "agreement",
-        "Agreement",
-        "Do simulated users pick the real winner?",
-        {"dataset": study.dataset, "boards": [_board(board) for board in study.boards]},
-        study.setting,
-        study.environment,
-    )
+def agreement_page(study: AgreementStudy, robustness: Robustness | None = None) -> Page:
+    """Every way to know real value, with its plots and tables, and what of it stands when the study is done otherwise.
+
+    Args:
+        study: the judges and what they say.
+        robustness: verdicts of judges on the same data in other settings.
+    """
+    content = {
+        "dataset": study.dataset,
+        "boards": [_board(board) for board in study.boards],
+        "robustness": None if robustness is None else robustness_view(robustness),
+    }
+    varied = {} if robustness is None else {"other settings": _of_robustness(robustness)}
+    title = "Do simulated users pick the real winner?"
+    return Page("agreement", "Agreement", title, content, {**study.setting, **varied}, study.environment)
+
+
+def _of_robustness(robustness: Robustness) -> dict[str, Any]:
+    """What one has to know to run the robustness study again, which was a run of its own."""
+    return {**robustness.setting, "commit": robustness.environment.get("commit") or "unknown"}
 
 
 def _board(board: AgreementBoard) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """The report's page with the simulation card."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 
+from personagym_env.card import SensitivityPoint
 from personagym_env.evaluation.plots import INK, draw, log_axis
-from personagym_env.evaluation.report_views import Cell, Grid, Line, Page, Plot, heads, name, number, words
+from personagym_env.evaluation.report_views import NOTHING, Cell, Grid, Line, Page, Plot, heads, name, number, words
 from personagym_env.evaluation.robustness import Robustness
 
 _MARGIN = 0.06
@@ -31,14 +32,9 @@ def card_page(card: Mapping[str, Any], robustness: Robustness | None = None) -> 
     Args:
         card: as `SimulationCard.to_json` has it; under `goodness` may stand what `GoodnessOfFit.to_dict` gives of each
             fitted law.
-        robustness: on the same data, for a card that does not tell its own sensitivity.
+        robustness: on the same data; tells the sensitivity to more than one judge, in the place of what the card says.
     """
-    judge = "" if robustness is None else next(iter(robustness.session_judges), "")
-    measured = robustness.sensitivity(judge) if robustness is not None and judge else {}
-    parameters = {
-        title: entry if entry.get("sensitivity") else {**entry, "sensitivity": measured.get(title)}
-        for title, entry in card.get("parameters", {}).items()
-    }
+    parameters = card.get("parameters", {})
     origins = [entry["origin"] for entry in parameters.values()]
     content = {
         "title": card["title"],
@@ -47,7 +43,7 @@ def card_page(card: Mapping[str, Any], robustness: Robustness | None = None) -> 
         "notes": list(card.get("notes", ())),
         "findings": _findings(card.get("findings", {})),
         "statistics": {title: f"{value:,.4g}" for title, value in card.get("statistics", {}).items()},
-        "sensitivity": _sensitivity(parameters, judge),
+        "sensitivity": list(_sensitivity(card, robustness)),
         "laws": _laws(card.get("goodness", ())),
         "plots": [_plot(law) for law in card.get("goodness", ()) if law["curves"] is not None],
     }
@@ -116,30 +112,76 @@ def _findings(found: Mapping[str, Mapping[str, Any]]) -> Grid | None:
     return Grid((*heads("finding", ("value", "rows")), Cell("method", style="t")), lines, "What else the log says")
 
 
-def _sensitivity(parameters: Mapping[str, Mapping[str, Any]], judge: str) -> Grid | None:
-    """What other values of a parameter do."""
-    lines = [
-        Line(
-            (
-                name(title if number_of == 0 else ""),
-                Cell(_digits(entry["value"], 4) if number_of == 0 else ""),
-                Cell(_digits(point["setting"], 4)),
-                Cell(number(point["return"], 2)),
-                Cell(number(point["tau"], 2)),
-            )
+def _sensitivity(card: Mapping[str, Any], robustness: Robustness | None) -> Iterator[Grid]:
+    """What other values of the parameters do: a table for each number of sessions that an episode may have."""
+    parameters = card.get("parameters", {})
+    if robustness is None:
+        own = {title: entry["sensitivity"] for title, entry in parameters.items() if entry.get("sensitivity")}
+        judged = {card["sensitivity_of"]: own} if own else {}
+        note = ""
+    else:
+        judged = {judge: robustness.sensitivity(judge) for judge in robustness.session_judges}
+        note = _reservations(robustness, {title: entry["value"] for title, entry in parameters.items()})
+    for sessions, moved in _by_sessions(judged).items():
+        usual = next(iter(moved.values()))
+        returns = (Cell(number(usual[judge]["usual_return"], 2)) if judge in usual else Cell("") for judge in judged)
+        lines = [Line((name("all as they are"), Cell(""), Cell(""), *_beside(returns)), "reference-line")]
+        for (title, setting), points in moved.items():
+            first = lines[-1].cells[0].text != title
+            value = _digits(parameters[title]["value"], 4) if title in parameters else ""
+            cells = [cell for judge in judged for cell in _moves(points.get(judge))]
+            lines.append(Line((name(title), Cell(value if first else ""), Cell(_digits(setting, 4)), *cells)))
+        across = "one session per episode" if sessions == 1 else f"up to {sessions:.0f} sessions per episode"
+        yield Grid(
+            heads("parameter", ("value", "tried", *(title for judge in judged for title in (f"{judge}: mean", "τ")))),
+            lines,
+            f"Sensitivity: what moves when a parameter moves, {across}",
+            "Each parameter alone: a fitted one at the ends of its interval, an assumed one at half and double its "
+            "value or, at 0, at the ends of its plausible range. Mean: return of an episode, over recommenders. τ: "
+            "Kendall’s, between their ranking under the tried value and that with all as they are; in bold where the "
+            f"verdict flips, in its order, in its winner, or in a winner tied within chance among users. {note}",
         )
-        for title, entry in parameters.items()
-        for number_of, point in enumerate(entry.get("sensitivity") or ())
-    ]
-    if not lines:
-        return None
-    return Grid(
-        heads("parameter", ("value", "tried instead", "mean return", "τ with the ranking under the value")),
-        lines,
-        "Sensitivity: what moves when an assumption moves",
-        "τ: Kendall’s, between the ranking of recommenders under the tried value and under the default one."
-        + (f" Judge: {judge}, in a run of its own." if judge else ""),
+
+
+def _by_sessions(
+    judged: Mapping[str, Mapping[str, Sequence[SensitivityPoint]]],
+) -> dict[float, dict[tuple[str, float], dict[str, SensitivityPoint]]]:
+    """Sessions per episode to parameter and value to judge to point."""
+    found: dict[float, dict[tuple[str, float], dict[str, SensitivityPoint]]] = {}
+    for judge, measured in judged.items():
+        for title, points in measured.items():
+            for point in points:
+                moved = found.setdefault(point["sessions"], {})
+                moved.setdefault((title, point["setting"]), {})[judge] = point
+    return dict(sorted(found.items()))
+
+
+def _beside(returns: Iterable[Cell]) -> Iterator[Cell]:
+    """Returns with an empty cell after each, where tau stands in other lines."""
+    for cell in returns:
+        yield cell
+        yield Cell("")
+
+
+def _moves(point: SensitivityPoint | None) -> tuple[Cell, Cell]:
+    """Return and tau."""
+    if point is None:
+        return Cell(NOTHING), Cell(NOTHING)
+    return Cell(number(point["return"], 2)), Cell(
+        number(point["tau"], 2), point["flips"], "flip" * bool(point["flips"])
     )
+
+
+def _reservations(robustness: Robustness, values: Mapping[str, float]) -> str:
+    """What resampled users alone do to an order, and which values have changed since."""
+    chance = ", ".join(
+        f"{number(robustness.chance[judge], 2)} ({judge})"
+        for judge in robustness.session_judges
+        if judge in robustness.chance
+    )
+    told = f"Resampled users alone leave a τ of {chance} or more in 95 % of draws." if chance else ""
+    changed = ", ".join(f"{title} ({_digits(robustness.values[title], 4)})" for title in robustness.outdated(values))
+    return f"{told} Measured in a run of its own, in which other values held of: {changed}." if changed else told
 
 
 def _laws(found: Sequence[Mapping[str, Any]]) -> Grid | None:

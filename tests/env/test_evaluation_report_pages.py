@@ -55,6 +55,7 @@ def _card() -> dict[str, object]:
     estimate = {"value": 0.25, "low": 0.125, "high": 0.5, "rows": 1234, "method": HOSTILE}
     return {
         "title": "card",
+        "sensitivity_of": "users of glass",
         "notes": [HOSTILE],
         "statistics": {"sessions": 321.0},
         "findings": {"noise of ratings": estimate},
@@ -235,11 +236,11 @@ def _robustness_row(kind: Kind) -> RobustnessRow:
     default = kind == "default"
     return RobustnessRow(
         kind=kind,
-        setting="as always" if default else "choice.outside",
+        setting="as always" if default else "3 picks" if kind == "picks" else "choice.outside",
         value=1.0 if default else -7.5,
         against="as always",
         judge="mf, session return",
-        winner="a",
+        winner="a" if default else "b",
         tau=SOME,
         regret_share=SOME,
         mean=9.375,
@@ -249,18 +250,49 @@ def _robustness_row(kind: Kind) -> RobustnessRow:
     )
 
 
-def test_a_robustness_report_tells_a_card_of_the_same_data_what_moves(board: Leaderboard) -> None:
-    varied, usual = _robustness_row("assumed"), _robustness_row("default")
+@pytest.fixture(scope="module")
+def robustness() -> Robustness:
+    rows = _robustness_row("default"), _robustness_row("assumed"), _robustness_row("picks")
+    judge, values = rows[0].judge, {"choice.outside": 1.5, "leaving.intercept": 0.25}
+    return Robustness("data", rows, 0.8, {judge: 0.875}, {judge: HOSTILE}, values, {"luck": HOSTILE}, SNAPSHOT)
+
+
+def test_a_robustness_report_tells_a_card_of_the_same_data_what_moves(
+    board: Leaderboard, robustness: Robustness
+) -> None:
     silent = json.loads(json.dumps(board.card))
     for entry in silent["parameters"].values():
         entry["sensitivity"] = None
     board = replace(board, card=silent)
-    report = Robustness("data", (usual, varied), 0.8, {varied.judge: 0.9}, {}, {}, {}, {})
-    told = _Page(render_report(board, robustness=report)).text
-    for part in ("what moves when an assumption moves", "−7.5", "9.38", "0.62", f"Judge: {varied.judge}"):
+    told = _Page(render_report(board, robustness=robustness)).text
+    judge = robustness.judges[0]
+    changed = "other values held of: choice.outside (1.5)"
+    for part in ("what moves when a parameter moves", "−7.5", "9.38", "0.62", judge, "winner, order", "0.88", changed):
         assert part in told, part
-    other = replace(report, dataset="other data")
+    other = replace(robustness, dataset="other data")
     assert "what moves when" not in _Page(render_report(board, robustness=other)).text
+
+
+def test_the_page_on_agreement_says_which_verdicts_flip(study: AgreementStudy, robustness: Robustness) -> None:
+    page = render_report(None, study, robustness=robustness)
+    parsed = _Page(page)
+    assert not parsed.open
+    assert "script" not in parsed.tags
+    assert not re.search(r"\bnan\b|NaN|\bNone\b", parsed.text)
+    for part in (
+        "Does a verdict stand",
+        "mf, session return: 2 of 3 verdicts flip",
+        "1 of 1",
+        "choice.outside = -7.5",
+        f"mf, session return: {HOSTILE}.",
+        f"luck: {HOSTILE}",
+    ):
+        assert part in parsed.text, part
+    assert len(re.findall('class="t flip"', page)) == 2
+    steady = replace(robustness, rows=robustness.rows[:1])
+    assert "Every verdict that flips" not in _Page(render_report(None, study, robustness=steady)).text
+    other = replace(robustness, dataset="other data")
+    assert "Does a verdict stand" not in render_report(None, study, robustness=other)
 
 
 def test_a_board_without_a_card_has_no_page_for_it(board: Leaderboard) -> None:

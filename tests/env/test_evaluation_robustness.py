@@ -128,7 +128,7 @@ def test_the_card_takes_the_sensitivity() -> None:
             {"setting": -0.5, "sessions": 3, "return": 12.5, "usual_return": 7.5, "tau": 1.0, "flips": ""}
         ],
     }
-    card = simulation_card("letters", SessionParameters(), SessionFit()).with_sensitivity(measured)
+    card = simulation_card("letters", SessionParameters(), SessionFit()).with_sensitivity(measured, "judge")
     told = {entry.assumption.name: entry.sensitivity for entry in card.entries}
     assert told["choice.outside"] is not None
     with pytest.raises(KeyError):

@@ -90,19 +90,21 @@ POINTS: list[SensitivityPoint] = [
 
 
 def test_sensitivity_stands_at_its_parameter_in_every_form() -> None:
-    card = CARD.with_sensitivity({"choice.outside": POINTS})
+    card = CARD.with_sensitivity({"choice.outside": POINTS}, "users of glass")
     assert json.loads(card.to_json())["parameters"]["choice.outside"]["sensitivity"] == POINTS
+    assert json.loads(card.to_json())["sensitivity_of"] == "users of glass"
     others = [entry for entry in card.entries if entry.assumption.name != "choice.outside"]
     assert others == [entry for entry in CARD.entries if entry.assumption.name != "choice.outside"]
     assert all(entry.sensitivity is None for entry in others)
     text = card.to_text(width=500)
     assert "at 0.5: return 12.3 for 11.5, tau 0.71, flips order; " in text
+    assert "Sensitivity: users of glass" in text
     assert "at 2, up to 3 sessions: return 9.9 for 14, tau 1.00" in text
     assert "sensitivity" not in CARD.to_text(width=500)
 
 
 def test_sensitivity_of_unknown_parameters_or_without_numbers_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"no parameters \['choice.outsde'\]"):
-        CARD.with_sensitivity({"choice.outsde": POINTS})
+        CARD.with_sensitivity({"choice.outsde": POINTS}, "")
     with pytest.raises(ValueError, match=r"'choice\.outside' needs"):
-        CARD.with_sensitivity({"choice.outside": [{"setting": 1.0}]})  # type: ignore[typeddict-item]
+        CARD.with_sensitivity({"choice.outside": [{"setting": 1.0}]}, "")  # type: ignore[typeddict-item]
