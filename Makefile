@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation policies ablation clean
+.PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation policies ablation variants clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/python benchmarks/leaderboard.py
@@ -41,9 +41,10 @@ policies: $(VENV)/ready
 	$(BIN)/python examples/ppo.py
 	$(BIN)/python examples/compare_policies.py --output benchmarks/results/policies.json
 
-# Four hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
+# Six hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready
 	$(BIN)/personagym train --recall nothing --groups none --run runs/no-memory-run --output runs/no-memory
+	$(BIN)/personagym train --recall reasons --groups none --run runs/reasons-run --output runs/reasons
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 2 --kinds individual
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 3 --kinds single random persona --averaging 0
@@ -51,6 +52,17 @@ ablation: $(VENV)/ready
 	$(BIN)/python benchmarks/ablation.py --kinds individual
 	$(BIN)/python benchmarks/ablation.py --seeds 2 --kinds single random persona --averaging 0
 	$(BIN)/python benchmarks/group_signal.py
+
+# Two hours of one core, after the bases of `ablation`: the same with rows held equal, other personas, ranks and blends.
+variants: $(VENV)/ready
+	$(BIN)/python benchmarks/ablation.py --equal-rows --kinds single random persona
+	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --equal-rows --kinds single random persona
+	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds single random persona
+	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --personas 8
+	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --rank 64
+	$(BIN)/python benchmarks/blends.py \
+		--personas runs/ablation/temporal-no-memory-persona-averaging-0-0 runs/ablation/temporal-no-memory-persona-averaging-0-1 \
+		--singles runs/ablation/temporal-no-memory-single-averaging-0-0 runs/ablation/temporal-no-memory-single-averaging-0-1
 
 bundle: $(VENV)/ready
 	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k
