@@ -15,9 +15,19 @@ MOST = len(COLOURS)
 
 
 def choose_rows(board: FidelityBoard) -> list[BoardRow]:
-    """Rows that predict ratings, controls left out; if a plot cannot bear all, the first, as floors, and the last."""
+    """Rows that predict ratings, controls left out; if a plot cannot bear all, those that differ most.
+
+    The first and the last one stay; each further one is that whose shares of ratings are farthest, in total variation,
+    from all that were taken.
+    """
     rows = [row for row in board.rows if row.shares is not None and row.kind != "control"]
-    return rows if len(rows) <= MOST else rows[: MOST // 2] + rows[-(MOST // 2) :]
+    shares = np.array([row.shares for row in rows])
+    taken = [0, len(rows) - 1]
+    while len(taken) < min(MOST, len(rows)):
+        apart = np.abs(shares[:, None] - shares[taken]).sum(axis=2).min(axis=1)
+        apart[taken] = -1
+        taken.append(int(apart.argmax()))
+    return rows if len(rows) <= MOST else [rows[place] for place in sorted(taken)]
 
 
 def reliability_plot(rows: Sequence[BoardRow]) -> str:

@@ -22,7 +22,7 @@ from personagym_env.evaluation.fidelity_board import (
     Resampler,
     make_board,
 )
-from personagym_env.evaluation.fidelity_plots import choose_rows, reliability_plot, share_plot
+from personagym_env.evaluation.fidelity_plots import MOST, choose_rows, reliability_plot, share_plot
 from personagym_env.evaluation.figures import DISTRIBUTION, RATING, TASTE
 from personagym_env.evaluation.negatives import SUFFIX
 from personagym_env.evaluation.statistics import RatioOfSums, user_resamples
@@ -223,3 +223,15 @@ def test_plots_are_whole_svg_files(board: FidelityBoard) -> None:
     assert [row.name for row in rows] == ["global mean", "oracle", HOSTILE]
     for plot in (reliability_plot(rows), share_plot(board, rows)):
         assert ElementTree.fromstring(plot).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_a_crowded_plot_shows_what_differs(board: FidelityBoard) -> None:
+    first = board.rows[0]
+    alike = [replace(first, name=f"alike {place}", shares=(0.1, 0.1, 0.2, 0.3, 0.3)) for place in range(6)]
+    other = [
+        replace(first, name=name, shares=tuple(np.roll((0.6, 0.1, 0.1, 0.1, 0.1), place)))
+        for place, name in enumerate(("low", "middling"))
+    ]
+    rows = choose_rows(replace(board, rows=(*alike, *other, *alike[:2])))
+    assert len(rows) == MOST
+    assert {"alike 0", "low", "middling"} < {row.name for row in rows}
