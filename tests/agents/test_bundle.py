@@ -1,12 +1,10 @@
 """Bundles: made, loaded, refused; and the claims of the one that the package ships."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import personagym_agents
 from personagym_agents.bundle import BUNDLED, load_bundle_agent, profile_writer, read_manifest
@@ -34,12 +32,10 @@ def make(
     place: Path,
     data: Dataset,
     split: Split,
-    base: str = "small",
     profiles: str | None = None,
     features: Features = "behaviour",
 ) -> None:
     settings = BundleSettings(
-        base=base,
         profiles=profiles,
         width=32,
         layers=1,
@@ -148,25 +144,6 @@ def test_missing_bundle_and_other_format_are_named(made: Path, tmp_path: Path) -
     (tmp_path / "manifest.json").write_text(json.dumps(raw | {"format": 99}))
     with pytest.raises(ValueError, match="has format 99"):
         read_manifest(tmp_path)
-
-
-@pytest.mark.parametrize("architecture", ["qwen3", "gemma", "phi3", "gpt2", "gpt_neox"])
-def test_any_causal_model_by_path_gets_adapters(
-    architecture: str,
-    tiny_model: Callable[..., PreTrainedModel],
-    small_tokenizer: PreTrainedTokenizerBase,
-    small_data: Dataset,
-    small_split: Split,
-    tmp_path: Path,
-) -> None:
-    base = tiny_model(architecture)
-    base.save_pretrained(tmp_path / "base")
-    small_tokenizer.save_pretrained(tmp_path / "base")
-    make(tmp_path / "bundle", small_data, small_split, base=str(tmp_path / "base"))
-    agent = load_bundle_agent(tmp_path / "bundle", small_data, small_split.train)
-    want = react_to_pairs(agent, np.arange(6), np.arange(6)).want
-    assert np.isfinite(want).all()
-    assert np.ptp(want) > 0
 
 
 def test_title_that_gives_orders_moves_its_own_answers_only(

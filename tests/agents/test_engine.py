@@ -7,73 +7,14 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from peft.tuners.lora import LoraLayer
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
-from personagym_agents.engine import NO_PIECE, LanguageSessions
+from personagym_agents.engine import LanguageSessions
 from personagym_agents.language import LanguageUserAgent
-from personagym_agents.model import answer_logits
 from personagym_agents.packing import PREFIX, Pieces, pack
 from personagym_agents.window import window_of
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.tables import FloatArray
-
-
-def plain_answers(
-    agent: LanguageUserAgent,
-    model: PreTrainedModel,
-    user: int,
-    consumed: list[tuple[int, int]],
-    item: int,
-    dropped: int = 0,
-) -> FloatArray:
-    """(1 + r,) answer probabilities of one prompt: no cache, no packing, no batch, one adapter switched on.
-
-    The prompt lacks the first `dropped` lines of the history.
-    """
-    population, corpus = agent.population, agent.corpus
-    script = [int(piece) for piece in population.scripts[user] if piece != NO_PIECE]
-    recalled = corpus.recall(np.array([user]))[0]
-
-    def line(shown: int) -> list[int]:
-        words = zip(corpus.of_memory, recalled[shown], strict=True)
-        return [int(corpus.of_item[shown]), *(int(first + level) for first, level in words)]
-
-    for known, rating in consumed:
-        script += [*line(known), int(corpus.of_answer[1 + rating])]
-    script = script[:1] + script[1 + dropped * (2 + len(corpus.of_memory)) :] + line(item)
-    tokens = [t for piece in script for t in population.pieces.tokens[piece, : population.pieces.lengths[piece]]]
-    for module in model.modules():
-        if isinstance(module, LoraLayer):
-            module.set_adapter(f"persona-{user % 2}")
-    with torch.no_grad():
-        hidden = model.base_model(input_ids=torch.tensor([tokens])).last_hidden_state[:, -1]
-        return torch.softmax(answer_logits(model, hidden, population.answer_ids).double(), dim=-1)[0].numpy()
-
-
-def check_exactness(
-    agent: LanguageUserAgent, model: PreTrainedModel, rng: np.random.Generator, *, slate_size: int = 4, steps: int = 3
-) -> None:
-    """Play steps of some users, some of whom consume, and compare every answer with that of one prompt."""
-    users = rng.permutation(agent.n_users)[:5]
-    rows = rng.permutation(7)[:5]
-    sessions = agent.open(7)
-    sessions.start(rows, users)
-    consumed: dict[int, list[tuple[int, int]]] = {int(user): [] for user in users}
-    for _ in range(steps):
-        slates = rng.integers(0, agent.n_items, (5, slate_size))
-        want, rating = sessions.react(rows, slates)
-        for place, user in enumerate(users.tolist()):
-            for column, item in enumerate(slates[place].tolist()):
-                expected = plain_answers(agent, model, user, consumed[user], item)
-                assert want[place, column] == pytest.approx(1 - expected[0], abs=1e-4)
-                np.testing.assert_allclose(rating[place, column], expected[1:] / expected[1:].sum(), atol=1e-4)
-        takers = np.flatnonzero(rng.random(5) < 0.6)
-        items = slates[takers, rng.integers(slate_size, size=len(takers))]
-        ratings = rng.integers(0, 5, len(takers))
-        sessions.consume(rows[takers], items, ratings)
-        for place, item, rating_index in zip(takers, items.tolist(), ratings.tolist(), strict=True):
-            consumed[int(users[place])].append((item, rating_index))
 
 
 @pytest.mark.parametrize("adapted", [False, True])
@@ -81,6 +22,7 @@ def check_exactness(
 def test_packed_scoring_equals_one_prompt_per_pair(
     make_language_agent: Callable[..., LanguageUserAgent],
     reference_model: Callable[..., PreTrainedModel],
+    check_exactness: Callable[..., None],
     architecture: str,
     adapted: bool,
 ) -> None:
@@ -99,6 +41,7 @@ def test_packed_scoring_equals_one_prompt_per_pair(
 def test_packed_scoring_is_exact_whatever_happens(
     make_language_agent: Callable[..., LanguageUserAgent],
     reference_model: Callable[..., PreTrainedModel],
+    check_exactness: Callable[..., None],
     seed: int,
     adapted: bool,
     slate_size: int,
@@ -112,7 +55,9 @@ def test_packed_scoring_is_exact_whatever_happens(
 
 
 def test_scoring_is_exact_in_small_passes_after_items_from_elsewhere_and_with_a_shared_model(
-    make_language_agent: Callable[..., LanguageUserAgent], reference_model: Callable[..., PreTrainedModel]
+    make_language_agent: Callable[..., LanguageUserAgent],
+    reference_model: Callable[..., PreTrainedModel],
+    plain_answers: Callable[..., FloatArray],
 ) -> None:
     """Slates wider than a pass; consumed items that were on no slate; two populations of one model."""
     first = make_language_agent(adapted=False)
@@ -197,7 +142,9 @@ def test_adapters_matter(make_language_agent: Callable[..., LanguageUserAgent]) 
 
 
 def test_full_window_drops_oldest_lines_counts_them_and_stays_exact(
-    make_language_agent: Callable[..., LanguageUserAgent], reference_model: Callable[..., PreTrainedModel]
+    make_language_agent: Callable[..., LanguageUserAgent],
+    reference_model: Callable[..., PreTrainedModel],
+    plain_answers: Callable[..., FloatArray],
 ) -> None:
     agent = make_language_agent(adapted=False, positions=200)
     model = reference_model("llama", adapted=False)
