@@ -118,6 +118,13 @@ class LanguageSessions:
         self._written[rows] = end + told.shape[1]
         self._encoded[rows] += np.where(moved, line.shape[1], 0)
 
+    def prompt(self, row: int, item: int) -> str:
+        """The text behind which a row's user answers an item: the document as it now is, then the item's line."""
+        pieces, at = self._population.pieces, np.array([row])
+        shown = np.append(self._script[row, : self._written[row]], self._lines(at, np.array([[item]]))[0, 0])
+        tokens = [token for piece in shown for token in pieces.tokens[piece, : pieces.lengths[piece]].tolist()]
+        return str(self._population.corpus.tokenizer.decode(tokens, skip_special_tokens=True))
+
     @torch.no_grad()
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`."""

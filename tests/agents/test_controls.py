@@ -1,6 +1,7 @@
 """Controls of language-model users are told less, or lies, and prompts tell nothing that is held out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +9,11 @@ import pytest
 from personagym_agents.controls import with_adapters_of_others, with_shuffled_ratings, without_history
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
+from personagym_agents.memory import Memory
+from personagym_agents.occasions import draw_occasions
 from personagym_env.conformance.user_agent import check_user_agent
-from personagym_env.data.splits import Split
-from personagym_env.data.tables import Dataset, IntArray
+from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.tables import Dataset, IntArray, Interactions
 from personagym_env.evaluation.contamination import blind, find_leaks
 from personagym_env.evaluation.pairs import react_to_pairs
 
@@ -137,3 +140,94 @@ def test_held_out_ratings_move_no_answer(agent: LanguageUserAgent, small_data: D
     )
     for user in range(agent.n_users):
         assert sighted_not.document(user) == agent.document(user)
+
+
+SLATES = 3
+
+
+def session_prompts(agent: LanguageUserAgent, items: dict[int, IntArray]) -> list[tuple[int, str]]:
+    """User and prompt for every candidate of three slates, after each of which the first candidate is consumed.
+
+    Args:
+        agent: whose users play, all at a time.
+        items: each user's candidates, equally many for each of the slates.
+    """
+    users = np.arange(agent.n_users)
+    sessions = agent.open(agent.n_users)
+    sessions.start(users, users)
+    prompts = []
+    for slates in np.split(np.stack([items[user] for user in users]), SLATES, axis=1):
+        sessions.react(users, slates)
+        prompts += [(user, sessions.prompt(user, item)) for user in users.tolist() for item in slates[user].tolist()]
+        sessions.consume(users, slates[:, 0], users % 5)
+    return prompts
+
+
+def candidates(split: Split, *, held_out: bool) -> dict[int, IntArray]:
+    """Three items a user, that the user has held-out rows for, or no row at all."""
+    chosen = {}
+    for user in range(split.test.n_users):
+        secret, known = (log.items[log.users == user] for log in (split.test, split.train))
+        unseen = np.setdiff1d(np.arange(split.test.n_items), np.union1d(secret, known))
+        chosen[user] = (secret if held_out else unseen)[:SLATES]
+    return chosen
+
+
+def with_other_held_out_ratings(data: Dataset, split: Split) -> Dataset:
+    """The data set, as if every held-out rating had come out at the other end of the scale."""
+    log = data.interactions
+    held_out = split.test.contains(log.users, log.items)
+    ratings = np.where(held_out, np.where(log.ratings > 3, 1.0, 5.0), log.ratings)
+    assert (ratings[held_out] != log.ratings[held_out]).all()
+    return replace(data, interactions=replace(log, ratings=ratings))
+
+
+def test_a_prompt_is_what_the_model_reads(agent: LanguageUserAgent, small_split: Split) -> None:
+    """The document, what was consumed with what the user recalls of it and the answer given, and the question."""
+    own = candidates(small_split, held_out=False)
+    prompts = session_prompts(agent, own)
+    recalled = agent.corpus.recall(np.arange(agent.n_users))
+    for step in range(SLATES):
+        for user, prompt in prompts[step * agent.n_users : (step + 1) * agent.n_users]:
+            lines = [agent.corpus.line_text(item, recalled[user, item]) for item in own[user][: step + 1].tolist()]
+            told = [f"{line} {1 + user % 5}" for line in lines[:-1]]
+            assert prompt == "\n".join([agent.document(user), *told, lines[-1]])
+
+
+def test_no_held_out_item_is_in_any_prompt_of_a_session_unless_it_is_asked_for(
+    agent: LanguageUserAgent, small_data: Dataset, small_split: Split
+) -> None:
+    prompts = session_prompts(agent, candidates(small_split, held_out=False))
+    assert len(prompts) == SLATES * agent.n_users
+    assert find_leaks(prompts, small_data.catalogue, small_split) == []
+    asked = candidates(small_split, held_out=True)
+    leaks = find_leaks(session_prompts(agent, asked), small_data.catalogue, small_split)
+    assert {(leak.user, leak.item) for leak in leaks} == {
+        (user, item) for user, items in asked.items() for item in items.tolist()
+    }
+    for leak in leaks:
+        fields = leak.line.split(";")
+        # The question has no answer, and a line of history the one that the session gave.
+        assert fields[-1] in ("", f" {1 + leak.user % 5}")
+
+
+def test_held_out_ratings_move_no_prompt_of_a_session(
+    agent: LanguageUserAgent, small_data: Dataset, small_split: Split
+) -> None:
+    """Nor what is recalled or what the crowd says in it, where the very items are asked for whose ratings changed."""
+    asked = candidates(small_split, held_out=True)
+    other_data = with_other_held_out_ratings(small_data, small_split)
+    train = temporal_split(other_data.interactions).train
+    assert train.fingerprint() == small_split.train.fingerprint()
+
+    def users_of(data: Dataset, known: Interactions) -> LanguageUserAgent:
+        occasions = draw_occasions(known, np.random.default_rng(0))
+        memory = Memory(known, occasions.own)
+        corpus = Corpus.build(data, known, agent.corpus.tokenizer, memory=memory)
+        return LanguageUserAgent(agent.population.model, corpus, name="told", history_lines=8,
+            gate=agent.population.gate, adapter_of=agent.population.adapters)  # fmt: skip
+
+    honest = [session_prompts(users_of(data, train), asked) for data in (small_data, other_data)]
+    assert honest[0] == honest[1]
+    traitors = [session_prompts(users_of(data, data.interactions), asked) for data in (small_data, other_data)]
+    assert all(one != other for one, other in zip(*traitors, strict=True)), "the test finds users who were told"
