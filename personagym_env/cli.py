@@ -141,6 +141,8 @@ class Profile:
     """Name or path of the data."""
     folds: int = 2
     """Profiles for training, each without one part of a user's ratings; 0 for none."""
+    free_text: bool = True
+    """Whether sentences stay that make no claim which ratings could bear out; they are counted either way."""
     cache: Path = Path("runs/profile")
     """Folder of the answers. A run that was cut off goes on from there."""
 
@@ -161,7 +163,7 @@ class Profile:
                     dataset,
                     split.train,
                     chat,
-                    ReflectionSettings(folds=self.folds),
+                    ReflectionSettings(folds=self.folds, free_text=self.free_text),
                     place=self.output,
                     cache=self.cache,
                     prices=None if self.prices is None else Prices(*self.prices),

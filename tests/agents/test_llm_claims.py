@@ -204,12 +204,30 @@ def test_ungrounded_statements_are_thrown_out_and_counted(evidence: Evidence) ->
     assert profile.short_term.text == ""
     assert profile.short_term.claims == ("likes Western",)
     assert counts == {
-        "claims checked": 8,
+        "claims grounded": 4,
         "claims ungrounded": 4,
         "claims unclear": 1,
+        "sentences grounded": 1,
         "sentences ungrounded": 2,
         "sentences without a claim": 1,
     }
     assert profile.text() == (
         "generous; loves Western; Loves westerns. Drawn to dust and silence.; lately likes Western"
     )
+
+
+@pytest.mark.parametrize(("free_text", "text"), [(True, "Drawn to dust. Loves westerns."), (False, "Loves westerns.")])
+def test_sentences_without_a_claim_are_counted_and_stay_only_if_wanted(
+    evidence: Evidence, free_text: bool, text: str
+) -> None:
+    counts: Counter[str] = Counter()
+    draft = Draft((), Notes("Drawn to dust. Loves westerns. Hates westerns.", ()), Notes("Dreams.", ()))
+    evaluator = Evaluator(ClaimReader(GENRES, [1980, 1990]), counts, free_text=free_text)
+    profile = evaluator.check(draft, evidence, 0)
+    assert profile.long_term.text == text
+    assert profile.short_term.text == ("Dreams." if free_text else "")
+    assert {name: count for name, count in counts.items() if name.startswith("sentences")} == {
+        "sentences grounded": 1,
+        "sentences ungrounded": 1,
+        "sentences without a claim": 2,
+    }

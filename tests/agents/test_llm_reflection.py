@@ -297,6 +297,8 @@ def test_profiles_are_checked_written_and_resumed(log: Dataset, tmp_path: Path) 
         assert not ("Adores" in profile.long_term.text and "Loathes" in profile.long_term.text)
     assert loaded.counts["claims ungrounded"] > 0
     assert "0 answers" in said[-3]
+    for name in ("sentences grounded", "sentences ungrounded", "sentences without a claim"):
+        assert f"{name} {loaded.counts[name]}" in said[-1]
 
 
 PROFILE = Profile(("fair",), Taste("Likes noir.", ("likes X",)), Taste("", ("likes Y",)))
@@ -310,7 +312,7 @@ def book_of(train: Interactions, folds: int = 2) -> ProfileBook:
 
     whole = tuple(version(user, "whole") if user else None for user in range(train.n_users))
     left_out = tuple(tuple(version(user, f"without {fold}") for user in range(train.n_users)) for fold in range(folds))
-    return ProfileBook(train.fingerprint(), whole, left_out, {"claims checked": 3}, {"chat": {"local": "x"}})
+    return ProfileBook(train.fingerprint(), whole, left_out, {"claims grounded": 3}, {"chat": {"local": "x"}})
 
 
 def test_writer_follows_another_writers_words_with_the_profile(log: Dataset) -> None:

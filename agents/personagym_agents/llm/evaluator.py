@@ -8,18 +8,30 @@ from personagym_agents.llm.claims import Claim, ClaimReader, Habit, sentences
 from personagym_agents.llm.evidence import Evidence
 
 
+COUNTED = (
+    "claims grounded",
+    "claims ungrounded",
+    "claims unclear",
+    "sentences grounded",
+    "sentences ungrounded",
+    "sentences without a claim",
+)
+"""What is counted. A claim is unclear if nothing is found in it that ratings can answer, and is thrown out as are those
+that are ungrounded; a sentence is ungrounded, and thrown out, for one claim within."""
+
+
 class Evaluator:
     """Checks drafts, and counts.
 
     Args:
         reader: finds the claims of a statement.
-        counts: is added to: `claims checked` and `claims ungrounded`; `claims unclear`, in which nothing was found that
-            ratings can answer (thrown out); `sentences ungrounded` (thrown out for a claim within) and `sentences
-            without a claim` (kept: free text is free).
+        counts: is added to, under `COUNTED`.
+        free_text: whether sentences without a claim that ratings can answer stay.
     """
 
-    def __init__(self, reader: ClaimReader, counts: Counter[str]) -> None:
-        self._reader, self._counts = reader, counts
+    def __init__(self, reader: ClaimReader, counts: Counter[str], *, free_text: bool = True) -> None:
+        self._reader, self._counts, self._free_text = reader, counts, free_text
+        counts.update(dict.fromkeys(COUNTED, 0))
 
     def check(self, draft: Draft, evidence: Evidence, user: int) -> Profile:
         """The part of a draft that the user's ratings bear out."""
@@ -39,19 +51,20 @@ class Evaluator:
                 self._counts["claims unclear"] += 1
             elif self._hold(claims, evidence, user, recent=recent):
                 kept_claims.append(statement)
-        kept_sentences = []
-        for sentence in sentences(notes.taste):
-            claims = self._reader.read(sentence)
-            if not claims:
-                self._counts["sentences without a claim"] += 1
-            elif not self._hold(claims, evidence, user, recent=recent):
-                self._counts["sentences ungrounded"] += 1
-                continue
-            kept_sentences.append(sentence)
-        return Taste(" ".join(kept_sentences), tuple(kept_claims))
+        kept = [sentence for sentence in sentences(notes.taste) if self._stays(sentence, evidence, user, recent=recent)]
+        return Taste(" ".join(kept), tuple(kept_claims))
+
+    def _stays(self, sentence: str, evidence: Evidence, user: int, *, recent: bool) -> bool:
+        claims = self._reader.read(sentence)
+        if not claims:
+            self._counts["sentences without a claim"] += 1
+            return self._free_text
+        grounded = self._hold(claims, evidence, user, recent=recent)
+        self._counts["sentences grounded" if grounded else "sentences ungrounded"] += 1
+        return grounded
 
     def _hold(self, claims: list[Claim] | list[Habit], evidence: Evidence, user: int, *, recent: bool) -> bool:
         verdicts = [evidence.holds(claim, user, recent=recent) for claim in claims]
-        self._counts["claims checked"] += len(verdicts)
+        self._counts["claims grounded"] += verdicts.count(True)
         self._counts["claims ungrounded"] += verdicts.count(False)
         return all(verdicts)

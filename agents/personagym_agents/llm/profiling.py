@@ -59,7 +59,8 @@ def profile_users(
         say(f"asked: {cached.asked.report(prices)}")
         say(f"known from earlier runs: {cached.known.report(prices)}")
     crowd = crowd_statistics(train)
-    evaluator = Evaluator(ClaimReader(dataset.catalogue.genre_names, decades_of(dataset.catalogue)), counts)
+    reader = ClaimReader(dataset.catalogue.genre_names, decades_of(dataset.catalogue))
+    evaluator = Evaluator(reader, counts, free_text=settings.free_text)
     fold_of = batch_folds(train, settings.folds)
 
     def check(fold: int) -> tuple[Profile | None, ...]:

@@ -35,6 +35,8 @@ class ReflectionSettings:
     """Answers asked for at most, the first included, until one is accepted."""
     folds: int = 2
     """Profiles for training, each without one fold of every user's batches; 0 for none."""
+    free_text: bool = True
+    """Whether sentences stay in a profile that make no claim which ratings could bear out."""
 
     def __post_init__(self) -> None:
         if self.tries < 1:
