@@ -138,7 +138,7 @@ def bundle_places(args: Args) -> list[BundlePlace]:
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class QuestionBench:
     """One protocol: what is asked, and of whose log."""
 
     args: Args
@@ -176,7 +176,7 @@ class Bench:
         return len(self.test.owners)
 
 
-def floors(bench: Bench, traits: Traits) -> Iterator[Population]:
+def floors(bench: QuestionBench, traits: Traits) -> Iterator[Population]:
     """What needs no user: means, popularity, recommenders."""
     for answers in bench.test.floor_answers():
         yield Population(answers.name, "floor", (answers,))
@@ -202,7 +202,7 @@ class Probes:
     """Base to what it knows of titles."""
 
 
-def populations(bench: Bench, places: list[BundlePlace], probes: Probes) -> Iterator[Population]:
+def populations(bench: QuestionBench, places: list[BundlePlace], probes: Probes) -> Iterator[Population]:
     """Classical users, then language-model users, then their controls."""
     for name in bench.args.agents:
         agent = personagym_agents.load(name, bench.dataset, bench.split.train)
@@ -234,7 +234,7 @@ def populations(bench: Bench, places: list[BundlePlace], probes: Probes) -> Iter
         gc.collect()  # a model and its caches, before the next one is loaded
 
 
-def controls(bench: Bench, agent: LanguageUserAgent, name: str) -> Iterator[Population]:
+def controls(bench: QuestionBench, agent: LanguageUserAgent, name: str) -> Iterator[Population]:
     """The population told nothing, and told shuffled ratings."""
     kind: Kind = "control"
     told = f"{name}, {NO_HISTORY}"
@@ -244,14 +244,14 @@ def controls(bench: Bench, agent: LanguageUserAgent, name: str) -> Iterator[Popu
     yield Population(told, kind, (bench.ask(shuffled, told),))
 
 
-def recited_ratings(bench: Bench, base: LanguageUserAgent, name: str) -> Population:
+def recited_ratings(bench: QuestionBench, base: LanguageUserAgent, name: str) -> Population:
     """What the base of a population says to the ids of users and items: nothing, unless it has read the data."""
     ids = bench.dataset.users.ids, bench.dataset.catalogue.ids
     ratings = ratings_from_ids(base.population.model, base.corpus, bench.split.test, ids)
     return Population(f"{name}, {IDS_ONLY}", "control", (Answers(f"{name}, {IDS_ONLY}", ratings=ratings),))
 
 
-def ways_to_part(bench: Bench, traits: Traits) -> list[Labels]:
+def ways_to_part(bench: QuestionBench, traits: Traits) -> list[Labels]:
     """By history, by popularity, and by the personas of those who have training rows."""
     known = bench.split.train.counts > 0
     personas = fit_personas(
@@ -316,7 +316,7 @@ def measure(
     """One protocol from questions to board."""
     rng = np.random.default_rng(args.seed)
     test = FidelityTest.draw(split, rng, args.negatives, kinds=("uniform", "popular"))
-    bench = Bench(args, protocol, blind(dataset, split.train), split, TasteTest.draw(test, rng), work)
+    bench = QuestionBench(args, protocol, blind(dataset, split.train), split, TasteTest.draw(test, rng), work)
     traits = user_traits(split.train, dataset.catalogue)
     probes = Probes()
     rows = [*floors(bench, traits), *populations(bench, places, probes)]

@@ -83,7 +83,7 @@ class Args:
 
 
 @dataclass(frozen=True, eq=False)
-class Bench:
+class RankingBench:
     """What every recommender is measured with."""
 
     split: Split
@@ -141,7 +141,7 @@ def fit(recommender: Recommender, world: World, work: Work) -> float:
         return time.perf_counter() - begin
 
 
-def measure(recommender: Recommender, bench: Bench) -> Measurement:
+def measure(recommender: Recommender, bench: RankingBench) -> Measurement:
     """Fit a recommender on the contestants' half and measure everything about it.
 
     Whatever it is asked for, it is told to leave out what its users have in the other half, which it cannot know.
@@ -207,7 +207,7 @@ def run(args: Args, console: Console) -> Leaderboard:
             split.train.n_users, users=args.users, episodes_per_user=args.episodes_per_user, seed=args.seed
         )
         pool = ClosedPool(split.test)
-        bench = Bench(split, dealt, worlds, ask(questions, worlds, work), pool, plan, work)
+        bench = RankingBench(split, dealt, worlds, ask(questions, worlds, work), pool, plan, work)
         measured = []
         with work.bar("all recommenders", len(recommenders)) as advance:
             for one in recommenders:

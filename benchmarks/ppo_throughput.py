@@ -31,7 +31,6 @@ from personagym_env.world import World, make_world
 from personagym_env.wrappers import StepAsVector
 from personagym_recommenders import NearestItems, VectorDecodeAction
 from personagym_recommenders.action_wrappers import DecodeAction
-from personagym_recommenders.candidates import genre_shares
 from personagym_recommenders.sb3_features import NEEDED, SessionFeatures
 from personagym_recommenders.sb3_vec_env import SB3VecEnv
 
@@ -120,7 +119,7 @@ def learner(way: Way, world: World, n: int, args: Args) -> PPO:
         device="cpu",
         policy_kwargs={
             "features_extractor_class": SessionFeatures,
-            "features_extractor_kwargs": {"item_genres": genre_shares(world.dataset.catalogue)},
+            "features_extractor_kwargs": {"item_genres": world.dataset.catalogue.genre_shares},
             "net_arch": [64, 64],
         },
     )

@@ -37,7 +37,6 @@ from personagym_recommenders import (
     WeightedFeatures,
     load_recommender,
 )
-from personagym_recommenders.candidates import genre_shares
 from personagym_recommenders.sb3_features import NEEDED, SessionFeatures
 from personagym_recommenders.sb3_recommender import SB3Recommender
 from personagym_recommenders.sb3_vec_env import SB3VecEnv
@@ -139,7 +138,7 @@ def main(args: Args) -> None:
         device="cpu",
         policy_kwargs={
             "features_extractor_class": SessionFeatures,
-            "features_extractor_kwargs": {"item_genres": genre_shares(world.dataset.catalogue)},
+            "features_extractor_kwargs": {"item_genres": world.dataset.catalogue.genre_shares},
             "net_arch": [64, 64],
             "log_std_init": -1.0,
         },

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from personagym_env.data.tables import BoolArray, IntArray, Interactions
+from personagym_env.data.tables import BoolArray, Interactions
 
 
 class Split(NamedTuple):
@@ -19,15 +19,10 @@ def _part(log: Interactions, held_out: BoolArray) -> Split:
     return Split(train=log.take(~held_out), test=log.take(held_out))
 
 
-def _rank_in_user(log: Interactions) -> IntArray:
-    """(n,) 0 for a user's first row, 1 for the second, and so on."""
-    return np.arange(len(log)) - np.repeat(log.indptr[:-1], log.counts)
-
-
 def _late(log: Interactions, train_share: float) -> BoolArray:
     """(n,) whether a row comes after the first `train_share` of its user's rows, of which there is at least one."""
     kept = np.maximum(1, np.floor(log.counts * train_share + 1e-9).astype(np.int64))
-    return np.asarray(_rank_in_user(log) >= np.repeat(kept, log.counts))
+    return np.asarray(log.rank_in_user >= np.repeat(kept, log.counts))
 
 
 def _check_share(train_share: float) -> None:
@@ -46,7 +41,7 @@ def leave_last_n_split(log: Interactions, n: int = 1) -> Split:
     if n < 1:
         raise ValueError(f"n must be at least 1, got {n}")
     counts = np.repeat(log.counts, log.counts)
-    return _part(log, (_rank_in_user(log) >= counts - n) & (counts > n))
+    return _part(log, (log.rank_in_user >= counts - n) & (counts > n))
 
 
 def global_time_split(log: Interactions, train_share: float = 0.8) -> Split:
@@ -124,7 +119,7 @@ def cold_user_split(log: Interactions, *, rng: np.random.Generator, known: int =
         raise ValueError(f"no user has more than {known} rows, so none can be made cold")
     cold = np.zeros(log.n_users, np.bool_)
     cold[rng.choice(eligible, max(1, round(share * len(eligible))), replace=False)] = True
-    return _part(log, cold[log.users] & (_rank_in_user(log) >= known))
+    return _part(log, cold[log.users] & (log.rank_in_user >= known))
 
 
 class Protocol(NamedTuple):

@@ -44,6 +44,11 @@ class Catalogue:
     def __repr__(self) -> str:
         return f"Catalogue({len(self)} items, {len(self.genre_names)} genres)"
 
+    @cached_property
+    def genre_shares(self) -> npt.NDArray[np.float64]:
+        """(m, g) an item's genres with equal shares that sum to 1; a row of zeros for an item without genre."""
+        return np.asarray(self.genres / np.maximum(self.genres.sum(axis=1, keepdims=True), 1), np.float64)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Users:
@@ -148,6 +153,11 @@ class Interactions:
     def counts(self) -> IntArray:
         """(u,) rows of each user."""
         return np.diff(self.indptr)
+
+    @property
+    def rank_in_user(self) -> IntArray:
+        """(n,) 0 for a user's first row, 1 for the second, and so on."""
+        return np.arange(len(self)) - np.repeat(self.indptr[:-1], self.counts)
 
     @cached_property
     def rating_index(self) -> IntArray:

@@ -100,7 +100,7 @@ def user_traits(log: Interactions, catalogue: Catalogue, crowd: Crowd | None = N
     variance = float(residual.var()) if len(log) else 1.0
     centred = residual - offset[log.users]
     square = _sum_by_user(centred**2, log)
-    weight = catalogue.genres[log.items] / np.maximum(catalogue.genres[log.items].sum(axis=1, keepdims=True), 1)
+    weight = catalogue.genre_shares[log.items]
     has_genre = catalogue.genres[log.items].astype(np.float64)
     recent = (log.indptr[log.users + 1] - np.arange(len(log)) <= RECENT_ROWS)[:, None]
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 
-import numpy as np
 from rich.table import Table
 from rich.text import Text
 
 from personagym_env.evaluation.agreement_study import AgreementBoard, JudgeAgreement, Kind
-from personagym_env.evaluation.statistics import Interval
+from personagym_env.evaluation.tables import interval_cell
 
 KIND_TITLES: dict[Kind, str] = {
     "users": "simulated users",
@@ -36,16 +35,6 @@ def agreement_tables(board: AgreementBoard) -> Iterator[Table]:
     yield _preferences(board)
 
 
-def _cell(interval: Interval | None, digits: int) -> Text:
-    """The estimate, and its interval less prominently."""
-    if interval is None or np.isnan(interval.value):
-        return Text("–", style="dim")
-    text = Text(f"{interval.value:.{digits}f}")
-    if not np.isnan(interval.low):
-        text.append(f" {interval.low:.{digits}f}..{interval.high:.{digits}f}", style="dim")
-    return text
-
-
 def _start(title: str, heads: Sequence[str], caption: str = "") -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
     table.add_column(heads[0], no_wrap=True)
@@ -69,7 +58,7 @@ def _contestants(board: AgreementBoard) -> Table:
     )
     for row in board.contestants:
         said = (Text(f"{row.said[title].value:.3f}") for title in judges)
-        table.add_row(Text(row.name), Text(row.model_class), _cell(row.real, 3), *said)
+        table.add_row(Text(row.name), Text(row.model_class), interval_cell(row.real, 3), *said)
     return table
 
 
@@ -87,7 +76,7 @@ def _judges(board: AgreementBoard) -> Table:
         if row.kind != kind:
             table.add_section()
         kind = row.kind
-        cells = (_cell(getattr(row, name), 3 if name.startswith("regret") else 2) for name in FIGURES)
+        cells = (interval_cell(getattr(row, name), 3 if name.startswith("regret") else 2) for name in FIGURES)
         table.add_row(Text(row.title), KIND_TITLES[kind], *cells, without_range(row), Text(row.winner))
     return table
 
@@ -101,7 +90,7 @@ def _differences(board: AgreementBoard) -> Table:
     heads = ("left less right", "Kendall's tau", "regret, points", "self-preference, ranks")
     table = _start(f"{board.truth}: paired differences", heads)
     for row in board.differences:
-        cells = (_cell(row.tau, 3), _cell(row.regret, 3), _cell(row.self_preference, 2))
+        cells = (interval_cell(row.tau, 3), interval_cell(row.regret, 3), interval_cell(row.self_preference, 2))
         table.add_row(Text(f"{row.left} – {row.right}"), *cells)
     return table
 
@@ -115,7 +104,7 @@ def _preferences(board: AgreementBoard) -> Table:
     )
     for row in board.judges:
         if row.kind != "metric":
-            table.add_row(Text(row.title), _cell(row.self_preference, 2), *_shifts(row, classes))
+            table.add_row(Text(row.title), interval_cell(row.self_preference, 2), *_shifts(row, classes))
     return table
 
 

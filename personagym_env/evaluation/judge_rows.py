@@ -123,18 +123,13 @@ def unknown_items(train: Interactions) -> Callable[[IntArray], BoolArray]:
     return lambda users: np.asarray(known[users].toarray() == 0)
 
 
-def _place_in_user(log: Interactions) -> IntArray:
-    """(n,) 0 for a user's first row, 1 for the second, and so on."""
-    return np.arange(len(log)) - np.repeat(log.indptr[:-1], log.counts)
-
-
 def _in_turns(log: Interactions) -> BoolArray:
     """Taking turns by user as well keeps the first rows, and the odd ones out, from all going to one side."""
-    return np.asarray((_place_in_user(log) + log.users) % 2 == 0)
+    return np.asarray((log.rank_in_user + log.users) % 2 == 0)
 
 
 def _at_random(log: Interactions, rng: np.random.Generator) -> BoolArray:
     shuffled = np.lexsort((rng.random(len(log)), log.users))
     first = np.empty(len(log), np.bool_)
-    first[shuffled] = _place_in_user(log) % 2 == 0
+    first[shuffled] = log.rank_in_user % 2 == 0
     return first

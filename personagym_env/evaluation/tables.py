@@ -33,7 +33,7 @@ def tables(board: Leaderboard) -> Iterator[Table]:
         yield _fidelity(board)
 
 
-def _cell(interval: Interval | None, digits: int = 3, style: str = "") -> Text:
+def interval_cell(interval: Interval | None, digits: int = 3, style: str = "") -> Text:
     """The estimate, and its interval less prominently; names and numbers are never read as markup."""
     if interval is None or np.isnan(interval.value):
         return Text("–", style="dim")
@@ -60,8 +60,8 @@ def _ranking(board: Leaderboard) -> Table:
     table.caption_justify = "left"
     for row in board.rows:
         name = Text(row.name + (" *" if row.reference else ""), style="italic" if row.reference else "bold")
-        simulated = (_cell(row.simulated[figure], 2) for figure in SIMULATED)
-        table.add_row(name, *simulated, _cell(row.real, style="bold"))
+        simulated = (interval_cell(row.simulated[figure], 2) for figure in SIMULATED)
+        table.add_row(name, *simulated, interval_cell(row.real, style="bold"))
     return table
 
 
@@ -85,7 +85,7 @@ def _agreement(board: Leaderboard) -> Table:
         if row.kind != kind:
             table.add_section()
         kind = row.kind
-        table.add_row(Text(row.judge), KIND_TITLES[kind], _cell(row.tau, 2), _cell(row.regret))
+        table.add_row(Text(row.judge), KIND_TITLES[kind], interval_cell(row.tau, 2), interval_cell(row.regret))
     return table
 
 
@@ -97,7 +97,7 @@ def _fidelity(board: Leaderboard) -> Table:
         table.caption_justify = "left"
     for row in board.fidelity:
         name = Text(row.name, style="bold" if row.name == board.agent else "")
-        table.add_row(name, *(_cell(row.figures.get(figure)) for figure in FIDELITY))
+        table.add_row(name, *(interval_cell(row.figures.get(figure)) for figure in FIDELITY))
     return table
 
 
@@ -129,7 +129,7 @@ def _board_table(board: FidelityBoard, title: str, figures: Mapping[str, Figure]
         kind = row.kind
         found = (row.figures.get(name) for name in figures)
         cells = (value and (value if bounds else Interval(value.value, np.nan, np.nan)) for value in found)
-        table.add_row(Text(row.title), *(_cell(value) for value in cells))
+        table.add_row(Text(row.title), *(interval_cell(value) for value in cells))
     return table
 
 
@@ -142,7 +142,7 @@ def _shares(board: FidelityBoard) -> Table:
     table.add_row(Text("real", style="italic"), *[nothing] * len(DISTRIBUTION), *real, end_section=True)
     for row in board.rows:
         if row.shares is not None:
-            cells = (_cell(row.figures[name]) for name in DISTRIBUTION)
+            cells = (interval_cell(row.figures[name]) for name in DISTRIBUTION)
             table.add_row(Text(row.title), *cells, *(f"{share:.1%}" for share in row.shares))
     return table
 
@@ -153,7 +153,7 @@ def _differences(board: FidelityBoard) -> Table:
     table = _start(f"{board.protocol}: paired differences", "left less right", figures)
     table.columns[-1].header = "1 of 5, popular"
     for row in board.differences:
-        cells = (_cell(row.figures.get(name), places) for name, places in digits.items())
+        cells = (interval_cell(row.figures.get(name), places) for name, places in digits.items())
         table.add_row(Text(f"{row.left} – {row.right}"), *cells)
     return table
 
@@ -167,6 +167,6 @@ def _breakdown(board: FidelityBoard, parts: Sequence[Part]) -> Table:
     for name in names:
         table.add_column(Text(name), justify="right")
     for part in parts:
-        cells = (_cell(part.figures.get(name, {}).get("rmse")) for name in names)
+        cells = (interval_cell(part.figures.get(name, {}).get("rmse")) for name in names)
         table.add_row(Text(part.label), f"{part.rows:,}", f"{part.users:,}", *cells)
     return table

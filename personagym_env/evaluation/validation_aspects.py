@@ -63,11 +63,10 @@ class Ruler:
         self.rank = np.empty(train.n_items, np.int64)
         self.rank[np.argsort(-counts, kind="stable")] = np.arange(train.n_items)
         """(m,) 0 for the item with the most training rows."""
-        per_item = catalogue.genres.sum(axis=1, keepdims=True)
         self.genres = catalogue.genres
         """(m, g)"""
-        self.genre_share = catalogue.genres / np.maximum(per_item, 1)
-        """(m, g) an item's genres with equal shares."""
+        self.genre_share = catalogue.genre_shares
+        """(m, g)"""
         mean = float(train.ratings.mean()) if len(train) else float(np.mean(train.scale))
         total = np.bincount(train.users, train.ratings, minlength=train.n_users)
         self.user_mean = np.where(train.counts > 0, total / np.maximum(train.counts, 1), mean)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
 from rich.table import Table
 from rich.text import Text
 
-from personagym_env.evaluation.statistics import Interval
+from personagym_env.evaluation.tables import interval_cell
 from personagym_env.evaluation.validation import HALVES, AspectBoard, Kind, Validation
 
 KIND_TITLES: dict[Kind, str] = {
@@ -37,15 +36,6 @@ def distance_title(board: AspectBoard, way: str) -> str:
     return f"{DISTANCE_TITLES[way]}, {unit}" if unit and way in ("w1", "mean gap") else DISTANCE_TITLES[way]
 
 
-def _cell(interval: Interval, digits: int = 3) -> Text:
-    if np.isnan(interval.value):
-        return Text("–", style="dim")
-    text = Text(f"{interval.value:.{digits}f}")
-    if not np.isnan(interval.low):
-        text.append(f" {interval.low:.{digits}f}..{interval.high:.{digits}f}", style="dim")
-    return text
-
-
 def _start(title: str, caption: str, heads: Iterable[str]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
     for place, head in enumerate(heads):
@@ -59,8 +49,8 @@ def _levels(validation: Validation) -> Table:
     table = _start(f"{validation.dataset}: what logs look like", caption, ("", "real, held out", *compared))
     for board in validation.aspects:
         digits = 1 if board.level.value >= 5 else 3
-        cells = (_cell(board.row(source).level, digits) for source in compared)
-        table.add_row(board.aspect.level, _cell(board.level, digits), *cells)
+        cells = (interval_cell(board.row(source).level, digits) for source in compared)
+        table.add_row(board.aspect.level, interval_cell(board.level, digits), *cells)
     return table
 
 
@@ -70,7 +60,7 @@ def _distances(validation: Validation) -> Table:
     table = _start(f"{validation.dataset}: distance from the held-out log", caption, heads)
     for board in validation.aspects:
         for number, way in enumerate(board.aspect.distances):
-            cells = (_cell(row.distances[way]) for row in board.rows)
+            cells = (interval_cell(row.distances[way]) for row in board.rows)
             title = board.aspect.title if number == 0 else ""
             table.add_row(title, distance_title(board, way), *cells, end_section=way == board.aspect.distances[-1])
     return table

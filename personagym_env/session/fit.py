@@ -22,7 +22,7 @@ from personagym_env.session.fit_leaving import fit_leaving
 from personagym_env.session.fit_noise import fit_noise
 from personagym_env.session.fit_pauses import fit_pauses
 from personagym_env.session.fit_returning import absences, fit_returning
-from personagym_env.session.kernel import genre_shares, scale_worth
+from personagym_env.session.kernel import scale_worth
 from personagym_env.session.parameters import SessionParameters
 
 _MOST_ROWS = 1_000_000
@@ -183,7 +183,7 @@ def fit_sessions(
         else:
             found.findings["pause that ends a session by two laws of pauses, minutes"] = crossing[0]
         if catalogue is not None:
-            _fit_genres(found, train, genre_shares(catalogue), parameters, pause, rng)
+            _fit_genres(found, train, catalogue.genre_shares.astype(np.float32), parameters, pause, rng)
     if catalogue is not None:
         noise, problem = fit_noise(train, catalogue)
         found.findings.update(noise)

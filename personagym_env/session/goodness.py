@@ -15,7 +15,7 @@ from personagym_env.session.cuts import SessionCuts, cut_sessions, satisfaction_
 from personagym_env.session.estimates import Estimate
 from personagym_env.session.fit import fit_sessions
 from personagym_env.session.fit_returning import Absences, absences
-from personagym_env.session.kernel import genre_shares, scale_worth
+from personagym_env.session.kernel import scale_worth
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.session.returning import MINUTES_PER_DAY, log_density, log_survival
 
@@ -237,7 +237,8 @@ def goodness_of_fit(
         beyond = float(seen_away.days.mean()) - pause / MINUTES_PER_DAY
         found.append(_gaps(away, known, beyond))
     if catalogue is not None and catalogue.genres.any():
-        found += _genres(train, held_out, known, fit.findings.get("drift.scale"), genre_shares(catalogue), rng)
+        genre_share = catalogue.genre_shares.astype(np.float32)
+        found += _genres(train, held_out, known, fit.findings.get("drift.scale"), genre_share, rng)
     return found
 
 

@@ -46,19 +46,13 @@ def scale_worth(scale: tuple[float, ...]) -> npt.NDArray[np.float32]:
     return (values - values[0]) / span if span > 0 else np.ones_like(values)
 
 
-def genre_shares(catalogue: Catalogue) -> FloatArray:
-    """(m, g) float32: an item's genres with equal shares that sum to 1; a row of zeros for an item without genre."""
-    count = np.maximum(catalogue.genres.sum(axis=1, keepdims=True), 1)
-    return np.asarray(catalogue.genres / count, np.float32)
-
-
 @dataclass(frozen=True, eq=False)
 class Dynamics:
     """What stays fixed while sessions run."""
 
     parameters: SessionParameters
     genre_share: FloatArray
-    """(m, g) float32, from `genre_shares`."""
+    """(m, g) float32, see `Catalogue.genre_shares`."""
     worth: FloatArray
     """(r,) float32, from `scale_worth`."""
     scale: FloatArray
@@ -67,7 +61,8 @@ class Dynamics:
     @classmethod
     def of(cls, parameters: SessionParameters, catalogue: Catalogue, scale: tuple[float, ...]) -> "Dynamics":
         """Precompute what the kernel looks up for each item and rating."""
-        return cls(parameters, genre_shares(catalogue), scale_worth(scale), np.asarray(scale, np.float32))
+        genre_share = catalogue.genre_shares.astype(np.float32)
+        return cls(parameters, genre_share, scale_worth(scale), np.asarray(scale, np.float32))
 
 
 class State(NamedTuple):

@@ -89,7 +89,7 @@ class CandidateFeatures(Storable):
         for recommender in self.recommenders:
             recommender.fit(log, catalogue)
         self.seen_ = binary_matrix(log.users, log.items, (log.n_users, log.n_items))
-        self.genre_share_ = genre_shares(catalogue)
+        self.genre_share_ = catalogue.genre_shares.astype(np.float32)
         profiles = profile_features(user_traits(log, catalogue))
         p = min(self.pool, log.n_items)
         self.fresh_ = np.minimum(p, log.n_items - np.diff(self.seen_.indptr))
@@ -163,12 +163,6 @@ class CandidateFeatures(Storable):
         """(n, m) see the class."""
         recent = recent_genres(observation, self.genre_share_, self.forgetting)
         return np.asarray(recent @ self.genre_share_.T, np.float32)
-
-
-def genre_shares(catalogue: Catalogue) -> npt.NDArray[np.float32]:
-    """(m, g) an item's genres with equal shares that sum to 1; zeros for an item without genre."""
-    count = np.maximum(catalogue.genres.sum(axis=1, keepdims=True), 1)
-    return np.asarray(catalogue.genres / count, np.float32)
 
 
 def recent_genres(

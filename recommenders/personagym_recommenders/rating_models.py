@@ -197,7 +197,7 @@ class GenreTaste(_OnBias):
         total = np.asarray(log.matrix(self.residuals(log)) @ genres)
         count = np.asarray(log.matrix(np.ones(len(log))) @ genres)
         self.affinity_ = total / (count + self.shrinkage)
-        self.genres_ = genres / np.maximum(genres.sum(axis=1, keepdims=True), 1)
+        self.genres_ = catalogue.genre_shares
         if not self.quality:
             self.item_bias_ = np.zeros(log.n_items)
 

@@ -21,8 +21,7 @@ def write_training_files(log: Interactions, genres: BoolArray, folder: Path) -> 
         folder: made by this function; its name is the name of the files.
     """
     folder.mkdir(parents=True)
-    rank = np.arange(len(log)) - np.repeat(log.indptr[:-1], log.counts)
-    columns = zip(log.users.tolist(), log.items.tolist(), log.ratings.tolist(), rank.tolist(), strict=True)
+    columns = zip(log.users.tolist(), log.items.tolist(), log.ratings.tolist(), log.rank_in_user.tolist(), strict=True)
     rows = (f"{user}\t{item}\t{rating:g}\t{time}" for user, item, rating, time in columns)
     _write_lines(folder, "inter", "user_id:token\titem_id:token\trating:float\ttimestamp:float", rows)
     _write_lines(folder, "user", "user_id:token", (str(user) for user in range(log.n_users)))

@@ -24,7 +24,7 @@ class SessionFeatures(BaseFeaturesExtractor):
 
     Args:
         observation_space: with the parts `NEEDED`; others are ignored.
-        item_genres: (m, g) shares, see `personagym_recommenders.candidates.genre_shares`.
+        item_genres: (m, g) shares, see `personagym_env.data.tables.Catalogue.genre_shares`.
         forgetting: in 0..1 (1 excluded).
 
     Raises:
@@ -37,7 +37,7 @@ class SessionFeatures(BaseFeaturesExtractor):
     """(h,) of each step, the latest last."""
 
     def __init__(
-        self, observation_space: spaces.Dict, item_genres: npt.NDArray[np.float32], forgetting: float = 0.8
+        self, observation_space: spaces.Dict, item_genres: npt.NDArray[np.floating], forgetting: float = 0.8
     ) -> None:
         if missing := set(NEEDED) - set(observation_space.spaces):
             raise ValueError(f"the observation lacks {sorted(missing)}, got {sorted(observation_space.spaces)}")

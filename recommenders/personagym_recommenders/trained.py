@@ -24,7 +24,7 @@ from personagym_env.world import World
 from personagym_recommenders.action_decoders import WeightedFeatures
 from personagym_recommenders.action_wrappers import VectorDecodeAction
 from personagym_recommenders.bandits import LinUCB
-from personagym_recommenders.candidates import CandidateFeatures, genre_shares
+from personagym_recommenders.candidates import CandidateFeatures
 from personagym_recommenders.heuristics import BestRated, MostPopular
 from personagym_recommenders.item_models import EASE, ItemKNN
 
@@ -153,7 +153,7 @@ class TrainedPolicy(LearnsInSessions):
         )
         settings: dict[str, Any] = {
             "features_extractor_class": SessionFeatures,
-            "features_extractor_kwargs": {"item_genres": genre_shares(catalogue)},
+            "features_extractor_kwargs": {"item_genres": catalogue.genre_shares},
             "net_arch": [64, 64],
             "log_std_init": -1.0,
         }

@@ -35,6 +35,7 @@ def test_rows_are_sorted_by_user_then_time_then_source_order() -> None:
     assert log.timestamps.tolist() == [5, 20, 20, 10, 30]
     assert log.indptr.tolist() == [0, 3, 3, 5, 5]
     assert log.counts.tolist() == [3, 0, 2, 0]
+    assert log.rank_in_user.tolist() == [0, 1, 2, 0, 1]
     assert log.rating_index.tolist() == [2, 0, 1, 3, 4]
 
 
@@ -45,6 +46,13 @@ def test_pairs_are_found_and_matrix_holds_the_ratings() -> None:
     assert dense[2, 1] == 5
     assert dense[0, 2] == 2
     assert np.count_nonzero(dense) == 5
+
+
+def test_genres_of_an_item_share_it() -> None:
+    genres = np.array([[True, False, True], [False, True, False], [False, False, False]])
+    ids = ("a", "b", "c")
+    shares = Catalogue(ids, ids, np.zeros(3, np.int64), ids, genres).genre_shares
+    assert shares.tolist() == [[0.5, 0, 0.5], [0, 1, 0], [0, 0, 0]]
 
 
 def test_take_accepts_masks_and_indices_in_any_order() -> None:

@@ -6,7 +6,7 @@ from scipy.special import ndtri
 
 from personagym_env.protocols import NO_ITEM
 from personagym_recommenders import BestRated, CandidateFeatures, LeastPopular, MostPopular
-from personagym_recommenders.candidates import genre_shares, recent_genres
+from personagym_recommenders.candidates import recent_genres
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_the_session_takes_items_away_and_counts_their_genres(log, observe):
 
 def test_recent_genres_are_the_satiation_of_the_environment(make_log, observe):
     _, catalogue = make_log([(0, 0, 3)], 1, 4)
-    share = genre_shares(catalogue)
+    share = catalogue.genre_shares
     level = np.zeros(2)
     items = [1, NO_ITEM, 2, 3]
     for item in items:

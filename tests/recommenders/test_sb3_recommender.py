@@ -26,7 +26,6 @@ from personagym_recommenders import (
     WeightedFeatures,
     load_recommender,
 )
-from personagym_recommenders.candidates import genre_shares
 from personagym_recommenders.sb3_features import NEEDED, SessionFeatures
 from personagym_recommenders.sb3_recommender import SB3Recommender
 from personagym_recommenders.sb3_storage import build_policy, describe_policy
@@ -58,7 +57,7 @@ def make_env(world, decoder, n=8, **options):
 def extractor(catalogue):
     return {
         "features_extractor_class": SessionFeatures,
-        "features_extractor_kwargs": {"item_genres": genre_shares(catalogue)},
+        "features_extractor_kwargs": {"item_genres": catalogue.genre_shares},
     }
 
 
