@@ -7,7 +7,6 @@ from personagym_agents.llm.book import Profile, Taste
 from personagym_agents.llm.claims import Claim, ClaimReader, Habit, sentences
 from personagym_agents.llm.evidence import Evidence
 
-
 COUNTED = (
     "claims grounded",
     "claims ungrounded",
