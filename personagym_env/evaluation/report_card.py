@@ -8,11 +8,30 @@ from matplotlib.axes import Axes
 
 from personagym_env.card import SensitivityPoint
 from personagym_env.evaluation.plots import INK, draw, log_axis
-from personagym_env.evaluation.report_views import NOTHING, Cell, Grid, Line, Page, Plot, heads, name, number, words
+from personagym_env.evaluation.report_views import (
+    NOTHING,
+    Cell,
+    Grid,
+    Line,
+    Page,
+    Plot,
+    digits,
+    heads,
+    name,
+    number,
+    words,
+)
 from personagym_env.evaluation.robustness import Robustness
 
 _MARGIN = 0.06
 """Share of the axis that stays empty at either end."""
+
+_HOW_TO_READ = (
+    "Each parameter alone: a fitted one at the ends of its interval, an assumed one at half and double its value or, "
+    "at 0, at the ends of its plausible range. Mean: return of an episode, over recommenders. τ: Kendall’s, between "
+    "their ranking under the tried value and that with all as they are; in bold where the verdict flips, in its order, "
+    "in its winner, or in a winner tied within chance among users."
+)
 
 
 class Bar(NamedTuple):
@@ -50,22 +69,18 @@ def card_page(card: Mapping[str, Any], robustness: Robustness | None = None) -> 
     return Page("card", "Simulation card", "What is fitted, and what is assumed?", content)
 
 
-def _digits(value: float, digits: int = 3) -> str:
-    return f"{value:.{digits}g}".replace("-", "−")
-
-
 def _row(title: str, entry: Mapping[str, Any]) -> dict[str, Any]:
     found = entry.get("estimate")
     fitted = entry["origin"] == "fitted" and found is not None
-    interval = "" if found is None else f"95 % in {_digits(found['low'])} to {_digits(found['high'])}"
+    interval = "" if found is None else f"95 % in {digits(found['low'])} to {digits(found['high'])}"
     if found is not None and found.get("method"):
         interval += f" from {found['rows']:,} rows; {found['method']}"
     grounds = interval if fitted else entry["source"]
     if found is not None and not fitted:
-        grounds = f"{grounds}; the log says {_digits(found['value'])}, {interval}"
+        grounds = f"{grounds}; the log says {digits(found['value'])}, {interval}"
     return {
         "name": title,
-        "value": _digits(entry["value"], 4),
+        "value": digits(entry["value"], 4),
         "unit": entry["unit"],
         "origin": entry["origin"],
         "grounds": grounds,
@@ -102,7 +117,7 @@ def _findings(found: Mapping[str, Mapping[str, Any]]) -> Grid | None:
         Line(
             (
                 name(title),
-                Cell(_digits(entry["value"], 4), f"{_digits(entry['low'])} to {_digits(entry['high'])}"),
+                Cell(digits(entry["value"], 4), f"{digits(entry['low'])} to {digits(entry['high'])}"),
                 Cell(f"{entry['rows']:,}"),
                 Cell(entry["method"], style="t w"),
             )
@@ -122,24 +137,21 @@ def _sensitivity(card: Mapping[str, Any], robustness: Robustness | None) -> Iter
     else:
         judged = {judge: robustness.sensitivity(judge) for judge in robustness.session_judges}
         note = _reservations(robustness, {title: entry["value"] for title, entry in parameters.items()})
-    for sessions, moved in _by_sessions(judged).items():
+    found = _by_sessions(judged)
+    for sessions, moved in found.items():
         usual = next(iter(moved.values()))
         returns = (Cell(number(usual[judge]["usual_return"], 2)) if judge in usual else Cell("") for judge in judged)
-        lines = [Line((name("all as they are"), Cell(""), Cell(""), *_beside(returns)), "reference-line")]
+        lines = [Line((name("all as they are"), Cell(""), *_beside(returns)), "reference-line")]
         for (title, setting), points in moved.items():
-            first = lines[-1].cells[0].text != title
-            value = _digits(parameters[title]["value"], 4) if title in parameters else ""
+            value = f"for {digits(parameters[title]['value'], 4)}" if title in parameters else ""
             cells = [cell for judge in judged for cell in _moves(points.get(judge))]
-            lines.append(Line((name(title), Cell(value if first else ""), Cell(_digits(setting, 4)), *cells)))
+            lines.append(Line((Cell(title, style="t n b"), Cell(digits(setting, 4), value), *cells)))
         across = "one session per episode" if sessions == 1 else f"up to {sessions:.0f} sessions per episode"
         yield Grid(
-            heads("parameter", ("value", "tried", *(title for judge in judged for title in (f"{judge}: mean", "τ")))),
+            heads("parameter", ("tried", *(title for judge in judged for title in (f"{judge}: mean", "τ")))),
             lines,
             f"Sensitivity: what moves when a parameter moves, {across}",
-            "Each parameter alone: a fitted one at the ends of its interval, an assumed one at half and double its "
-            "value or, at 0, at the ends of its plausible range. Mean: return of an episode, over recommenders. τ: "
-            "Kendall’s, between their ranking under the tried value and that with all as they are; in bold where the "
-            f"verdict flips, in its order, in its winner, or in a winner tied within chance among users. {note}",
+            f"{_HOW_TO_READ} {note}" if sessions == max(found) else "",
         )
 
 
@@ -180,7 +192,7 @@ def _reservations(robustness: Robustness, values: Mapping[str, float]) -> str:
         if judge in robustness.chance
     )
     told = f"Resampled users alone leave a τ of {chance} or more in 95 % of draws." if chance else ""
-    changed = ", ".join(f"{title} ({_digits(robustness.values[title], 4)})" for title in robustness.outdated(values))
+    changed = ", ".join(f"{title} ({digits(robustness.values[title], 4)})" for title in robustness.outdated(values))
     return f"{told} Measured in a run of its own, in which other values held of: {changed}." if changed else told
 
 

@@ -3,10 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
-from personagym_env.evaluation.report_views import NOTHING, Cell, Grid, Line, Plot, estimate, heads, name, number, words
-from personagym_env.evaluation.robustness import KINDS, Kind, Robustness, RobustnessRow
+from personagym_env.evaluation.report_views import (
+    NOTHING,
+    Cell,
+    Grid,
+    Line,
+    Plot,
+    digits,
+    estimate,
+    heads,
+    name,
+    number,
+    words,
+)
+from personagym_env.evaluation.robustness import KINDS, PARAMETERS, Kind, Robustness, RobustnessRow
 from personagym_env.evaluation.robustness_plots import stability_plot
-from personagym_env.evaluation.robustness_tables import KIND_TITLES, setting_name
+from personagym_env.evaluation.robustness_tables import KIND_TITLES, across
 
 
 def robustness_view(report: Robustness) -> dict[str, Any]:
@@ -19,7 +31,7 @@ def robustness_view(report: Robustness) -> dict[str, Any]:
     label = "Kendall's tau of every verdict of each judge with its default verdict"
     return {
         "stable": number(report.stable, 2),
-        "plot": Plot(stability_plot(report), label, caption, wide=True),
+        "plot": Plot(stability_plot(report), label, caption),
         "grids": [_summary(report), *_flipped(report)],
         "absent": dict(report.absent),
     }
@@ -55,8 +67,7 @@ def _flipped(report: Robustness) -> Iterator[Grid]:
     if lines:
         yield Grid(
             (
-                *heads("setting", ()),
-                words("what was done otherwise"),
+                *heads("setting", ("tried",)),
                 words("what flips"),
                 Cell("τ with the default verdict"),
                 Cell("τ with real value"),
@@ -73,8 +84,8 @@ def _flipped(report: Robustness) -> Iterator[Grid]:
 def _line(row: RobustnessRow, stable: float) -> Line:
     return Line(
         (
-            name(setting_name(row)),
-            words(KIND_TITLES[row.kind]),
+            Cell(row.setting, f"{KIND_TITLES[row.kind]}{across(row)}", "t n b"),
+            Cell(digits(row.value, 4) if row.kind in PARAMETERS and row.value is not None else ""),
             Cell(row.flip_words(stable), style="t flip"),
             Cell(number(row.tau_default, 2)),
             estimate(row.tau, 2),

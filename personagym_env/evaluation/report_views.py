@@ -18,7 +18,8 @@ class Cell(NamedTuple):
     range: str = ""
     """The interval, shown less prominently."""
     style: str = ""
-    """Class for the style sheet: `n` for names, `t` for words, `best`, `own`."""
+    """Classes for the style sheet: `n` for names, `t` for words, `b` for what breaks after dots and underscores,
+    `best`, `own`, `flip`."""
 
 
 class Line(NamedTuple):
@@ -85,6 +86,11 @@ def number(value: float, digits: int = 3) -> str:
         return NOTHING
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits if abs(value) < 10 else 1}f}"
     return text.replace("-", "−")
+
+
+def digits(value: float, significant: int = 3) -> str:
+    """A number to so many significant digits."""
+    return f"{value:.{significant}g}".replace("-", "−")
 
 
 def estimate(interval: Interval | None, digits: int = 3, style: str = "") -> Cell:

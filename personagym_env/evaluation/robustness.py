@@ -192,7 +192,7 @@ class Robustness:
     absent: Mapping[str, str]
     """Judge to why it has no verdict in some settings in which others have one."""
     values: Mapping[str, float]
-    """What each parameter of sessions was by default, by `part.field`; empty if nobody had sessions."""
+    """What each parameter of sessions was by default, by `part.field`."""
     setting: Mapping[str, Any]
     environment: Mapping[str, Any]
     """From `environment_snapshot`."""

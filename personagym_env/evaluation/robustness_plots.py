@@ -1,6 +1,7 @@
 """The plot of the robustness study: how much of a judge's order stands in each setting."""
 
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
 
 from personagym_env.evaluation.plots import FAINT, INK, draw, plain
 from personagym_env.evaluation.robustness import KINDS, Kind, Robustness
@@ -17,8 +18,8 @@ KIND_STYLE: dict[Kind, tuple[str, str]] = {
     "fitted": ("#0072B2", "h"),
 }
 """Colour (Okabe and Ito's) and marker of each kind of setting."""
-_LANES = 0.62
-"""Share of a judge's line that the lanes of the kinds take."""
+_LANES = 0.56
+"""Share of a judge's line that the lanes of the kinds take, below the judge's name."""
 
 
 def stability_plot(report: Robustness) -> str:
@@ -26,39 +27,35 @@ def stability_plot(report: Robustness) -> str:
     judges = report.judges
 
     def paint(ax: Axes) -> None:
-        labelled: set[Kind] = set()
         for at, judge in enumerate(judges):
             rows = [row for row in report.of(judge) if row.kind != "default"]
             kinds = [kind for kind in KINDS if any(row.kind == kind for row in rows)]
             for row in rows:
                 colour, marker = KIND_STYLE[row.kind]
-                lane = at + _LANES * ((kinds.index(row.kind) + 0.5) / len(kinds) - 0.5)
-                name = None if row.kind in labelled else KIND_TITLES[row.kind]
-                labelled.add(row.kind)
+                lane = at + 0.46 - _LANES * (1 - (kinds.index(row.kind) + 0.5) / len(kinds))
                 fill = "white" if row.winner != row.default_winner else colour
-                ax.plot(row.tau_default, lane, marker, ms=6.5, color=colour, mfc=fill, mew=1.5, ls="", label=name)
+                ax.plot(row.tau_default, lane, marker, ms=6.5, color=colour, mfc=fill, mew=1.5, ls="")
             if judge in report.chance:
-                ax.plot([report.chance[judge]] * 2, [at - 0.42, at + 0.42], color=INK, lw=1.6, alpha=0.75)
-            if at:
-                ax.axhline(at - 0.5, color=FAINT, lw=0.6, alpha=0.5)
+                ax.plot([report.chance[judge]] * 2, [at - 0.14, at + 0.46], color=INK, lw=1.6, alpha=0.75)
+            ax.axhline(at - 0.5, color=FAINT, lw=0.6, alpha=0.5)
+            ax.annotate(plain(judge), (0.01, at - 0.3), xycoords=("axes fraction", "data"), va="center", fontsize=10.5)
         ax.axvline(report.stable, color=FAINT, lw=1.2, ls=(0, (4, 3)), zorder=1)
-        ax.set_yticks(range(len(judges)), [plain(judge) for judge in judges])
-        ax.set_ylim(len(judges) - 0.45, -0.55)
-        ax.set_xlabel("Kendall’s τ with the judge’s own order under the default setting")
-        ax.grid(axis="y", visible=False)
-        ax.tick_params(axis="y", length=0)
-        handles, names = ax.get_legend_handles_labels()
-        for handle in handles:
-            handle.set_markerfacecolor(handle.get_color())  # type: ignore[attr-defined]
+        ax.set_yticks([])
+        ax.set_ylim(len(judges) - 0.5, -0.5)
+        ax.margins(x=0.03)
+        ax.set_xlabel("Kendall’s τ with the judge’s own default order")
         ax.legend(
-            handles,
-            names,
+            handles=[
+                Line2D([], [], color=colour, marker=marker, ms=6.5, ls="", label=KIND_TITLES[kind])
+                for kind, (colour, marker) in KIND_STYLE.items()
+                if any(row.kind == kind for row in report.rows)
+            ],
             frameon=False,
             labelcolor=INK,
-            fontsize=9,
-            ncols=3,
+            fontsize=10,
+            ncols=2,
             loc="lower center",
-            bbox_to_anchor=(0.4, 1),
+            bbox_to_anchor=(0.5, 1),
         )
 
-    return draw((6.8, 1.9 + 0.62 * len(judges)), paint)
+    return draw((5.4, 1.9 + 0.72 * len(judges)), paint)

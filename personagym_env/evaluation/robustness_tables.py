@@ -32,11 +32,15 @@ def robustness_tables(report: Robustness) -> Iterator[Table]:
 
 
 def setting_name(row: RobustnessRow) -> str:
-    """The setting with its number, for people; of a parameter, with how many sessions an episode had if several."""
+    """The setting with its number, for people."""
     if row.kind not in PARAMETERS or row.value is None:
         return row.setting
-    across = f", up to {SESSIONS} sessions" if row.against == SEVERAL_SESSIONS else ""
-    return f"{row.setting} = {row.value:.4g}{across}"
+    return f"{row.setting} = {row.value:.4g}{across(row)}"
+
+
+def across(row: RobustnessRow) -> str:
+    """How many sessions an episode had if it had several, to be written behind the setting."""
+    return f", up to {SESSIONS} sessions" if row.kind in PARAMETERS and row.against == SEVERAL_SESSIONS else ""
 
 
 def _table(report: Robustness, judge: str) -> Table:

@@ -283,12 +283,15 @@ def test_the_page_on_agreement_says_which_verdicts_flip(study: AgreementStudy, r
         "Does a verdict stand",
         "mf, session return: 2 of 3 verdicts flip",
         "1 of 1",
-        "choice.outside = -7.5",
+        "choice.outside",
+        "assumed parameter",
+        "−7.5",
         f"mf, session return: {HOSTILE}.",
         f"luck: {HOSTILE}",
     ):
         assert part in parsed.text, part
     assert len(re.findall('class="t flip"', page)) == 2
+    assert "hollow where the judge puts another" in parsed.text
     steady = replace(robustness, rows=robustness.rows[:1])
     assert "Every verdict that flips" not in _Page(render_report(None, study, robustness=steady)).text
     other = replace(robustness, dataset="other data")
