@@ -4,7 +4,6 @@ Every row of a pass is a pending run, which belongs to its prefix, then k candid
 sequence of T tokens. Attention alone needs rectangles: the layout says which token stands at which of their places.
 """
 
-from bisect import bisect_right
 from typing import NamedTuple
 
 import numpy as np
@@ -164,11 +163,14 @@ def _grid(begins: Index, lengths: Index) -> Index:
 
 def _bins(lengths: Index) -> tuple[Index, Index]:
     """First token and tokens (n,) of bins into which neighbouring runs (r,) are put until they are full."""
-    ends = np.cumsum(lengths).tolist()
-    begins = [0]
-    while begins[-1] < ends[-1]:
-        # As many runs as fit, but the next one at least.
-        fitting, following = (bisect_right(ends, begins[-1] + most) for most in (BIN, 0))
-        begins.append(ends[max(fitting - 1, following)])
-    edges = np.array(begins)
-    return edges[:-1], np.diff(edges)
+    edges = np.append(0, np.cumsum(lengths))
+    # From each edge on: as many runs as fit, but the next one that is not empty at least.
+    fitting = np.searchsorted(edges, edges + BIN, side="right") - 1
+    following = np.searchsorted(edges, edges, side="right")
+    after = np.maximum(fitting, following).tolist()
+    end = int(np.searchsorted(edges, edges[-1]))
+    chosen = [0]
+    while chosen[-1] < end:
+        chosen.append(after[chosen[-1]])
+    begins = edges[chosen]
+    return begins[:-1], np.diff(begins)

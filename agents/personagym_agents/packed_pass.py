@@ -19,6 +19,7 @@ from personagym_agents.adapters import AdapterGate
 from personagym_agents.attention import Prefix, attend_to_prefix_and_run
 from personagym_agents.cache import PrefixStore
 from personagym_agents.layout import Questions, Runs, arrange, ragged
+from personagym_agents.llama_attention import take_short_cuts
 from personagym_agents.model import decoder_of
 
 Index = npt.NDArray[np.int64]
@@ -101,23 +102,24 @@ class PackedPass:
         for layer in range(self._layers):
             self._write(layer, *self._moved_here(rows, columns, tokens))
 
-    def attend(
-        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float
-    ) -> torch.Tensor:
-        """(1, q, heads, head width) from queries (1, heads, q, head width) and keys and values (1, heads, T, ...)."""
-        if not self._answering:
-            self._fresh.append((key[0].transpose(0, 1), value[0].transpose(0, 1)))
-            self._write(layer, *self._pending)
-            if layer == self._layers - 1:
-                raise _KeysKnown
+    def tells_in(self, layer: int) -> bool:
+        """Whether the layer's keys and values are still to be told."""
+        return len(self._fresh) <= layer
+
+    def tell(self, layer: int, keys: torch.Tensor, values: torch.Tensor) -> None:
+        """Take a layer's keys and values (T, heads, head width) of all tokens; unwinds the last layer."""
+        self._fresh.append((keys, values))
+        self._write(layer, *self._pending)
+        if layer == self._layers - 1:
+            raise _KeysKnown
+
+    def ask(self, layer: int, queries: torch.Tensor, scale: float) -> torch.Tensor:
+        """(q, heads, head width) attention of queries (q, heads, head width), once the layer's keys are told."""
         questions = cast(Questions, self._layout.answers) if self._answering else self._layout.everything
         prefix = None
         if self._columns:
             prefix = Prefix(*self._store.read(layer, self._rows, self._columns), self._mask)
-        queries = query[0].transpose(0, 1)
-        return attend_to_prefix_and_run(queries, *self._fresh[layer], questions, self._layout.own_keys, prefix, scale)[
-            None
-        ]
+        return attend_to_prefix_and_run(queries, *self._fresh[layer], questions, self._layout.own_keys, prefix, scale)
 
     def only_answers(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the last layer up to its keys and values; give back its arguments for the answers' tokens alone."""
@@ -172,6 +174,7 @@ def prepare_for_packed_passes(model: PreTrainedModel) -> None:
         return
     last.register_forward_pre_hook(_before_last, with_kwargs=True)
     last.register_forward_hook(_after_last, with_kwargs=True)
+    take_short_cuts(model)
     if model.device.type == "cpu":
         for module in decoder_of(model).modules():
             if isinstance(module, nn.Linear):
@@ -229,7 +232,13 @@ def _interface(
             "know: expected plain causal attention"
         )
     scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    return packed_pass.attend(cast(int, module.layer_idx), query, key, value, scale), None
+    layer, (queries, keys, values) = (
+        cast(int, module.layer_idx),
+        (part[0].transpose(0, 1) for part in (query, key, value)),
+    )
+    if packed_pass.tells_in(layer):
+        packed_pass.tell(layer, keys, values)
+    return packed_pass.ask(layer, queries, scale)[None], None
 
 
 AttentionInterface.register(_NAME, _interface)
