@@ -1,9 +1,10 @@
 """Decisions per second of the reaction engine: one user's answer to one item of a slate is one decision.
 
 `python benchmarks/engine.py` asks the same language-model users in three ways: one prompt per pair through plain
-`transformers`, the prompts of one slate as a batch, and this engine at several numbers of users, with several numbers
-of adapters in a batch, with several sizes of its passes, in half precision and with the parts between attention and
-attention compiled. All ways take turns in one process, so that a disturbance of the machine hits each of them.
+`transformers`, the prompts of one slate as a batch, and this engine at several numbers of users, with the adapters of
+the shipped personas and without, with several numbers of adapters in a batch, with several sizes of its passes, in half
+precision and with the parts between attention and attention compiled. All ways take turns in one process, so that a
+disturbance of the machine hits each of them.
 
 The FLOP rate counts the products that the answers need: 2 per weight and token, 4 per hidden unit, layer and visible
 token for attention; of the last layer keys and values for all tokens and the rest for the answers' tokens alone; no
@@ -11,8 +12,7 @@ padding. It is given as a share of the rate of a plain matrix product in the sam
 """
 
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +34,7 @@ from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
+from personagym_env.evaluation.turns import Clock, Work, take_turns
 
 RESULTS = Path(__file__).parent / "results"
 GEMM = 1024
@@ -41,8 +42,6 @@ GEMM = 1024
 SESSION = 20
 """Slates of a session before all users start afresh."""
 ONE_PROMPT = "one prompt per pair"
-Work = Callable[[], int]
-"""Does something and says how many decisions it made."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +50,8 @@ class Args:
 
     slate_size: int = 10
     users: tuple[int, ...] = (1, 16, 64, 256)
+    adapted_users: tuple[int, ...] = (64, 256)
+    """Users who have the adapters of the shipped personas; the plain prompts beside them have none."""
     personas: tuple[int, ...] = (1, 4, 16, 64)
     """Numbers of adapters in one batch of 64 users."""
     pass_sizes: tuple[int, ...] = (80, 160, 320, 640, 1280)
@@ -61,6 +62,8 @@ class Args:
     repeats: int = 7
     seconds: float = 1.0
     """Length of one repeat at least."""
+    clock: Clock = "wall"
+    """Which seconds; `processor` with one thread where other programs keep the machine busy."""
     output: Path = RESULTS / "engine.json"
 
 
@@ -164,18 +167,6 @@ def plain(agent: LanguageUserAgent, args: Args, *, batched: bool) -> Work:
     return work
 
 
-def take_turns(ways: Mapping[str, Work], repeats: int, seconds: float) -> dict[str, list[float]]:
-    """Decisions per second of each way in each repeat of so many seconds, after one that warms up."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(repeats + 1):
-        for name, work in ways.items():
-            made, begin = 0, time.perf_counter()
-            while time.perf_counter() - begin < seconds:
-                made += work()
-            rates[name].append(made / (time.perf_counter() - begin))
-    return {name: taken[1:] for name, taken in rates.items()}
-
-
 def gemm() -> Work:
     """A square matrix product, counted in FLOPs."""
     left, right = torch.randn(2, GEMM, GEMM)
@@ -220,7 +211,11 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
         ways[name, "a slate per batch"] = plain(agents[name], args, batched=True)
         for n in args.users:
             ways[name, f"engine, {n} users"] = Sessions(agents[name], np.arange(n), args.slate_size)
-    for name in ("bundled adapters", "bundled in bfloat16", "bundled and compiled"):
+    for n in args.adapted_users:
+        ways["bundled", f"engine, {n} users, shipped adapters"] = Sessions(
+            agents["bundled adapters"], np.arange(n), args.slate_size
+        )
+    for name in ("bundled in bfloat16", "bundled and compiled"):
         ways[name, "engine, 64 users"] = Sessions(agents[name], np.arange(64), args.slate_size)
     for count in args.personas:
         sessions = Sessions(with_adapters(agents["bundled"], count), np.arange(64), args.slate_size)
@@ -229,7 +224,7 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
         sessions = Sessions(in_passes_of(agents["bundled"], size), np.arange(256), args.slate_size)
         ways["bundled", f"engine, 256 users, {size} candidates per pass"] = sessions
     named = {"gemm": gemm()} | {"|".join(key): work for key, work in ways.items()}
-    taken = take_turns(named, args.repeats, args.seconds)
+    taken = take_turns(named, args.repeats, args.seconds, args.clock)
     peak = float(np.median(taken["gemm"]))
     rates = []
     for (name, way), work in ways.items():
@@ -325,6 +320,8 @@ def main(args: Args) -> None:
         table.add_row(rate.model, rate.way, *(f"{r:,.0f}" for r in (rate.median, rate.low, rate.high)), share, times)
     result = {
         "snapshot": environment_snapshot(),
+        "threads": torch.get_num_threads(),
+        "clock": args.clock,
         "slate_size": args.slate_size,
         "gemm_gflops": peak / 1e9,
         "rates": [asdict(rate) for rate in rates],

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from benchmarks.engine import RESULTS, Sessions, Work, take_turns
+from benchmarks.engine import RESULTS, Sessions
 from personagym_agents.adapters import (
     AdapterGate,
     LowRank,
@@ -45,6 +45,7 @@ from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
+from personagym_env.evaluation.turns import Clock, Work, take_turns
 
 MERGED, BY_RUN, STACKED, PEFT = "merged weights", "low-rank by run", "low-rank stacked", "peft's mixed batch"
 COPIES = "a model per adapter"
@@ -67,6 +68,8 @@ class Args:
     repeats: int = 5
     seconds: float = 1.0
     """Length of one repeat at least."""
+    clock: Clock = "wall"
+    """Which seconds; `processor` with one thread where other programs keep the machine busy."""
     output: Path = RESULTS / "mixed_adapters.json"
 
 
@@ -216,7 +219,7 @@ def compare(corpus: Corpus, size: tuple[int, int], count: int, args: Args) -> li
     ways: dict[str, Work] = {way: Sessions(agent, users, args.slate_size) for way, agent in agents.items()}
     ways[COPIES] = Apart(agents[MERGED], users, args.slate_size)
     one = {"one": Sessions(in_way(MERGED, corpus, 1, size, args.rank), users, args.slate_size)}
-    taken = take_turns(one | ways, args.repeats, args.seconds)
+    taken = take_turns(one | ways, args.repeats, args.seconds, args.clock)
     expected, rates = wants(agents[PEFT], args), []
     for way in ways:
         agent, own = agents[MERGED if way == COPIES else way], np.array(taken[way])

@@ -12,10 +12,9 @@ of few items, as policies show, step by step from an empty table on.
 
 import importlib.util
 import json
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +28,7 @@ from personagym_agents.frozen import FrozenUsers
 from personagym_env.evaluation.profiling import time_shares
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
+from personagym_env.evaluation.turns import CLOCKS, Clock, Work, take_turns
 from personagym_env.protocols import UserAgent
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world
@@ -57,6 +57,8 @@ class Args:
     repeats: int = 5
     seconds: float = 2.0
     """Length of one repeat at least."""
+    clock: Clock = "wall"
+    """Which seconds; `processor` with one thread where other programs keep the machine busy."""
     output: Path = RESULTS / "throughput.json"
 
 
@@ -80,45 +82,37 @@ class Filling(NamedTuple):
     """Per second."""
 
 
-def measure(ways: Mapping[str, Callable[[int], object]], envs: int, args: Args) -> dict[str, list[float]]:
-    """User-steps per second of each way in each repeat, in turns; steps are told their number."""
-    rates: dict[str, list[float]] = {name: [] for name in ways}
-    for repeat in range(args.repeats + 1):
-        for name, step in ways.items():
-            steps, begin = 0, time.perf_counter()
-            while time.perf_counter() - begin < args.seconds:
-                step(steps)
-                steps += 1
-            if repeat:  # the first one warms up
-                rates[name].append(steps * envs / (time.perf_counter() - begin))
-    return rates
-
-
 def as_rates(taken: Mapping[str, list[float]], envs: int) -> list[Rate]:
     """Medians and spread."""
     return [Rate(name, envs, float(np.median(rates)), min(rates), max(rates)) for name, rates in taken.items()]
 
 
-def stepping(world: World, envs: int, args: Args) -> Callable[[int], object]:
+def stepping(world: World, envs: int, args: Args) -> Work:
     """Steps with random slates, resets included, as training does."""
     env = PersonaRecVectorEnv(world, envs, args.slate_size)
     env.reset(seed=0)
-    slates = np.random.default_rng(0).integers(0, len(world.dataset.catalogue), (32, envs, args.slate_size))
-    return lambda number: env.step(slates[number % len(slates)])
+    slates = cycle(np.random.default_rng(0).integers(0, len(world.dataset.catalogue), (32, envs, args.slate_size)))
+
+    def work() -> int:
+        env.step(next(slates))
+        return envs
+
+    return work
 
 
-def stepping_sardine() -> Callable[[int], object]:
+def stepping_sardine() -> Work:
     """The same of SARDINE's environment, which has one user."""
     env: gym.Env[object, object] = gym.make(SARDINE)
     env.reset(seed=0)
-    slates = np.random.default_rng(0).integers(0, 1000, (32, 10))
+    slates = cycle(np.random.default_rng(0).integers(0, 1000, (32, 10)))
 
-    def step(number: int) -> None:
-        _, _, terminated, truncated, _ = env.step(slates[number % len(slates)])
+    def work() -> int:
+        _, _, terminated, truncated, _ = env.step(next(slates))
         if terminated or truncated:
             env.reset()
+        return 1
 
-    return step
+    return work
 
 
 def known_in_full(agent: UserAgent) -> FrozenUsers:
@@ -139,13 +133,13 @@ def filling(world: World, args: Args) -> list[Filling]:
     shown = np.argsort(-counts, kind="stable")[: args.filling_items]
     env = PersonaRecVectorEnv(replace(world, agent=frozen), args.frozen_envs, args.slate_size)
     env.reset(seed=0)
-    steps = []
+    now, steps = CLOCKS[args.clock], []
     for _ in range(args.filling_steps):
         known = float(frozen.known.reshape(frozen.n_users, -1)[:, shown].mean())
         slates = shown[np.argsort(rng.random((args.frozen_envs, len(shown))), axis=1)[:, : args.slate_size]]
-        begin = time.perf_counter()
+        begin = now()
         env.step(slates)
-        steps.append(Filling(known, args.frozen_envs / (time.perf_counter() - begin)))
+        steps.append(Filling(known, args.frozen_envs / (now() - begin)))
     return steps
 
 
@@ -158,7 +152,7 @@ def classical(world: World, args: Args) -> tuple[list[Rate], tuple[float, float,
         ways = {name: stepping(world, envs, args)}
         if envs == args.frozen_envs:
             ways[frozen] = stepping(replace(world, agent=known_in_full(world.agent)), envs, args)
-        taken = measure(ways, envs, args)
+        taken = take_turns(ways, args.repeats, args.seconds, args.clock)
         if frozen in taken:
             times = np.array(taken[frozen]) / np.array(taken[name])
         rates += as_rates(taken, envs)
@@ -172,17 +166,18 @@ def main(args: Args) -> None:
     worlds = {name: make_world(args.dataset, name) for name in ("mf", "persona")}
     rates, times = classical(worlds["mf"], args)
     for envs in args.language_envs:
-        rates += as_rates(measure({"persona": stepping(worlds["persona"], envs, args)}, envs, args), envs)
+        ways = {"persona": stepping(worlds["persona"], envs, args)}
+        rates += as_rates(take_turns(ways, args.repeats, args.seconds, args.clock), envs)
     profiles = {}
     for name, envs in (("mf", args.classical_envs[-1]), ("persona", args.language_envs[-1])):
         step = stepping(worlds[name], envs, args)
-        step(0)
-        profiles[f"{name}, {envs} environments"] = time_shares(partial(step, 1))
+        step()
+        profiles[f"{name}, {envs} environments"] = time_shares(step)
     steps = filling(worlds["persona"], args)
     if importlib.util.find_spec("sardine") is None:
         console.print("SARDINE is not installed, so it does not run beside: pip install sardine-rec")
     else:
-        rates += as_rates(measure({"SARDINE": stepping_sardine()}, 1, args), 1)
+        rates += as_rates(take_turns({"SARDINE": stepping_sardine()}, args.repeats, args.seconds, args.clock), 1)
     for rate in rates:
         table.add_row(rate.users, str(rate.envs), f"{rate.median:,.0f}", f"{rate.low:,.0f}", f"{rate.high:,.0f}")
     console.print(table)
@@ -193,6 +188,7 @@ def main(args: Args) -> None:
         console.print(what, {name: f"{share:.0%}" for name, share in shares.items()})
     result = {
         "snapshot": environment_snapshot(),
+        "clock": args.clock,
         "slate_size": args.slate_size,
         "rates": [asdict(rate) for rate in rates],
         "frozen": {
