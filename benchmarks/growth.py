@@ -7,7 +7,6 @@ allocation, in another, since counting takes time. Where the time of a step goes
 """
 
 import json
-import time
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray,
 from personagym_env.evaluation.profiling import time_shares
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
+from personagym_env.evaluation.turns import CLOCKS, Clock
 from personagym_env.protocols import Reaction
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.vector_env import PersonaRecVectorEnv
@@ -45,6 +45,8 @@ class Args:
     rows: int = 20
     """Training rows of each user."""
     slate_size: int = 10
+    clock: Clock = "wall"
+    """Which seconds; `processor` with one thread where other programs keep the machine busy."""
     seconds: float = 3.0
     """Length of a measurement at least; `STEPS` steps at least."""
     output: Path = Path(__file__).parent / "results" / "growth.json"
@@ -152,17 +154,17 @@ def random_slates(env: PersonaRecVectorEnv, args: Args) -> IntArray:
 
 def measure_times(users: int, args: Args) -> Times:
     """One size's, to be called in a process of its own."""
-    env = crowded(users, args)
-    begin = time.perf_counter()
+    env, now = crowded(users, args), CLOCKS[args.clock]
+    begin = now()
     env.reset(seed=0)
-    reset = time.perf_counter() - begin
+    reset = now() - begin
     slates = random_slates(env, args)
     env.step(slates[0])
-    steps, begin = 0, time.perf_counter()
-    while steps < STEPS or time.perf_counter() - begin < args.seconds:
+    steps, begin = 0, now()
+    while steps < STEPS or now() - begin < args.seconds:
         env.step(slates[steps % len(slates)])
         steps += 1
-    return Times(1e6 * (time.perf_counter() - begin) / steps / users, 1e6 * reset / users)
+    return Times(1e6 * (now() - begin) / steps / users, 1e6 * reset / users)
 
 
 def measure_memory(users: int, args: Args) -> Memory:
@@ -216,6 +218,7 @@ def main(args: Args) -> None:
     for name, share in shares.items():
         console.print(f"{share:6.1%} {name}")
     result = {
+        "clock": args.clock,
         "snapshot": environment_snapshot(),
         "rows": args.rows,
         "sizes": [asdict(size) for size in sizes],

@@ -24,6 +24,9 @@ from personagym_agents.model import decoder_of
 
 Index = npt.NDArray[np.int64]
 _NAME = "personagym_packed"
+COLUMNS = 16
+"""The prefix is read in multiples of so many columns, which fused kernels take up to a fifth faster than what lies
+between, masked columns included. Divides what a store grows by."""
 _HARMLESS = frozenset(
     ("position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "is_causal")
 )
@@ -69,7 +72,7 @@ class PackedPass:
         row, offset = ragged(runs.lengths[:, 0])
         self._pending = self._moved_here(rows[row], filled[row] + offset, runs.begins[row, 0] + offset)
         visible = filled + runs.lengths[:, 0] if runs.candidates else filled
-        self._columns = int(visible.max())
+        self._columns = -(-int(visible.max()) // COLUMNS) * COLUMNS
         hidden = np.where(np.arange(self._columns) < visible[:, None], 0.0, torch.finfo(model.dtype).min)
         self._mask = torch.from_numpy(hidden[:, None, None]).to(self._device, model.dtype)
         # Consecutive rows are a view; others have to be gathered.
