@@ -184,13 +184,15 @@ class User:
     dataset: str = "ml-100k"
     agent: str = "persona"
     """`persona` for the shipped bundle, or the folder of another one."""
+    device: str | None = None
+    """Where the language model runs, as `torch` names it; None takes a GPU if there is one."""
 
     def main(self) -> None:
         """Run the command."""
         from personagym_agents import load
 
         dataset, split = _data(self.dataset)
-        agent = load(self.agent, dataset, split.train)
+        agent = load(self.agent, dataset, split.train, device=self.device)
         if not hasattr(agent, "document"):
             raise SystemExit(f"{agent.name!r} users have no document: name a bundle of language-model users")
         if not 0 <= self.user < agent.n_users:
@@ -207,12 +209,14 @@ class Card:
     robustness: Path | None = None
     """What `benchmarks/robustness.py` wrote of the same data; then the card tells what other values of each parameter
     do, by the first judge who has sessions there."""
+    device: str | None = None
+    """Where a language model runs, as `torch` names it; None takes a GPU if there is one."""
 
     def main(self) -> None:
         """Run the command."""
         from personagym_env.world import make_world
 
-        world = make_world(self.dataset, self.agent)
+        world = make_world(self.dataset, self.agent, device=self.device)
         card = world.card()
         if self.robustness is not None:
             card = _with_sensitivity(card, world.dataset.name, self.robustness)
@@ -225,6 +229,8 @@ class Play:
 
     dataset: str = "ml-100k"
     agent: str = "default"
+    device: str | None = None
+    """Where a language model runs, as `torch` names it; None takes a GPU if there is one."""
     user: int | None = None
     """Internal user id; None draws one."""
     slate_size: int = 5
@@ -236,7 +242,7 @@ class Play:
         from personagym_env.env import PersonaRecEnv
         from personagym_env.world import make_world
 
-        world = make_world(self.dataset, self.agent)
+        world = make_world(self.dataset, self.agent, device=self.device)
         env = PersonaRecEnv(world, self.slate_size, max_episode_steps=self.steps, render_mode="ansi")
         env.action_space.seed(self.seed)
         env.reset(seed=self.seed, options=None if self.user is None else {"user": self.user})

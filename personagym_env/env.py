@@ -164,6 +164,7 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     | `agent` | `"default"` | name or bundle path of a user agent, or `"module:function"` called with data set and log |
     | `train_share` | 0.8 | share of each user's rows, first by time, that is known |
     | `parameters` | None | session parameters to set, `{part: {field: value}}`; the rest is fitted or assumed |
+    | `device` | None | where a language model runs, as `torch` names it; a GPU if there is one |
     | `slate_size` | 10 | places k of a slate |
     | `history_length` | 50 | steps h that an observation looks back |
     | `max_episode_steps` | 50 | longest episode; `gym.make` enforces it by `TimeLimit`, everything else in the kernel |

@@ -29,6 +29,7 @@ def make_env(
     agent: str = "default",
     train_share: float = 0.8,
     parameters: Mapping[str, Mapping[str, float]] | None = None,
+    device: str | None = None,
     **kwargs: Any,
 ) -> PersonaRecEnv:
     """What `gym.make("PersonaRec-v0")` calls: a world of its own, then the environment.
@@ -37,13 +38,14 @@ def make_env(
     has no limit here, and sessions end where the caller of `gym.make` says, shorter or longer than the default.
 
     Args:
-        dataset: see `make_world`, as the next three.
+        dataset: see `make_world`, as the next four.
         agent: name, bundle path or entry point of the users.
         train_share: share of each user's rows that is known.
         parameters: session parameters that are set.
+        device: where language-model users run.
         kwargs: further arguments of `PersonaRecEnv`.
     """
-    world = make_world(dataset, agent, train_share=train_share, parameters=parameters)
+    world = make_world(dataset, agent, train_share=train_share, parameters=parameters, device=device)
     return PersonaRecEnv(world, max_episode_steps=None, **kwargs)
 
 
@@ -53,6 +55,7 @@ def make_vector_env(
     agent: str = "default",
     train_share: float = 0.8,
     parameters: Mapping[str, Mapping[str, float]] | None = None,
+    device: str | None = None,
     max_episode_steps: int = MAX_EPISODE_STEPS,
     **kwargs: Any,
 ) -> PersonaRecVectorEnv:
@@ -60,13 +63,14 @@ def make_vector_env(
 
     Args:
         num_envs: rows.
-        dataset: see `make_world`, as the next three.
+        dataset: see `make_world`, as the next four.
         agent: name, bundle path or entry point of the users.
         train_share: share of each user's rows that is known.
         parameters: session parameters that are set.
+        device: where language-model users run.
         max_episode_steps: longest session; -1 for none, as in `gym.make`.
         kwargs: further arguments of `PersonaRecVectorEnv`.
     """
-    world = make_world(dataset, agent, train_share=train_share, parameters=parameters)
+    world = make_world(dataset, agent, train_share=train_share, parameters=parameters, device=device)
     limit = None if max_episode_steps == -1 else max_episode_steps
     return PersonaRecVectorEnv(world, num_envs, max_episode_steps=limit, **kwargs)

@@ -67,12 +67,14 @@ class World:
         return simulation_card(title, self.parameters, self.fit)
 
 
-def _load_agent(agent: str, dataset: Dataset, train: Interactions) -> UserAgent:
+def _load_agent(agent: str, dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
     """`module:function` is called with data set and training log; any other name is left to `DEFAULT_AGENTS`."""
     is_entry_point = _ENTRY_POINT.fullmatch(agent) is not None
+    if is_entry_point and device is not None:
+        raise ValueError(f"users from {agent!r} choose their device themselves: leave out device, got {device!r}")
     module, _, function = (agent if is_entry_point else DEFAULT_AGENTS).partition(":")
     load = cast(Callable[..., UserAgent], getattr(import_module(module), function))
-    return load(dataset, train) if is_entry_point else load(agent, dataset, train)
+    return load(dataset, train) if is_entry_point else load(agent, dataset, train, device=device)
 
 
 def make_world(
@@ -81,6 +83,7 @@ def make_world(
     *,
     train_share: float = 0.8,
     parameters: Mapping[str, Mapping[str, float]] | None = None,
+    device: str | None = None,
 ) -> World:
     """Build a world from names, paths and numbers.
 
@@ -91,10 +94,14 @@ def make_world(
         train_share: share of each user's rows, first by time, that is known.
         parameters: session parameters that are set rather than fitted or assumed, for example
             `{"choice": {"outside": 1.0}}`.
+        device: where a language model of a name or bundle runs, as `torch` names it; None takes a GPU if there is one.
+
+    Raises:
+        ValueError: there is no such device, or a device is named for users from an entry point.
     """
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     train = temporal_split(data.interactions, train_share).train
     chosen = parameters or {}
     fit = fit_sessions(train, SessionParameters().updated(chosen), catalogue=data.catalogue)
-    users = _load_agent(agent, data, train) if isinstance(agent, str) else agent
+    users = _load_agent(agent, data, train, device) if isinstance(agent, str) else agent
     return World(data, train, users, fit.apply(SessionParameters()).updated(chosen), fit)

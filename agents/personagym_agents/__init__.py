@@ -17,7 +17,7 @@ FALLBACK_NAME = "mf"
 """What "default" stands for where the bundled users were trained on other data."""
 
 
-def load(name: str, dataset: Dataset, train: Interactions) -> UserAgent:
+def load(name: str, dataset: Dataset, train: Interactions, *, device: str | None = None) -> UserAgent:
     """Users of a data set, by name.
 
     Args:
@@ -27,9 +27,11 @@ def load(name: str, dataset: Dataset, train: Interactions) -> UserAgent:
             not change within a session and come from a table that fills itself.
         dataset: catalogue and attributes of the users.
         train: rows that the users may know.
+        device: where a language model runs, as `torch` names it; None takes a GPU if there is one. Classical users do
+            without.
 
     Raises:
-        ValueError: the name is unknown, or `train` does not fit the data set or the bundle.
+        ValueError: the name is unknown, there is no such device, or `train` does not fit the data set or the bundle.
     """
     shape, expected = (train.n_users, train.n_items), (len(dataset.users), len(dataset.catalogue))
     if shape != expected:
@@ -37,7 +39,7 @@ def load(name: str, dataset: Dataset, train: Interactions) -> UserAgent:
     if name.startswith(FROZEN):
         from personagym_agents.frozen import FrozenUsers
 
-        return FrozenUsers(load(name.removeprefix(FROZEN), dataset, train))
+        return FrozenUsers(load(name.removeprefix(FROZEN), dataset, train, device=device))
     if name == "default":
         name = _default_name(dataset, train)
     if name in CLASSICAL_NAMES:
@@ -48,7 +50,7 @@ def load(name: str, dataset: Dataset, train: Interactions) -> UserAgent:
         # Here, because it imports torch, which classical users do not need.
         from personagym_agents.bundle import load_bundle_agent
 
-        return load_bundle_agent(None if name == "persona" else Path(name), dataset, train)
+        return load_bundle_agent(None if name == "persona" else Path(name), dataset, train, device=device)
     known = ", ".join(repr(known) for known in (*CLASSICAL_NAMES, "persona", "default"))
     raise ValueError(f"unknown users {name!r}: expected one of {known}, or the directory of a bundle")
 

@@ -120,16 +120,16 @@ class MixedLinear(nn.Module):
         self._gate = gate
         self._merged = merged
         self._bias: torch.Tensor | None = getattr(base, "bias", None)
-        downs, ups = (torch.stack(sides) for sides in zip(*adapters, strict=True))
+        downs, ups = (torch.stack(sides).float() for sides in zip(*adapters, strict=True))
+        weight = base.get_parameter("weight").detach()
         if merged:
-            weight = base.get_parameter("weight").detach()
             # Input-major, see `prepare_for_packed_passes`.
-            kept = [torch.baddbmm(weight if isinstance(base, Conv1D) else weight.T, downs, ups)]
+            kept = [torch.baddbmm((weight if isinstance(base, Conv1D) else weight.T).float(), downs, ups)]
         else:
             kept = [downs, ups]
         # Of a adapters: (a, in, out) matrices, or (a, in, rank) and (a, rank, out).
         for number, stack in enumerate(kept):
-            self.register_buffer(f"stack_{number}", stack, persistent=False)
+            self.register_buffer(f"stack_{number}", stack.to(weight.dtype), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., in) to (..., out), tokens in the order in which the gate was opened for them."""

@@ -27,7 +27,7 @@ from personagym_agents.language import LanguageUserAgent
 from personagym_agents.llm.book import ProfileBook
 from personagym_agents.llm.writer import LLMProfileWriter
 from personagym_agents.memory import Memory
-from personagym_agents.model import load_base, quietly
+from personagym_agents.model import chosen_device, load_base, place_on, quietly
 from personagym_agents.personas import Groups, Personas
 from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.reasons import fit_reasons
@@ -152,7 +152,12 @@ def bundle_fits(place: Path | None, train: Interactions) -> bool:
 
 
 def load_bundle_agent(
-    place: Path | None, dataset: Dataset, train: Interactions, *, adapters: bool = True
+    place: Path | None,
+    dataset: Dataset,
+    train: Interactions,
+    *,
+    adapters: bool = True,
+    device: str | None = None,
 ) -> LanguageUserAgent:
     """The users of a bundle.
 
@@ -161,10 +166,13 @@ def load_bundle_agent(
         dataset: texts of items and users.
         train: the rows that the bundle was trained on, which also are the users' histories.
         adapters: False leaves the adapters out, as a control.
+        device: where the model runs, as `torch` names it; None takes a GPU if there is one. On a GPU the weights are
+            bfloat16.
 
     Raises:
-        ValueError: the bundle was trained on other rows.
+        ValueError: the bundle was trained on other rows, or there is no such device.
     """
+    chosen = chosen_device(device)
     place = place or BUNDLED
     manifest = read_manifest(place)
     if manifest.train_fingerprint != train.fingerprint():
@@ -175,6 +183,7 @@ def load_bundle_agent(
         )
     with quietly():
         model, tokenizer = load_base(place / "base")
+    place_on(model, chosen)
     memory = _read_memory(place, manifest, dataset, train)
     corpus = Corpus.build(dataset, train, tokenizer, memory=memory)
     written = place / _PROFILES

@@ -21,6 +21,8 @@ from personagym_agents.tokenizer import Answers
 
 MAX_TOKENS = 1024
 """Positions of the bundled model."""
+WEIGHTS = {"cuda": torch.bfloat16}
+"""Precision of the weights of a model that is only asked, by kind of device; single on all others."""
 
 
 def small_model(vocabulary: int, *, width: int = 128, layers: int = 3, heads: int = 4) -> LlamaForCausalLM:
@@ -83,6 +85,31 @@ def checkpointed(model: PreTrainedModel) -> Iterator[None]:
             model.gradient_checkpointing_disable()  # type: ignore[no-untyped-call]
 
 
+def chosen_device(name: str | None) -> torch.device:
+    """The device of a name, as `torch` has it; None takes a GPU if there is one.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"no device {name!r} here: expected 'cpu', or a GPU such as 'cuda' ({reason})") from error
+
+
+def place_on(model: PreTrainedModel, device: torch.device) -> None:
+    """Move a model that is only asked to a device, with weights in the precision that suits it.
+
+    Only weights: of rotary frequencies, which are buffers, half precision would leave nothing at far positions.
+    """
+    model.to(device)  # type: ignore[arg-type]
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(WEIGHTS.get(device.type, torch.float32))
+
+
 def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A causal LM in single precision and its tokenizer; weights from safetensors alone, and no code is run."""
     tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
@@ -140,4 +167,6 @@ def answer_logits(model: PreTrainedModel, hidden: torch.Tensor, answers: torch.T
     """
     head: torch.nn.Linear = model.get_output_embeddings()  # type: ignore[no-untyped-call]
     bias = getattr(head, "bias", None)
-    return torch.nn.functional.linear(hidden, head.weight[answers], None if bias is None else bias[answers]).float()
+    # In single precision, whatever the weights are in: a bfloat16 logit has two and a half digits.
+    shift = None if bias is None else bias[answers].float()
+    return torch.nn.functional.linear(hidden.float(), head.weight[answers].float(), shift)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import personagym_agents
 from personagym_agents.bundle import BUNDLED, load_bundle_agent, profile_writer, read_manifest
@@ -14,6 +15,7 @@ from personagym_agents.ground import lay_ground
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.llm.book import Profile, ProfileBook, Taste
 from personagym_agents.making import make_bundle
+from personagym_agents.model import WEIGHTS
 from personagym_agents.occasions import draw_occasions
 from personagym_agents.personas import Features, Personas, PersonaSettings
 from personagym_agents.sampling import NONE, SamplingOptions, sample_epoch
@@ -116,6 +118,35 @@ def test_profiles_of_a_chat_model_are_told_and_leave_out_what_is_asked(
         header = corpus.tokenizer.decode(epoch.pieces.tokens[piece, : epoch.pieces.lengths[piece]])
         assert len(shown) == 1
         assert header.endswith(f"; {('zero', 'one')[shown[0]]} {('even', 'odd')[user % 2]} {user}")
+
+
+def test_users_run_where_they_are_told_to(made: Path, small_data: Dataset, small_split: Split) -> None:
+    agent = load_bundle_agent(made, small_data, small_split.train, device="cpu")
+    assert agent.population.model.device.type == "cpu"
+    for name in ("cuda:99", "abacus"):
+        with pytest.raises(ValueError, match=f"no device '{name}' here: expected 'cpu', or a GPU such as 'cuda'"):
+            load_bundle_agent(made, small_data, small_split.train, device=name)
+
+
+def test_half_precision_is_for_weights_alone_and_moves_answers_little(
+    made: Path, small_data: Dataset, small_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, with and without adapters merged; positions and answers stay in single precision."""
+    users, items = np.arange(10), np.arange(10)
+    single = load_bundle_agent(made, small_data, small_split.train, device="cpu")
+    expected = react_to_pairs(single, users, items)
+    monkeypatch.setitem(WEIGHTS, "cpu", torch.bfloat16)
+    for merged in (True, False):
+        monkeypatch.setattr("personagym_agents.adapters.MERGED_WEIGHTS", 2**26 if merged else 0)
+        agent = load_bundle_agent(made, small_data, small_split.train, device="cpu")
+        model = agent.population.model
+        assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+        assert {buffer.dtype for name, buffer in model.named_buffers() if "inv_freq" in name} == {torch.float32}
+        asked = react_to_pairs(agent, users, items)
+        assert 0 < np.abs(asked.want - expected.want).max() < 0.02
+        assert np.abs(asked.rating - expected.rating).max() < 0.02
+        # More digits than a bfloat16 has.
+        assert np.unique(asked.want.astype(np.float32)).size == len(users)
 
 
 def test_bundle_holds_safetensors_and_text_only(made: Path) -> None:

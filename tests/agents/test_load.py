@@ -30,8 +30,9 @@ class _FakeBundle(ModuleType):
         assert path is None
         return self.fits
 
-    def load_bundle_agent(self, path, dataset, train):
+    def load_bundle_agent(self, path, dataset, train, *, device):
         self.asked.append(path)
+        self.device = device
         return self.users
 
 
@@ -54,6 +55,9 @@ def test_persona_and_directories_go_to_the_bundle(bundle, dataset, train, tmp_pa
     assert personagym_agents.load("persona", dataset, train) is bundle.users
     assert personagym_agents.load(str(tmp_path), dataset, train) is bundle.users
     assert bundle.asked == [None, tmp_path]
+    assert bundle.device is None
+    assert personagym_agents.load("persona", dataset, train, device="cuda:1") is bundle.users
+    assert bundle.device == "cuda:1"
 
 
 def test_default_is_the_bundle_where_it_fits(bundle, dataset, train):

@@ -117,13 +117,19 @@ def test_an_unknown_agent_entry_point_is_an_error(arguments: dict[str, Any]) -> 
 def test_agent_names_are_left_to_the_agents_package(
     monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], agent: Any
 ) -> None:
-    asked: list[str] = []
+    asked: list[tuple[str, str | None]] = []
     module = types.ModuleType("personagym_agents")
-    module.load = lambda name, dataset, train: asked.append(name) or agent  # type: ignore[attr-defined]
+    module.load = lambda name, dataset, train, device: asked.append((name, device)) or agent  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "personagym_agents", module)
     for name in ("mf", "/a/path/to/a/bundle"):
         assert isinstance(gym.make("PersonaRec-v0", **{**arguments, "agent": name}).unwrapped, PersonaRecEnv)
-    assert asked == ["mf", "/a/path/to/a/bundle"]
+    gym.make_vec("PersonaRec-v0", num_envs=2, **{**arguments, "agent": "persona", "device": "cuda:1"})
+    assert asked == [("mf", None), ("/a/path/to/a/bundle", None), ("persona", "cuda:1")]
+
+
+def test_a_device_for_users_from_an_entry_point_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="choose their device themselves: leave out device, got 'cpu'"):
+        gym.make("PersonaRec-v0", **arguments, device="cpu")
 
 
 def test_public_names_exist() -> None:

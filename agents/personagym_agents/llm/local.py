@@ -16,6 +16,7 @@ from transformers import (
 )
 
 from personagym_agents.llm.chat import Answer, Conversation, Message
+from personagym_agents.model import WEIGHTS, chosen_device
 
 _SAMPLE = 256
 """Values of every weight tensor that a model's fingerprint looks at."""
@@ -62,9 +63,9 @@ class LocalChat:
     @classmethod
     def load(cls, name: str | Path, settings: LocalSettings) -> "LocalChat":
         """Load by name or path: weights from safetensors alone, and no code is run."""
-        device = settings.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        device = chosen_device(settings.device)
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        dtype = torch.float32 if torch.device(device).type == "cpu" else torch.bfloat16
+        dtype = WEIGHTS.get(device.type, torch.float32)
         model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False, use_safetensors=True, dtype=dtype)
         return cls(model.to(device), tokenizer, settings)  # type: ignore[arg-type]
 
