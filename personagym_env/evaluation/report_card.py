@@ -241,7 +241,7 @@ def _plot(law: Mapping[str, Any]) -> Plot:
             log_axis(ax)
         ax.set_ylim(0, 1.02)
         ax.set_xlabel(curves["quantity"])
-        ax.set_ylabel("share that lasts longer")
+        ax.set_ylabel("share above")
         ax.set_title(law["name"], loc="left", fontsize=11, fontweight="bold")
         ax.legend(frameon=False, labelcolor=INK, fontsize=9.5)
 
