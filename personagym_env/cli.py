@@ -1,9 +1,10 @@
-"""The command line: `personagym train | profile | user | card | play | report`.
+"""The command line: `personagym train | profile | reasons | user | card | play | report`.
 
 It is wiring, so it reaches the users by name when a command runs, as `gym.make` does.
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -122,11 +123,11 @@ class Train:
 
 
 @dataclass
-class Profile:
-    """Let a chat model write the profiles of all users; what their ratings do not bear out is thrown out."""
+class _Written:
+    """What a chat model writes from the training rows."""
 
     output: Path
-    """File of the profiles."""
+    """File of what is written."""
     model: str
     """Chat model: a local one by name or path, or the server's name of it."""
     base_url: str | None = None
@@ -139,18 +140,13 @@ class Profile:
     """Price of a million tokens read and of a million written, for the report."""
     dataset: str = "ml-100k"
     """Name or path of the data."""
-    folds: int = 2
-    """Profiles for training, each without one part of a user's ratings; 0 for none."""
     free_text: bool = True
     """Whether sentences stay that make no claim which ratings could bear out; they are counted either way."""
-    cache: Path = Path("runs/profile")
-    """Folder of the answers. A run that was cut off goes on from there."""
 
-    def main(self) -> None:
-        """Run the command."""
+    def write(self, written_by: Callable[..., object], settings: object, cache: Path) -> None:
+        """Ask the chat model, with progress."""
         from personagym_agents.llm.chat import ChatError, Prices
-        from personagym_agents.llm.profiling import open_chat, profile_users, reflection_report
-        from personagym_agents.llm.reflection import ReflectionSettings
+        from personagym_agents.llm.profiling import open_chat, reflection_report
 
         dataset, split = _data(self.dataset)
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
@@ -159,20 +155,51 @@ class Profile:
         )
         with Progress(*columns, TimeRemainingColumn(), console=console) as progress, opened as chat:
             try:
-                profile_users(
+                written_by(
                     dataset,
                     split.train,
                     chat,
-                    ReflectionSettings(folds=self.folds, free_text=self.free_text),
+                    settings,
                     place=self.output,
-                    cache=self.cache,
+                    cache=cache,
                     prices=None if self.prices is None else Prices(*self.prices),
                     say=progress.console.print,
                     report=reflection_report(progress),
                 )
             except ChatError as error:
                 raise SystemExit(str(error)) from error
-        console.print(f"profiles at {self.output}")
+        console.print(f"written to {self.output}")
+
+
+@dataclass
+class Profile(_Written):
+    """Let a chat model write the profiles of all users; what their ratings do not bear out is thrown out."""
+
+    folds: int = 2
+    """Profiles for training, each without one part of a user's ratings; 0 for none."""
+    cache: Path = Path("runs/profile")
+    """Folder of the answers. A run that was cut off goes on from there."""
+
+    def main(self) -> None:
+        """Run the command."""
+        from personagym_agents.llm.profiling import profile_users
+        from personagym_agents.llm.reflection import ReflectionSettings
+
+        self.write(profile_users, ReflectionSettings(folds=self.folds, free_text=self.free_text), self.cache)
+
+
+@dataclass
+class Reasons(_Written):
+    """Let a chat model say why users took what they took; what their ratings do not bear out is thrown out."""
+
+    cache: Path = Path("runs/reasons")
+    """Folder of the answers. A run that was cut off goes on from there."""
+
+    def main(self) -> None:
+        """Run the command."""
+        from personagym_agents.llm.reasons import ReasonSettings, write_reasons
+
+        self.write(write_reasons, ReasonSettings(free_text=self.free_text), self.cache)
 
 
 @dataclass
@@ -328,5 +355,13 @@ def _data(source: str) -> tuple[Dataset, Split]:
 def main() -> None:
     """Entry point of the console script."""
     tyro.extras.subcommand_cli_from_dict(
-        {"train": Train, "profile": Profile, "user": User, "card": Card, "play": Play, "report": Report}
+        {
+            "train": Train,
+            "profile": Profile,
+            "reasons": Reasons,
+            "user": User,
+            "card": Card,
+            "play": Play,
+            "report": Report,
+        }
     ).main()

@@ -15,13 +15,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import tyro
 
 from personagym_agents.llm.answer_cache import AnswerCache, CachedChat, request_key
 from personagym_agents.llm.chat import Answer, ChatError, Conversation, Message, Prices, Usage
 from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
 from personagym_agents.llm.profiling import open_chat, profile_users
+from personagym_agents.llm.reasons import ReasonBook
 from personagym_agents.llm.reflection import ReflectionSettings
 from personagym_agents.llm.waiting import Backoff, retry_after
+from personagym_env import cli
+from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 
 FAST = Backoff(first=0.01, longest=5.0, tries=4)
@@ -455,3 +459,31 @@ def test_profiles_are_written_over_http(
     # Two batches and a profile of each of 4 users; the notes are all alike, so the profiles are one question.
     assert stages == {"ratings": (8, 8), "profiles": (4, 4)}
     assert said[0].startswith("asked: 12 answers, 84 tokens read, 36 written, cost 0.0002")
+
+
+def test_reasons_are_written_over_http_by_the_command(
+    server: ChatServer, make_dataset: Callable[..., Dataset], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that fails and babbles first; a second run of the command asks it nothing."""
+    data = make_dataset(n_users=4, n_items=40, per_user=15)
+    monkeypatch.setattr(cli, "load_dataset", lambda source: data)
+
+    def script(number: int, request: Request) -> Reply:
+        bad = (Reply(429, headers=(("Retry-After", "0"),)), Reply(500), Reply(body=completion("No.")))
+        if number < len(bad):
+            return bad[number]
+        rows = json.loads(request.question)
+        return Reply(body=completion(json.dumps({"reasons": [f"Took {row['title']}." for row in rows]})))
+
+    server.script = script
+    train = temporal_split(data.interactions).train
+    options = ["--output", "reasons.jsonl", "--model", "tiny", "--base-url", server.url, "--concurrency", "2"]
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        tyro.cli(cli.Reasons, args=options).main()
+        book = ReasonBook.load(Path("reasons.jsonl"), data)
+        titles = [data.catalogue.titles[item] for item in train.items]
+        assert book.texts(train) == [f"Took {title}." for title in titles]
+        # Two batches of each of 4 users; the third request's answer was none, and two were not answered.
+        assert len(server.requests) == 8 + 3
+        assert book.counts["answers malformed"] == 1

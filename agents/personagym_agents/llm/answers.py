@@ -90,6 +90,20 @@ def read_profile(answer: Answer, limits: AnswerLimits) -> tuple[tuple[tuple[str,
     return tuple(habits), _notes(content, limits)
 
 
+def read_reasons(answer: Answer, count: int) -> list[str]:
+    """The texts in an answer, made safe: one per item that was asked about, empty where there is none.
+
+    Raises:
+        RejectedError: there is no list of so many texts.
+    """
+    reasons = _json_object(answer).get("reasons")
+    if not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
+        raise RejectedError("malformed", '"reasons" must be a list of texts')
+    if len(reasons) != count:
+        raise RejectedError("malformed", f'"reasons" must have {count} texts, one per item, not {len(reasons)}')
+    return [_sentences(reason) for reason in reasons]
+
+
 def _json_object(answer: Answer) -> dict[str, object]:
     """The first JSON object of an answer; fences and a thought before it are passed over."""
     if not answer.finished:

@@ -43,3 +43,11 @@ def chronological_batches(log: Interactions, folds: int) -> list[Batch]:
             rows = slice(max(start, last - BATCH_ROWS), last)
             batches.append(Batch(user, rows, int(fold_of[rows.start])))
     return batches
+
+
+def batch_numbers(log: Interactions) -> IntArray:
+    """(n,) the batch of every row, counted over all users in order: of two rows of a user, the later never has less."""
+    numbers = np.zeros(len(log), np.int64)
+    for number, batch in enumerate(chronological_batches(log, 0)):
+        numbers[batch.rows] = number
+    return numbers

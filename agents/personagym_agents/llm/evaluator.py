@@ -50,8 +50,11 @@ class Evaluator:
                 self._counts["claims unclear"] += 1
             elif self._hold(claims, evidence, user, recent=recent):
                 kept_claims.append(statement)
-        kept = [sentence for sentence in sentences(notes.taste) if self._stays(sentence, evidence, user, recent=recent)]
-        return Taste(" ".join(kept), tuple(kept_claims))
+        return Taste(self.grounded(notes.taste, evidence, user, recent=recent), tuple(kept_claims))
+
+    def grounded(self, text: str, evidence: Evidence, user: int, *, recent: bool = False) -> str:
+        """The sentences of a text that stay."""
+        return " ".join(part for part in sentences(text) if self._stays(part, evidence, user, recent=recent))
 
     def _stays(self, sentence: str, evidence: Evidence, user: int, *, recent: bool) -> bool:
         claims = self._reader.read(sentence)

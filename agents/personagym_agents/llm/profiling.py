@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.progress import Progress, TaskID
 
 from personagym_agents.llm.answer_cache import AnswerCache, CachedChat
+from personagym_agents.llm.asking import Report
 from personagym_agents.llm.batches import NO_FOLD, batch_folds
 from personagym_agents.llm.book import Profile, ProfileBook
 from personagym_agents.llm.chat import ChatModel, Prices
@@ -16,7 +17,7 @@ from personagym_agents.llm.claims import ClaimReader
 from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
 from personagym_agents.llm.evaluator import Evaluator
 from personagym_agents.llm.evidence import Evidence, decades_of
-from personagym_agents.llm.reflection import Reflection, ReflectionSettings, Report, Version
+from personagym_agents.llm.reflection import Reflection, ReflectionSettings, Version
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.data.traits import crowd_statistics
 
@@ -109,7 +110,7 @@ def open_chat(
 
 
 def reflection_report(progress: Progress) -> Report:
-    """What `profile_users` is to call: shows a bar per stage."""
+    """What `profile_users` and `write_reasons` are to call: shows a bar per stage."""
     bars: dict[str, TaskID] = {}
 
     def report(stage: str, settled: int, total: int) -> None:

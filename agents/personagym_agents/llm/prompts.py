@@ -32,6 +32,14 @@ It holds the number of the person's ratings, what is usual, and, in order of tim
 up the long-term taste: keep what several notes bear out, drop what only one of them says. Choose for
 {habits}
 {answer}"""
+_REASONS = """\
+You explain the choices of one person. {data}
+It lists, in order of time, items that the person rated: title, year, genres, the mean rating of everybody else \
+("crowd") and the person's own rating from {low:g} to {high:g}. Say of each item why the person, most likely, took it \
+and rated it so, in the light of the items before it and never of those behind it.
+Answer with one JSON object and nothing else: {{"reasons": ["...", "..."]}}
+"reasons": {count} texts, one per item and in the same order, each one sentence of at most {longest} characters of \
+plain text, in the third person, in English."""
 _ANSWER = """\
 Answer with one JSON object and nothing else: {shape}
 "taste": at most {taste} characters of plain text, in the third person, in English.
@@ -65,14 +73,31 @@ def ask_for_notes(
         limits: of the answer.
     """
     task = _NOTES.format(data=_DATA, low=log.scale[0], high=log.scale[-1], answer=_answer(limits))
-    rows = range(batch.rows.start, batch.rows.stop)
-    return _conversation(
-        task,
-        [
-            {**_item(catalogue, int(log.items[row])), "crowd": f"{crowd[row]:.1f}", "rating": f"{log.ratings[row]:g}"}
-            for row in rows
-        ],
-    )
+    return _conversation(task, _ratings(batch, log, catalogue, crowd))
+
+
+def ask_for_reasons(
+    batch: Batch, log: Interactions, catalogue: Catalogue, crowd: FloatArray, longest: int
+) -> Conversation:
+    """Explain each rating of one batch.
+
+    Args:
+        batch: which rows.
+        log: the ratings.
+        catalogue: titles, years and genres.
+        crowd: (n,) mean rating that others gave each row's item.
+        longest: characters of a reason at most.
+    """
+    count = batch.rows.stop - batch.rows.start
+    task = _REASONS.format(data=_DATA, low=log.scale[0], high=log.scale[-1], count=count, longest=longest)
+    return _conversation(task, _ratings(batch, log, catalogue, crowd))
+
+
+def _ratings(batch: Batch, log: Interactions, catalogue: Catalogue, crowd: FloatArray) -> list[Mapping[str, object]]:
+    return [
+        {**_item(catalogue, int(log.items[row])), "crowd": f"{crowd[row]:.1f}", "rating": f"{log.ratings[row]:g}"}
+        for row in range(batch.rows.start, batch.rows.stop)
+    ]
 
 
 def _item(catalogue: Catalogue, item: int) -> Mapping[str, object]:

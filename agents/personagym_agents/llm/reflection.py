@@ -6,24 +6,21 @@ on batches are the same for all versions, so a version costs its last steps only
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
-from personagym_agents.llm.answers import AnswerLimits, Draft, Notes, RejectedError, read_notes, read_profile
+from personagym_agents.llm.answers import AnswerLimits, Draft, Notes, read_notes, read_profile
+from personagym_agents.llm.asking import Asker, Report
 from personagym_agents.llm.batches import NO_FOLD, chronological_batches
-from personagym_agents.llm.chat import Answer, ChatModel, Conversation
-from personagym_agents.llm.prompts import ask_again, ask_for_notes, ask_for_profile, ask_to_merge
+from personagym_agents.llm.chat import ChatModel
+from personagym_agents.llm.prompts import ask_for_notes, ask_for_profile, ask_to_merge
 from personagym_env.data.tables import Catalogue, Interactions
 from personagym_env.data.traits import crowd_statistics
 
 NOTES_AT_A_TIME = 10
 """Notes that are merged into one at most."""
-Report = Callable[[str, int, int], None]
-"""Is told the stage, the questions that are settled, and all of them."""
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -59,12 +56,14 @@ class Reflection:
     Args:
         chat: is asked.
         settings: how.
-        counts: is added to: `answers malformed`, `answers too long`, and `questions given up` after all tries.
+        counts: is added to, see `Asker`.
         report: is told the progress.
     """
 
     def __init__(self, chat: ChatModel, settings: ReflectionSettings, counts: Counter[str], report: Report) -> None:
-        self._chat, self._settings, self._counts, self._report = chat, settings, counts, report
+        self._settings = settings
+        tokens = settings.limits.tokens
+        self._asker = Asker(chat, tries=settings.tries, tokens=tokens, counts=counts, report=report)
 
     def drafts(self, log: Interactions, catalogue: Catalogue) -> dict[Version, Draft]:
         """A draft per user and version; those of which nothing came are missing.
@@ -80,7 +79,7 @@ class Reflection:
         batches = chronological_batches(log, folds)
         crowd = crowd_statistics(log).without_own(log)[1]
         asked = [ask_for_notes(batch, log, catalogue, crowd, limits) for batch in batches]
-        notes = self._ask("ratings", asked, lambda answer: read_notes(answer, limits))
+        notes = self._asker.ask("ratings", asked, lambda answer, _: read_notes(answer, limits))
         known: dict[Version, list[Notes]] = {}
         ratings: Counter[Version] = Counter()
         latest: dict[Version, Notes | None] = {}
@@ -94,7 +93,7 @@ class Reflection:
         usual = float(np.median(log.counts[log.counts > 0])) if len(log) else 0.0
         tops = self._climb(known)
         summits = [ask_for_profile(top, ratings[version], usual, limits) for version, top in tops.items()]
-        profiles = self._ask("profiles", summits, lambda answer: read_profile(answer, limits))
+        profiles = self._asker.ask("profiles", summits, lambda answer, _: read_profile(answer, limits))
         return {
             version: Draft(*profile, latest[version])
             for version, profile in zip(tops, profiles, strict=True)
@@ -112,7 +111,8 @@ class Reflection:
             ]
             many = [group for group in groups if len(group[1]) > 1]
             asked = [ask_to_merge(notes, limits) for _, notes in many]
-            merged = iter(self._ask(f"notes, level {level}", asked, lambda answer: read_notes(answer, limits)))
+            stage = f"notes, level {level}"
+            merged = iter(self._asker.ask(stage, asked, lambda answer, _: read_notes(answer, limits)))
             higher: dict[Version, list[Notes]] = {version: [] for version in wide}
             for version, notes in groups:
                 note = next(merged) if len(notes) > 1 else notes[0]
@@ -121,30 +121,3 @@ class Reflection:
             known = {version: notes for version, notes in known.items() if notes}
             level += 1
         return known
-
-    def _ask(self, stage: str, conversations: Sequence[Conversation], read: Callable[[Answer], T]) -> list[T | None]:
-        """What is read from the answers; None where every try was rejected."""
-        results: list[T | None] = [None] * len(conversations)
-        pending = dict(enumerate(conversations))
-        settled = 0
-        self._report(stage, settled, len(conversations))
-        for attempt in range(1, self._settings.tries + 1):
-            places, rejected = list(pending), {}
-            asked = [pending[place] for place in places]
-            for number, answer in self._chat.answers(asked, self._settings.limits.tokens):
-                place = places[number]
-                try:
-                    results[place] = read(answer)
-                except RejectedError as reason:
-                    self._counts[f"answers {reason.kind}"] += 1
-                    rejected[place] = ask_again(conversations[place], str(reason), attempt + 1)
-                    continue
-                settled += 1
-                self._report(stage, settled, len(conversations))
-            # In the order of the questions, whatever the order of the answers.
-            pending = {place: rejected[place] for place in sorted(rejected)}
-            if not pending:
-                break
-        self._counts["questions given up"] += len(pending)
-        self._report(stage, len(conversations), len(conversations))
-        return results

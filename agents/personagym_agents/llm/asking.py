@@ -1,0 +1,66 @@
+"""Asking a chat model until its answers are what was asked for, or giving up."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from personagym_agents.llm.answers import RejectedError
+from personagym_agents.llm.chat import Answer, ChatModel, Conversation
+from personagym_agents.llm.prompts import ask_again
+
+Report = Callable[[str, int, int], None]
+"""Is told the stage, the questions that are settled, and all of them."""
+T = TypeVar("T")
+
+
+class Asker:
+    """Asks, reads, and asks again with the reason what could not be read.
+
+    Args:
+        chat: is asked.
+        tries: answers asked for at most, the first included, until one is accepted.
+        tokens: of an answer at most.
+        counts: is added to: `answers malformed`, `answers too long`, and `questions given up` after all tries.
+        report: is told the progress.
+    """
+
+    def __init__(self, chat: ChatModel, *, tries: int, tokens: int, counts: Counter[str], report: Report) -> None:
+        self._chat, self._tries, self._tokens, self._counts, self._report = chat, tries, tokens, counts, report
+
+    def ask(
+        self, stage: str, conversations: Sequence[Conversation], read: Callable[[Answer, int], T]
+    ) -> list[T | None]:
+        """What is read from the answers; None where every try was rejected.
+
+        Args:
+            stage: what the progress is reported under.
+            conversations: the questions.
+            read: of an answer and its question's place; raises `RejectedError` at an answer that was not asked for.
+
+        Raises:
+            ChatError: the chat model cannot be asked.
+        """
+        results: list[T | None] = [None] * len(conversations)
+        pending = dict(enumerate(conversations))
+        settled = 0
+        self._report(stage, settled, len(conversations))
+        for attempt in range(1, self._tries + 1):
+            places, rejected = list(pending), {}
+            asked = [pending[place] for place in places]
+            for number, answer in self._chat.answers(asked, self._tokens):
+                place = places[number]
+                try:
+                    results[place] = read(answer, place)
+                except RejectedError as reason:
+                    self._counts[f"answers {reason.kind}"] += 1
+                    rejected[place] = ask_again(conversations[place], str(reason), attempt + 1)
+                    continue
+                settled += 1
+                self._report(stage, settled, len(conversations))
+            # In the order of the questions, whatever the order of the answers.
+            pending = {place: rejected[place] for place in sorted(rejected)}
+            if not pending:
+                break
+        self._counts["questions given up"] += len(pending)
+        self._report(stage, len(conversations), len(conversations))
+        return results
