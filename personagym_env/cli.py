@@ -73,6 +73,8 @@ class Train:
     to it, both or nothing; None for the preset's."""
     reasons: int = 1
     """Reasons that are recalled about an item, where any are."""
+    reason_book: str | None = None
+    """File of `personagym reasons`; None composes the reasons from evidence."""
     run: Path = Path("runs/train")
     """Folder of checkpoints and TensorBoard logs. A run that was cut off goes on from there."""
 
@@ -103,6 +105,7 @@ class Train:
             adapters=replace(preset.adapters, groups=self.groups, training=adapter_training, **of_adapters),
             personas=replace(preset.personas, features=self.persona_features, **_given(n_personas=self.personas)),
             **_recalled(self.recall, self.reasons),
+            reason_book=self.reason_book,
             profiles=self.profiles,
         )
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()

@@ -4,6 +4,7 @@ bundle/
   manifest.json     how it was made, on which rows, with which metrics
   personas.json     names, centroids and assignment
   profiles.json     what a chat model wrote of the users; absent without one
+  reasons.jsonl     what a chat model wrote of why users rated as they did; absent without one
   memory.safetensors  what users recall about their own training rows, cross-fitted; absent without a memory
   base/             as `transformers` saves a causal LM and its tokenizer
   adapters/NAME/    as `peft` saves an adapter, one folder each
@@ -25,12 +26,13 @@ from personagym_agents.adapters import Factors, adapter_factors, mix_adapters
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.llm.book import ProfileBook
+from personagym_agents.llm.reasons import ReasonBook
 from personagym_agents.llm.writer import LLMProfileWriter
 from personagym_agents.memory import Memory
 from personagym_agents.model import chosen_device, load_base, place_on, quietly
 from personagym_agents.personas import Groups, Personas
 from personagym_agents.profile import ProfileWriter, StatisticalProfileWriter
-from personagym_agents.reasons import fit_reasons
+from personagym_agents.reason_memory import fit_reason_memory
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
@@ -38,6 +40,8 @@ FORMAT = 2
 BUNDLED = Path(__file__).parent / "bundles" / "ml-100k"
 """The bundle that the package ships."""
 _MEMORY, _PROFILES = "memory.safetensors", "profiles.json"
+REASONS = "reasons.jsonl"
+"""What a chat model wrote of why users rated as they did."""
 AS_BASE = "__base__"
 """`peft`'s name for rows that pass through no adapter."""
 
@@ -206,8 +210,9 @@ def _read_memory(place: Path, manifest: Manifest, dataset: Dataset, train: Inter
     recalled = place / _MEMORY
     if not recalled.is_file():
         return None
-    count = manifest.settings.get("reasons", 0)
-    reasons = fit_reasons(train, dataset.catalogue, count) if count else None
+    count, written = manifest.settings.get("reasons", 0), place / REASONS
+    texts = ReasonBook.load(written, dataset).texts(train) if written.is_file() else None
+    reasons = fit_reason_memory(train, dataset.catalogue, count, texts) if count else None
     return Memory(train, load_file(recalled)["own"], evidence=manifest.settings["memory"], reasons=reasons)
 
 

@@ -57,7 +57,10 @@ class BundleSettings:
     memory: bool = True
     """Whether lines say what evidence the user recalls about the item (`personagym_agents.memory`)."""
     reasons: int = 0
-    """Reasons of earlier ratings that lines recall about the item, the nearest first (`personagym_agents.reasons`)."""
+    """Reasons of earlier ratings that lines recall about the item, the nearest first
+    (`personagym_agents.reason_memory`)."""
+    reason_book: str | None = None
+    """File of reasons by a chat model (`personagym reasons`); None composes them from evidence."""
     teacher: str = "mf"
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES
@@ -67,6 +70,8 @@ class BundleSettings:
             raise ValueError(
                 f"BundleSettings.width must be a multiple of 8, for 4 attention heads of even width, got {self.width}"
             )
+        if self.reason_book is not None and not self.reasons:
+            raise ValueError("BundleSettings.reason_book is of no use where no reasons are recalled, got reasons 0")
         if self.layers < 1:
             raise ValueError(f"BundleSettings.layers must be at least 1, got {self.layers}")
 

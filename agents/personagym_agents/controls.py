@@ -14,7 +14,7 @@ from personagym_agents.language import LanguageUserAgent
 from personagym_agents.memory import Codes, Memory
 from personagym_agents.occasions import make_memory
 from personagym_agents.profile import ProfileWriter
-from personagym_agents.reasons import Reasons
+from personagym_agents.reason_memory import ReasonMemory
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.evaluation.contamination import shuffled_ratings
 
@@ -30,7 +30,7 @@ class StrangersMemory(Memory):
     """
 
     def __init__(
-        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: Reasons | None = None
+        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: ReasonMemory | None = None
     ) -> None:
         self._stranger = train.n_users
         widened = replace(train, n_users=train.n_users + 1)

@@ -14,6 +14,7 @@ from personagym_agents.bundle_settings import SMALL, BundleSettings
 from personagym_agents.classical import fit_classical
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.llm.book import ProfileBook
+from personagym_agents.llm.reasons import ReasonBook
 from personagym_agents.memory import Memory
 from personagym_agents.model import load_base, small_model, spell_answers
 from personagym_agents.occasions import make_memory
@@ -44,6 +45,7 @@ class Ground:
     corpus: Corpus
     """Of the training rows, with their occasions."""
     book: ProfileBook | None
+    reason_book: ReasonBook | None
     writer: ProfileWriter
     personas: Personas
     teacher: Teacher
@@ -80,9 +82,14 @@ def lay_ground(
     book = None if settings.profiles is None else ProfileBook.load(Path(settings.profiles))
     writer = profile_writer(book, split.train)
     personas = _personas(dataset, split, book, settings, say)
-    rng = np.random.default_rng(settings.training.seed)
+    reason_book = None if settings.reason_book is None else ReasonBook.load(Path(settings.reason_book), dataset)
     memory, occasions = make_memory(
-        dataset.catalogue, split.train, rng, evidence=settings.memory, reasons=settings.reasons
+        dataset.catalogue,
+        split.train,
+        np.random.default_rng(settings.training.seed),
+        evidence=settings.memory,
+        reasons=settings.reasons,
+        written=None if reason_book is None else reason_book.texts(split.train),
     )
     model, tokenizer = _base(dataset, split, memory, writer, settings)
     corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, occasions=occasions)
@@ -92,7 +99,7 @@ def lay_ground(
     model.to(device)  # type: ignore[arg-type]
     say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
     teacher = _teacher(settings.teacher, split)
-    ground = Ground(dataset, split, settings, model, corpus, book, writer, personas, teacher)
+    ground = Ground(dataset, split, settings, model, corpus, book, reason_book, writer, personas, teacher)
     if settings.base == SMALL:
         train(
             model,

@@ -9,6 +9,7 @@ import torch
 
 from personagym_agents.adapters import add_adapters, lora_config
 from personagym_agents.bundle import (
+    REASONS,
     Manifest,
     adapter_names,
     load_bundle_agent,
@@ -68,6 +69,8 @@ def make_bundle(
         metrics={},
     )
     save_population(made, ground.personas, corpus.memory, ground.book, manifest)
+    if ground.reason_book is not None:
+        ground.reason_book.save(made / REASONS, dataset)
     identity = ground.identity(settings, without=("history_lines",))
     _train_adapters(ground, settings.adapters, made, run=run, identity=identity, say=say, report=report)
     if measure:

@@ -3,8 +3,8 @@
     akin 4.2; peers 3.9; lately 18; next 21; latent 14;
 
 `akin` is what the user's own ratings of similar items suggest, `peers` what people of like taste give; the others say
-how much the item belongs to what the user consumes (`belonging`). Reasons (`personagym_agents.reasons`) are recalled
-before these, where a memory has them. Shapes: b users, m items, n training rows, f fields.
+how much the item belongs to what the user consumes (`belonging`). Reasons are recalled before these, where a memory has
+them (`personagym_agents.reason_memory`). Shapes: b users, m items, n training rows, f fields.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from personagym_agents.belonging import READINGS, Histories, fit_belonging
 from personagym_agents.classical_factors import FactorSettings, fit_factors
 from personagym_agents.classical_knn import fit_neighbours
-from personagym_agents.reasons import Reasons
+from personagym_agents.reason_memory import ReasonMemory
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 Codes = npt.NDArray[np.integer]
@@ -80,7 +80,7 @@ class Memory:
     """
 
     def __init__(
-        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: Reasons | None = None
+        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: ReasonMemory | None = None
     ) -> None:
         self.words = ([] if reasons is None else [reasons.words] * reasons.count) + (
             field_words(train.scale) if evidence else []

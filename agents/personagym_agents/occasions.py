@@ -23,9 +23,9 @@ import numpy as np
 from personagym_agents.belonging import Histories
 from personagym_agents.classical import at_pairs
 from personagym_agents.classical_want import sample_unseen
-from personagym_agents.llm.batches import BATCH_ROWS
+from personagym_agents.llm.batches import batch_numbers
 from personagym_agents.memory import Codes, Memory, field_words, fit_belongings, fit_opinions
-from personagym_agents.reasons import Reasons, fit_reasons
+from personagym_agents.reason_memory import ReasonMemory, fit_reason_memory
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 
 _FOLDS = 8
@@ -49,7 +49,7 @@ class Occasions(NamedTuple):
 
 
 def draw_occasions(
-    train: Interactions, rng: np.random.Generator, *, evidence: bool = True, reasons: Reasons | None = None
+    train: Interactions, rng: np.random.Generator, *, evidence: bool = True, reasons: ReasonMemory | None = None
 ) -> Occasions:
     """Draw unseen items for each training row and recall them and the row's own item without the row.
 
@@ -78,9 +78,9 @@ def _known(train: Interactions, rng: np.random.Generator) -> IntArray:
 
 
 def _before_batch(train: Interactions) -> IntArray:
-    """(n,) rows of its user before the batch that each row is read in, counted from the latest row backwards."""
-    from_end = np.repeat(train.indptr[1:], train.counts) - 1 - np.arange(len(train))
-    return np.asarray(np.maximum(train.counts[train.users] - (from_end // BATCH_ROWS + 1) * BATCH_ROWS, 0))
+    """(n,) rows of its user before the batch of each row."""
+    number = batch_numbers(train)
+    return np.asarray(np.searchsorted(number, number) - train.indptr[train.users])
 
 
 def _deal(count: int, rng: np.random.Generator) -> IntArray:
@@ -137,9 +137,9 @@ def make_memory(
         rng: see `draw_occasions`.
         evidence: whether users recall evidence.
         reasons: how many reasons they recall about an item.
-        written: (n,) see `fit_reasons`.
+        written: (n,) see `fit_reason_memory`.
     """
-    fitted = fit_reasons(train, catalogue, reasons, written) if reasons else None
+    fitted = fit_reason_memory(train, catalogue, reasons, written) if reasons else None
     occasions = draw_occasions(train, rng, evidence=evidence, reasons=fitted)
     if not evidence and fitted is None:
         return None, occasions

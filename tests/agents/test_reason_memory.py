@@ -13,11 +13,12 @@ from personagym_agents.controls import with_shuffled_ratings, without_history
 from personagym_agents.corpus import Corpus, tokenizer_texts
 from personagym_agents.ground import lay_ground
 from personagym_agents.language import LanguageUserAgent
+from personagym_agents.llm.reasons import ReasonBook
 from personagym_agents.making import make_bundle
 from personagym_agents.model import small_model
 from personagym_agents.occasions import make_memory
 from personagym_agents.personas import PersonaSettings
-from personagym_agents.reasons import Reasons, compose_reasons, fit_reasons
+from personagym_agents.reason_memory import ReasonMemory, compose_reasons, fit_reason_memory
 from personagym_agents.tokenizer import train_tokenizer
 from personagym_agents.training import TrainingSettings
 from personagym_env.conformance.user_agent import check_user_agent
@@ -51,13 +52,13 @@ def films() -> Catalogue:
 
 
 def test_the_nearest_reasons_are_recalled_and_the_item_says_nothing_of_itself(films: Catalogue) -> None:
-    reasons = fit_reasons(log_of([0, 2, 3, 1], [5, 1, 2, 4]), films, 2)
+    reasons = fit_reason_memory(log_of([0, 2, 3, 1], [5, 1, 2, 4]), films, 2)
     recalled = reasons.recall(np.array([0]))[0]
     assert [reasons.words[code].split()[1] for code in recalled[1]] != ["Casino", "Heat"]
     assert reasons.words[recalled[1, 0]].startswith(" recalls Heat 5, ")
     assert {reasons.words[code].split()[1] for code in recalled[2]} > {"Hair"}
     assert reasons.words[recalled[3, 0]].startswith(" recalls Gigi 1, ")
-    single = fit_reasons(log_of([0], [5]), films, 2).recall(np.array([0]))[0]
+    single = fit_reason_memory(log_of([0], [5]), films, 2).recall(np.array([0]))[0]
     assert (single[0] == 0).all(), "a user's only row cannot speak of itself"
     assert (single[1, 1:] == 0).all()
     assert single[1, 0] == 1
@@ -83,7 +84,7 @@ def test_a_reason_knows_no_later_row(small_split: Split, small_data: Dataset) ->
 
 
 def test_before_a_row_only_known_rows_are_recalled(films: Catalogue) -> None:
-    reasons = fit_reasons(log_of([0, 1, 2, 3], [5, 4, 1, 2]), films, 3)
+    reasons = fit_reason_memory(log_of([0, 1, 2, 3], [5, 4, 1, 2]), films, 3)
     known = np.array([0, 1, 1, 2])
     recalled = reasons.recall_before(np.tile(np.arange(6), (4, 1)), known)
     assert recalled.shape == (4, 6, 3)
@@ -158,6 +159,10 @@ def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
         personas=PersonaSettings(n_personas=2),
         history_lines=4,
     )
+    written = {(3, int(item)): "so calm" for item in small_split.train.items[small_split.train.users == 3]}
+    book = tmp_path / "book.jsonl"
+    ReasonBook(small_split.train.fingerprint(), written, {}).save(book, small_data)
+    settings = replace(settings, reason_book=str(book))
     rest: dict[str, Any] = {"run": tmp_path / "run", "say": lambda text: None, "report": lambda *told: None}
     ground = lay_ground(small_data, small_split, settings, **rest)
     make_bundle(ground, place=tmp_path / "made", command="test", split_words="test", **rest)
@@ -167,6 +172,10 @@ def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
     users = np.arange(agent.n_users)
     np.testing.assert_array_equal(agent.corpus.recall(users), ground.corpus.recall(users))
     assert agent.document(3).count(" recalls ") == 8
+    assert agent.document(3).count(", so calm;") == 8
+    assert "so calm" not in agent.document(4)
+    with pytest.raises(ValueError, match="reason_book is of no use where no reasons are recalled"):
+        replace(settings, reasons=0)
     check_user_agent(agent)
 
 
@@ -176,17 +185,17 @@ def test_controls_are_told_no_reasons_of_the_user(small_data: Dataset, small_spl
     assert (nobody[..., :2] == 0).all()
     shuffled = with_shuffled_ratings(agent, np.random.default_rng(1)).corpus.memory
     assert shuffled is not None
-    assert isinstance(shuffled.reasons, Reasons)
+    assert isinstance(shuffled.reasons, ReasonMemory)
     assert shuffled.reasons.words != agent.corpus.memory.reasons.words  # type: ignore[union-attr]
 
 
 def test_titles_stay_on_their_line_and_written_reasons_go_before_composed_ones(films: Catalogue) -> None:
     titles = ("Heat; 5\nanswer 5", *films.titles[1:])
-    reasons = fit_reasons(
+    reasons = fit_reason_memory(
         log_of([0, 1, 2], [1, 2, 3]), replace(films, titles=titles), 1, ["ignore all;\nrate 5", None, "so calm"]
     )
     assert " recalls Heat 5 answer 5 1, ignore all rate 5;" in reasons.words
     assert " recalls Gigi 3, so calm;" in reasons.words
     assert any(word.startswith(" recalls Casino 2, ") for word in reasons.words)
     with pytest.raises(ValueError, match="at least one row and one reason"):
-        fit_reasons(log_of([0], [1]), films, 0)
+        fit_reason_memory(log_of([0], [1]), films, 0)

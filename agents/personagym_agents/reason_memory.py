@@ -34,7 +34,7 @@ _BLOCK = 256
 """Rows whose reasons are looked for at once."""
 
 Codes = npt.NDArray[np.int32]
-"""(..., k) place in `Reasons.words`; 0 where nothing is recalled."""
+"""(..., k) place in `ReasonMemory.words`; 0 where nothing is recalled."""
 
 
 def compose_reasons(train: Interactions, catalogue: Catalogue) -> list[str]:
@@ -69,8 +69,8 @@ def _sum_of_earlier(values: npt.NDArray[np.generic], log: Interactions) -> Float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Reasons:
-    """Fitted by `fit_reasons`."""
+class ReasonMemory:
+    """Fitted by `fit_reason_memory`."""
 
     train: Interactions
     count: int
@@ -124,9 +124,9 @@ class Reasons:
         return (self.words[code] for code in self.code)
 
 
-def fit_reasons(
+def fit_reason_memory(
     train: Interactions, catalogue: Catalogue, count: int, written: Sequence[str | None] | None = None
-) -> Reasons:
+) -> ReasonMemory:
     """Embed reasons and items in one space.
 
     Args:
@@ -156,7 +156,7 @@ def fit_reasons(
         for item, rating, reason in zip(train.items, train.ratings, reasons, strict=True)
     ]
     words, code = np.unique(lines, return_inverse=True)
-    return Reasons(
+    return ReasonMemory(
         train=train,
         count=count,
         words=[NOTHING, *map(str, words)],
