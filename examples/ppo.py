@@ -6,7 +6,8 @@
 The policy does not choose among all items. Several static recommenders propose each user's candidates, and the policy
 weighs, at each step of a session, what these recommenders think of them and how much they repeat the genres just
 consumed. So it can have any of these recommenders by one weight, and learns when to mix which. Curve, figures and the
-policy go into the folder `--output`; `examples/compare_policies.py` sets the policy beside others.
+policy go into the folder `--output`; `examples/compare_policies.py` sets the policy beside others, and the leaderboard
+takes it as a contestant: `python benchmarks/leaderboard.py --recommender runs/ppo/policy`.
 """
 
 import io

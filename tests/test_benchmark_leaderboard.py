@@ -18,6 +18,9 @@ from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.judge_rows import JUDGE_ROWS, DealtRows, JudgeRows, deal_rows
 from personagym_env.evaluation.leaderboard import Leaderboard
+from personagym_env.vector_env import PersonaRecVectorEnv
+from personagym_env.world import make_world
+from personagym_recommenders import BestRated, CandidateFeatures, MostPopular, VectorDecodeAction, WeightedFeatures
 
 ROOT = Path(__file__).parent.parent
 FEW = ("--floors", "bias", "--contestants", "random,popular,linucb", "--users", "8", "--resamples", "20")
@@ -100,6 +103,24 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
     assert board.independence == dealt.independence(rows, "alternate")
     assert {row.name for row in board.rows} == {"Random", "MostPopular", "LinUCB", "UserAgentGreedy"}
     assert rows in board.setting["users know"]
+
+
+def test_a_saved_policy_is_a_contestant(script: ModuleType, data: Dataset, tmp_path: Path) -> None:
+    ppo = pytest.importorskip("stable_baselines3").PPO
+    from personagym_recommenders.sb3_features import NEEDED
+    from personagym_recommenders.sb3_recommender import SB3Recommender
+    from personagym_recommenders.sb3_vec_env import SB3VecEnv
+
+    world = make_world(data, "bias")
+    decoder = WeightedFeatures(CandidateFeatures([MostPopular(), BestRated()]))
+    decoder.fit(world.train, data.catalogue)
+    users = PersonaRecVectorEnv(world, 2, autoreset_mode="SameStep")
+    env = SB3VecEnv(VectorDecodeAction(users, decoder), parts=NEEDED)
+    SB3Recommender(ppo("MultiInputPolicy", env, device="cpu").policy, decoder, name="mine").save(tmp_path / "policy")
+    board = script.run(
+        arguments(script, "--agent", "mf", "--recommender", str(tmp_path / "policy")), Console(quiet=True)
+    )
+    assert "mine" in {row.name for row in board.rows}
 
 
 def test_the_independent_judge_is_the_default_and_says_so(
