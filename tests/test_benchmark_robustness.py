@@ -135,6 +135,17 @@ def test_persona_users_judge_where_their_bundle_fits(script: ModuleType, monkeyp
     assert report.session_judges == ("frozen persona, session return",)
 
 
+def test_committed_figures_tell_the_sensitivity_to_every_parameter() -> None:
+    report = Robustness.load(ROOT / "benchmarks" / "results" / "robustness.json")
+    names = {known.name for known, _ in SessionParameters().assumptions()}
+    assert set(report.values) == names
+    assert report.session_judges
+    for judge in report.session_judges:
+        assert set(report.sensitivity(judge)) == names
+    assert "persona, expected rating" in report.judges
+    assert set(report.absent) <= set(report.judges) == set(report.chance)
+
+
 def test_judges_by_default(script: ModuleType) -> None:
     assert script.Args().judges == ("persona", "mf", "knn")
     assert script.Args().session_judges == ("frozen:persona", "mf")
