@@ -1,7 +1,7 @@
 """Do users know what they must not know? Blind data sets, a test for leaks in prompts, and the control's ratings."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -45,7 +45,8 @@ def find_leaks(documents: Iterable[tuple[int, str]], catalogue: Catalogue, split
 
     A line speaks of an item if it begins with the item's title, up to a semicolon, and has its year if the catalogue
     knows it; or if it holds, anywhere else, a title of several words and at least `LEAST_LETTERS` letters. What a
-    training row of the same user accounts for is no leak, nor is a title that is also the name of a genre.
+    training row of the same user accounts for is no leak (a sequel's name may hold the first part's), nor is a title
+    that is also the name of a genre.
 
     Args:
         documents: internal user id and prompt, one or more for a user.
@@ -65,7 +66,8 @@ def find_leaks(documents: Iterable[tuple[int, str]], catalogue: Catalogue, split
             name = titles[item], int(catalogue.years[item])
             if name[0] not in everything or name in known_names or name[0] in genres:
                 continue
-            leaks += [Leak(user, item, line.text) for line in lines if line.speaks_of(*name)]
+            longer = [title for title in known_titles if name[0] in title and title != name[0]]
+            leaks += [Leak(user, item, line.text) for line in lines if line.speaks_of(*name, longer)]
     return leaks
 
 
@@ -82,12 +84,16 @@ class _Line(NamedTuple):
         title = _plain(title)
         return cls(line, title, _plain(behind if title in known_titles else line))
 
-    def speaks_of(self, title: str, year: int) -> bool:
+    def speaks_of(self, title: str, year: int, longer: Sequence[str]) -> bool:
+        """Whether the line speaks of an item; where it names one of `longer` titles, it speaks of that."""
         if self.title == title:
             return not year or re.search(rf"\b{year}\b", self.text) is not None
-        if len(title) < LEAST_LETTERS or " " not in title:
+        if len(title) < LEAST_LETTERS or " " not in title or title not in self.rest:
             return False
-        return title in self.rest and re.search(rf"(?<!\w){re.escape(title)}(?!\w)", self.rest) is not None
+        rest = self.rest
+        for name in longer:
+            rest = rest.replace(name, "")
+        return re.search(rf"(?<!\w){re.escape(title)}(?!\w)", rest) is not None
 
 
 def _plain(text: str) -> str:

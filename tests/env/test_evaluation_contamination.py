@@ -9,14 +9,25 @@ from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.evaluation.contamination import blind, find_leaks, shuffled_ratings
 
-TITLES = ("Heat", "Body Heat", "Ulee's Gold", "Ulee's Gold", "M", "The  Long;Goodbye", "Drama", "Emma", "Emma")
-YEARS = (1995, 1981, 1997, 1997, 1931, 1973, 1999, 1996, 1932)
+TITLES = (
+    "Heat",
+    "Body Heat",
+    "Ulee's Gold",
+    "Ulee's Gold",
+    "M",
+    "The  Long;Goodbye",
+    "Drama",
+    "Emma",
+    "Emma",
+    "The Long Goodbye 2: Hello",
+)
+YEARS = (1995, 1981, 1997, 1997, 1931, 1973, 1999, 1996, 1932, 1999)
 CATALOGUE = Catalogue(
-    ids=tuple(f"i{item}" for item in range(9)),
+    ids=tuple(f"i{item}" for item in range(10)),
     titles=TITLES,
     years=np.asarray(YEARS),
     genre_names=("Drama",),
-    genres=np.zeros((9, 1), np.bool_),
+    genres=np.zeros((10, 1), np.bool_),
 )
 
 
@@ -24,7 +35,7 @@ def split_of(train: list[int], test: list[int]) -> Split:
     def log(items: list[int]) -> Interactions:
         return Interactions.from_columns(
             np.zeros(len(items), np.int64), np.asarray(items), np.ones(len(items)), None,
-            n_users=1, n_items=9, scale=(1.0, 2.0),
+            n_users=1, n_items=10, scale=(1.0, 2.0),
         )  # fmt: skip
 
     return Split(log(train), log(test))
@@ -50,6 +61,9 @@ def found(document: str, train: list[int], test: list[int]) -> list[int]:
         ("30; Drama\nDrama; 1999; 3", [0], [6], []),
         ("30\nEmma; 1996; Drama; 5", [7], [8], []),
         ("30\nEmma; 1932; Drama; 5", [7], [8], [8]),
+        ("30\nHeat; 1995; recalls The Long Goodbye 2: Hello 4, pleased by Drama; 5", [0, 9], [5], []),
+        ("30\nHeat; 1995; recalls The Long Goodbye 2: Hello 4, like The Long Goodbye; 5", [0, 9], [5], [5]),
+        ("30\nHeat; 1995; recalls The Long Goodbye 2: Hello 4, pleased by Drama; 5", [0], [9], [9]),
     ],
 )
 def test_known_answers(document: str, train: list[int], test: list[int], expected: list[int]) -> None:
