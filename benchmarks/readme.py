@@ -228,6 +228,32 @@ def policies(results: Path) -> str:
     return markdown.table(("recommender", "kind", "return", "beyond the best static", "real value"), rows)
 
 
+def blends(results: Path) -> str:
+    """What blends of adapters change of the base without any."""
+    found = json.loads(results.read_text(encoding="utf-8"))["differences"]
+    rows = (
+        [name, *(markdown.cell(Interval(**value), 4) for value in measures.values())]
+        for name, measures in found.items()
+    )
+    return markdown.table(("adapters, less none", "RMSE", "NLL", "choice AUC"), rows)
+
+
+def mixed_adapters(results: Path) -> str:
+    """Time of a batch whose users have different adapters, over that of a batch with one, of the smaller model."""
+    rates = json.loads(results.read_text(encoding="utf-8"))["rates"]
+    narrowest = min(rate["width"] for rate in rates)
+    times = {
+        (rate["way"], rate["adapters"]): f"{rate['times_one_adapter']:.2f}"
+        for rate in rates
+        if rate["width"] == narrowest
+    }
+    numbers = sorted({number for _, number in times})
+    rows = ([way, *(times[way, number] for number in numbers)] for way in dict.fromkeys(way for way, _ in times))
+    return markdown.table(
+        ("users of several adapters in one batch", *(f"{number} adapters" for number in numbers)), rows
+    )
+
+
 def growth(results: Path) -> str:
     """Time and memory by number of users."""
     rows = (
@@ -249,10 +275,15 @@ def fill(text: str) -> str:
         "policies": policies(RESULTS / "policies.json"),
         "validation": validation(RESULTS / "validation.json"),
         "growth": growth(RESULTS / "growth.json"),
+        "mixed-adapters": mixed_adapters(RESULTS / "mixed_adapters.json"),
+        "blends": blends(RESULTS / "blends.json"),
     }
     boards = fidelity_boards(RESULTS / "fidelity.json")
     made["fidelity"] = boards["board-temporal-fidelity"]
     made |= {name: boards[name] for name in BOARD_SHOWN}
+    for file in ("equal-rows", "variants"):
+        name = f"{file}-temporal-differences"
+        made[name] = fidelity_boards(RESULTS / f"fidelity-{file}.json", file)[name]
     made["study-closed-pool-judges"] = agreement_study(RESULTS / "agreement.json")["study-closed-pool-judges"]
     made["latest-closed-pool-summary"] = agreement_study(RESULTS / "agreement-latest.json")["study-closed-pool-summary"]
     for name, table in made.items():
