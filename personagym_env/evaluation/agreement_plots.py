@@ -82,7 +82,7 @@ def tau_plot(board: AgreementBoard) -> str:
         ax.set_yticks(range(len(rows)), [plain(row.title) for row in rows])
         ax.set_ylim(len(rows) - 0.4, -0.6)
         ax.set_xlim(-1.03, 1.03)
-        ax.set_xlabel("Kendall’s τ with real value, 95 % interval over users")
+        ax.set_xlabel("Kendall’s τ with real value, 95 %")
         ax.grid(axis="y", visible=False)
         ax.tick_params(axis="y", length=0)
 
