@@ -81,9 +81,9 @@ def test_nothing_is_learned_from_held_out_rows(
             seen.append(train)
             super().__init__(train, catalogue)
 
-    def load(name: str, dataset: Any, train: Interactions) -> Any:
+    def load(name: str, dataset: Any, train: Interactions, **options: Any) -> Any:
         seen.append(train)
-        return original(name, dataset, train)
+        return original(name, dataset, train, **options)
 
     original = script.personagym_agents.load
     monkeypatch.setattr(script, "ItemKNN", Votes)

@@ -3,12 +3,15 @@
 import importlib.util
 import sys
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from rich.console import Console
 
+from personagym_agents.bundle import Manifest
+from personagym_agents.bundle_settings import BundleSettings
 from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_env.data.splits import Split
@@ -39,6 +42,9 @@ def script(
         assert dataset.interactions is train, "held-out rows must not reach the users"
         return make_language_agent("qwen2" if place.name == "other" else "llama", adapted=adapters)
 
+    settings = asdict(BundleSettings(base="some/folder/base", reasons=2))
+    manifest = Manifest("synthetic", small_split.train.fingerprint(), "", "", 8, settings, {}, {})
+    monkeypatch.setattr(module, "read_manifest", lambda place: manifest)
     monkeypatch.setattr(module, "load_dataset", lambda name: small_data)
     monkeypatch.setattr(module, "bundle_fits", fits)
     monkeypatch.setattr(module, "load_bundle_agent", load)
@@ -67,7 +73,14 @@ def args(script: ModuleType, tmp_path: Path) -> Callable[..., object]:
 
 
 def test_bundles_join_the_protocol_that_they_were_trained_for(script: ModuleType, args: Callable[..., object]) -> None:
-    temporal, cold = script.run(args(compare=("persona:none", "none:bias")), Console()).boards
+    report = script.run(args(compare=("persona:none", "none:bias")), Console())
+    temporal, cold = report.boards
+    made = report.setting["bundles"]
+    assert [(one["name"], one["base"], one["reasons"], one["adapters"] is None) for one in made] == [
+        ("none", "folder", 2, True),
+        ("persona", "folder", 2, False),
+        ("persona", "folder", 2, False),
+    ]
     names = [(row.name, row.kind, row.seeds) for row in temporal.rows[4:]]
     assert names == [
         ("bias", "users", 1),
