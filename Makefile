@@ -60,6 +60,7 @@ variants: $(VENV)/ready
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds single random persona
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --personas 8
 	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --rank 64
+	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --features profile
 	$(BIN)/python benchmarks/blends.py \
 		--personas runs/ablation/temporal-no-memory-persona-averaging-0-0 runs/ablation/temporal-no-memory-persona-averaging-0-1 \
 		--singles runs/ablation/temporal-no-memory-single-averaging-0-0 runs/ablation/temporal-no-memory-single-averaging-0-1
