@@ -27,7 +27,7 @@ from personagym_env.data.traits import user_traits
 from personagym_env.evaluation.fidelity import FidelityTest
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
-from personagym_env.evaluation.statistics import Interval, user_resamples
+from personagym_env.evaluation.statistics import Interval, interval, user_resamples
 from personagym_env.protocols import UserAgent
 
 MEASURES = {"rmse": "RMSE", "nll": "NLL", "auc": "AUC"}
@@ -94,13 +94,9 @@ def compare(args: Args, dataset: Dataset, split: Split, console: Console) -> Dif
             seeds.setdefault(name, []).append(ask(test, agent, weights))
             console.print(f"{name}: asked {len(seeds[name])} of {len(args.personas)} seeds")
     return {
-        name: {measure: _interval(np.mean([run[measure] for run in runs], axis=0) - base[measure]) for measure in base}
+        name: {measure: interval(np.mean([run[measure] for run in runs], axis=0) - base[measure]) for measure in base}
         for name, runs in seeds.items()
     }
-
-
-def _interval(resampled: FloatArray) -> Interval:
-    return Interval(float(resampled[0]), *(float(bound) for bound in np.quantile(resampled[1:], (0.025, 0.975))))
 
 
 def table_of(differences: Differences) -> Table:

@@ -126,7 +126,8 @@ def _teacher(name: str, split: Split) -> Teacher:
 def _personas(dataset: Dataset, split: Split, book: ProfileBook | None, settings: BundleSettings, say: Say) -> Personas:
     traits = user_traits(split.train, dataset.catalogue)
     rng = np.random.default_rng(settings.training.seed)
-    texts = profile_texts(book, split.train, dataset)
+    by_behaviour = settings.personas.features == "behaviour"
+    texts = None if by_behaviour else profile_texts(book, split.train, dataset)
     personas = fit_personas(traits, dataset.catalogue.genre_names, settings.personas, rng=rng, texts=texts)
     say(personas.table())
     return personas

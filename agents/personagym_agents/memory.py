@@ -121,5 +121,5 @@ class Memory:
         """What a tokenizer should know: levels of evidence many times, reasons as often as rows have them."""
         if self.reasons is not None:
             yield from self.reasons.spoken()
-        for word in field_words(self._train.scale) if self.evidence else []:
-            yield from word * _EMPHASIS
+        for words in field_words(self._train.scale) if self.evidence else []:
+            yield from words * _EMPHASIS

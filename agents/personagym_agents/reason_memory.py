@@ -33,7 +33,7 @@ _DIMENSIONS = 64
 _BLOCK = 256
 """Rows whose reasons are looked for at once."""
 
-Codes = npt.NDArray[np.int32]
+ReasonCodes = npt.NDArray[np.int32]
 """(..., k) place in `ReasonMemory.words`; 0 where nothing is recalled."""
 
 
@@ -77,14 +77,14 @@ class ReasonMemory:
     """k reasons that are recalled about an item."""
     words: list[str]
     """Distinct reasons as a document tells them; the first one is `NOTHING`."""
-    code: Codes
+    code: ReasonCodes
     """(n,) each row's reason."""
     rows: npt.NDArray[np.float32]
     """(n, d) of the rows' reasons, of length 1."""
     items: npt.NDArray[np.float32]
     """(m, d) of the items, of length 1."""
 
-    def recall(self, users: IntArray) -> Codes:
+    def recall(self, users: IntArray) -> ReasonCodes:
         """(b, m, k) what each of (b,) users recalls about every item, the nearest reason first."""
         found = np.zeros((len(users), self.train.n_items, self.count), np.int32)
         everything = np.arange(self.train.n_items)
@@ -93,7 +93,7 @@ class ReasonMemory:
             found[place] = self._nearest(rows, everything, len(rows))
         return found
 
-    def recall_before(self, items: IntArray, known: IntArray) -> Codes:
+    def recall_before(self, items: IntArray, known: IntArray) -> ReasonCodes:
         """(n, c, k) what the user of each row recalls about (n, c) items when only the first (n,) rows are known."""
         found = np.zeros((*items.shape, self.count), np.int32)
         for user in np.flatnonzero(self.train.counts):
@@ -103,7 +103,7 @@ class ReasonMemory:
                 found[some] = self._nearest(rows, items[some].ravel(), length).reshape(len(some), -1, self.count)
         return found
 
-    def _nearest(self, rows: IntArray, items: IntArray, known: IntArray | int) -> Codes:
+    def _nearest(self, rows: IntArray, items: IntArray, known: IntArray | int) -> ReasonCodes:
         """(c, k) the reasons, among the first `known` rows of a user's, with the largest cosine to (c,) items."""
         place = np.arange(len(rows))
         # Of equally near reasons the later one counts. An item says nothing about itself.

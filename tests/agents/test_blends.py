@@ -1,10 +1,14 @@
 """Blends of adapters are exact sums, and every user gets the blend of their own weights."""
 
+import importlib.util
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
 from personagym_agents.adapters import LowRank
 from personagym_agents.blends import blended, by_nearness, load_blended_agent, shrunk
@@ -18,6 +22,7 @@ from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.protocols import UserAgent
 
+ROOT = Path(__file__).parent.parent.parent
 QUICK = TrainingSettings(epochs=1, batch=2, warmup=1, averaging=0.0, learning_rate=3e-2)
 
 
@@ -95,3 +100,25 @@ def test_weights_by_nearness_sum_to_one_and_sharpen() -> None:
 def test_weights_that_do_not_fit_are_refused(places: dict[str, Path], small_data: Dataset, small_split: Split) -> None:
     with pytest.raises(ValueError, match=r"weights need shape \(10, 3\) \(users, adapters\), got \(10, 2\)"):
         load_blended_agent([places["persona"]], np.ones((10, 2)), small_data, small_split.train, name="blend")
+
+
+def test_the_benchmark_compares_every_blend_with_the_base(
+    places: dict[str, Path], small_data: Dataset, small_split: Split
+) -> None:
+    spec = importlib.util.spec_from_file_location("blends", ROOT / "benchmarks" / "blends.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    sys.modules["blends"] = script
+    spec.loader.exec_module(script)
+    args = script.Args(
+        personas=(places["persona"],), singles=(places["single"],), shares=(0.0, 1.0), sharpness=(1.0,), resamples=20
+    )
+    found = script.compare(args, small_data, small_split, Console(quiet=True))
+    assert tuple(found) == ("persona, 0% single", "persona, 100% single", "personas by nearness, sharpness 1")
+    own, shared = (found[f"persona, {share}% single"]["nll"] for share in (0, 100))
+    assert own.low <= own.value <= own.high
+    assert own.value != shared.value
+    assert script.table_of(found).row_count == 3
+    with pytest.raises(ValueError, match="each persona bundle needs a single one, got 1 and 0"):
+        script.compare(replace(args, singles=()), small_data, small_split, Console(quiet=True))
