@@ -201,10 +201,11 @@ class NearestItems(_WholeCatalogue):
     ) -> IntArray:
         """(n, k) see `ActionDecoder.decode`."""
         allowed, queries = self.allowed(observation, candidates), _direction(actions)
+        items = self.embedding_.T.astype(np.float64)
         slates = np.empty((len(queries), k), np.int64)
         for begin in range(0, len(queries), _BLOCK):
             rows = slice(begin, begin + _BLOCK)
-            slates[rows] = top_k(_rounded(queries[rows] @ self.embedding_.T), allowed[rows], k)
+            slates[rows] = top_k(_rounded(queries[rows] @ items), allowed[rows], k)
         return slates
 
 

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 import numpy as np
 from scipy import sparse
@@ -10,8 +10,6 @@ from scipy import sparse
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Observation
 from personagym_recommenders.storable import Storable
-
-_NOT_FINITE = "scores of allowed items must be finite, got NaN or infinity"
 
 
 def check_users(users: IntArray, n_users: int) -> None:
@@ -38,29 +36,37 @@ def top_k(scores: FloatArray, allowed: BoolArray, k: int) -> IntArray:
         raise ValueError(f"scores have shape {scores.shape}, allowed items {allowed.shape}; both must be (n, m)")
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
+    n, m = scores.shape
+    if m < k:
+        _refuse(scores, allowed, k)
+    masked = np.array(scores, np.result_type(scores, np.float32))
+    masked[~allowed] = -np.inf
+    threshold = np.partition(masked, m - k, axis=1)[:, m - k, None]  # (n, 1) score of place k
+    # A row's largest number shows NaN and infinity, its threshold shows minus infinity among the k best.
+    if not (np.isfinite(masked.max(axis=1)).all() and np.isfinite(threshold).all()):
+        _refuse(scores, allowed, k)
+    chosen = masked >= threshold  # (n, m)
+    items = np.flatnonzero(chosen)
+    if len(items) > n * k:
+        # A partition leaves open which of several equal items at the threshold it takes: they are counted off by id.
+        crowded = np.flatnonzero(np.count_nonzero(chosen, axis=1) > k)
+        above, level = (compare(masked[crowded], threshold[crowded]) for compare in (np.greater, np.equal))
+        room = k - above.sum(axis=1, keepdims=True)
+        chosen[crowded] = above | (level & (np.cumsum(level, axis=1) <= room))
+        items = np.flatnonzero(chosen)
+    items = items.reshape(n, k) % m
+    best = np.take_along_axis(masked, items, axis=1)
+    return np.take_along_axis(items, np.argsort(-best, axis=1, kind="stable"), axis=1)
+
+
+def _refuse(scores: FloatArray, allowed: BoolArray, k: int) -> NoReturn:
+    """Say why no k items of every row can be the best."""
     available = np.count_nonzero(allowed, axis=1)
     if (available < k).any():
         row = int(np.argmin(available))
         raise ValueError(f"row {row} has {available[row]} items to choose from, fewer than the k = {k} asked for")
-    masked = np.where(allowed, scores, -np.inf)
-    n, m = masked.shape
-    threshold = np.partition(masked, m - k, axis=1)[:, m - k, None]  # (n, 1) score of place k
-    chosen = masked >= threshold  # (n, m)
-    count = np.count_nonzero(chosen, axis=1)
-    # NaN counts as the largest number in a partition and as none in a comparison, so it leaves places empty.
-    if (count < k).any():
-        raise ValueError(_NOT_FINITE)
-    crowded = np.flatnonzero(count > k)
-    if len(crowded):
-        # A partition leaves open which of several equal items at the threshold it takes: they are counted off by id.
-        above, level = (compare(masked[crowded], threshold[crowded]) for compare in (np.greater, np.equal))
-        room = k - above.sum(axis=1, keepdims=True)
-        chosen[crowded] = above | (level & (np.cumsum(level, axis=1) <= room))
-    items = np.flatnonzero(chosen).reshape(n, k) % m
-    best = np.take_along_axis(masked, items, axis=1)
-    if not np.isfinite(best).all():
-        raise ValueError(_NOT_FINITE)
-    return np.take_along_axis(items, np.argsort(-best, axis=1, kind="stable"), axis=1)
+    row, item = np.argwhere(allowed & ~np.isfinite(scores))[0]
+    raise ValueError(f"scores of allowed items must be finite, got {scores[row, item]} for item {item} in row {row}")
 
 
 def unconsumed(seen: sparse.csr_array, observation: Observation) -> BoolArray:

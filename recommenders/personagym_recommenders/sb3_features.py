@@ -17,10 +17,10 @@ NEEDED = ("history_items", "history_ratings", "profile", "step")
 class SessionFeatures(BaseFeaturesExtractor):
     """One row of f + 2g + 3 numbers of order 1 per observation; nothing in it is learned.
 
-    Profile (f) and step (1) as they are; then three sums over the steps of the session in which something was consumed,
+    Profile (f) and step (1) as they are; then four sums over the steps of the session in which something was consumed,
     each weighted by `forgetting ** age` and multiplied by `1 - forgetting`, so that they lie in 0..1: of 1 (how often
-    users consumed of late), of the rating's share of the scale's end (how much they liked it), of the item's genres (g:
-    what they may be tired of), and of genres times that share (g: what they liked).
+    users consumed of late), of the item's genres (g: what they may be tired of), of the rating's share of the scale's
+    end (how much they liked it), and of genres times that share (g: what they liked).
 
     Args:
         observation_space: with the parts `NEEDED`; others are ignored.
@@ -31,10 +31,12 @@ class SessionFeatures(BaseFeaturesExtractor):
         ValueError: the space lacks a part, or the items do not fit it.
     """
 
-    genres: torch.Tensor
-    """(m + 1, g) shares; row 0 stands for no item."""
+    summed: torch.Tensor
+    """(m + 1, 1 + g) what each item adds to sums: 1 and its genres; row 0 stands for no item and adds nothing."""
     weight: torch.Tensor
     """(h,) of each step, the latest last."""
+    weight_of_rating: torch.Tensor
+    """(h,) what a rating is multiplied by, to weigh its share of the scale's end."""
 
     def __init__(
         self, observation_space: spaces.Dict, item_genres: npt.NDArray[np.floating], forgetting: float = 0.8
@@ -52,23 +54,23 @@ class SessionFeatures(BaseFeaturesExtractor):
         profile = observation_space["profile"].shape
         assert profile is not None
         super().__init__(observation_space, profile[0] + 2 * n_genres + 3)
-        self.largest_rating = float(ratings.high.max())
         age = torch.arange(items.shape[0] - 1, -1, -1, dtype=torch.float32)
-        table = torch.zeros(n_items + 1, n_genres)
-        table[1:] = torch.as_tensor(item_genres)
+        table = torch.zeros(n_items + 1, 1 + n_genres)
+        table[1:, 0] = 1
+        table[1:, 1:] = torch.as_tensor(item_genres)
+        weight = (1 - forgetting) * forgetting**age
         # Not persistent: they come from the constructor's arguments, and weights should hold what was learned.
-        self.register_buffer("genres", table, persistent=False)
-        self.register_buffer("weight", (1 - forgetting) * forgetting**age, persistent=False)
+        self.register_buffer("summed", table, persistent=False)
+        self.register_buffer("weight", weight, persistent=False)
+        self.register_buffer("weight_of_rating", weight / float(ratings.high.max()), persistent=False)
 
     def forward(self, observations: dict[str, torch.Tensor]) -> torch.Tensor:
         """(n, f + 2g + 3) numbers of the observations."""
         items = observations["history_items"].long() + 1  # (n, h) 0 where nothing was consumed
-        weight = self.weight * (items > 0)  # (n, h)
-        liked = weight * observations["history_ratings"] / self.largest_rating
-        # Weighted sums of table rows: as a bag of embeddings, an array (n, h, g) is never made.
-        consumed, enjoyed = (
-            torch.nn.functional.embedding_bag(items, self.genres, per_sample_weights=one, mode="sum")
-            for one in (weight, liked)
-        )  # each (n, g)
-        moment = torch.stack([weight.sum(dim=1), liked.sum(dim=1)], dim=1)
-        return torch.cat([observations["profile"], observations["step"], moment, consumed, enjoyed], dim=1)
+        weights = self.weight.expand(items.shape), self.weight_of_rating * observations["history_ratings"]
+        # Weighted sums of table rows: as a bag of embeddings, an array (n, h, 1 + g) is never made.
+        sums = [
+            torch.nn.functional.embedding_bag(items, self.summed, per_sample_weights=weight, mode="sum")
+            for weight in weights
+        ]
+        return torch.cat([observations["profile"], observations["step"], *sums], dim=1)

@@ -43,8 +43,9 @@ def test_the_numbers_are_profile_moment_and_weighted_sums():
     rows = extractor(observe(items, ratings)).numpy()
     assert rows.shape == (2, extractor.features_dim)
     old, latest = 0.5 * 0.25, 0.5  # (1 - forgetting) * forgetting ** age, ages 2 and 0
-    expected = [0.25] * 3 + [0.5, old + latest, old + latest / 2]
-    expected += [old + latest / 2, latest / 2, old + latest / 4, latest / 4]
+    expected = [0.25] * 3 + [0.5]
+    expected += [old + latest, old + latest / 2, latest / 2]
+    expected += [old + latest / 2, old + latest / 4, latest / 4]
     np.testing.assert_allclose(rows[0], expected, rtol=1e-6)
     np.testing.assert_allclose(rows[1], [0.25] * 3 + [0.5] + [0] * 6)
 
@@ -54,7 +55,7 @@ def test_genres_are_those_that_decoders_count():
     items = rng.integers(-1, M, (20, H))
     extractor = SessionFeatures(space(), item_genres=SHARE, forgetting=0.8)
     rows = extractor(observe(items.tolist(), np.zeros((20, H)).tolist())).numpy()
-    np.testing.assert_allclose(rows[:, 6:8], 0.2 * recent_genres({"history_items": items}, SHARE, 0.8), rtol=1e-5)
+    np.testing.assert_allclose(rows[:, 5:7], 0.2 * recent_genres({"history_items": items}, SHARE, 0.8), rtol=1e-5)
 
 
 def test_nothing_is_learned_or_saved():
