@@ -81,7 +81,8 @@ class Args:
     shipped: bool = True
     """Whether the shipped bundle judges, where it was trained on rows that a judge may know."""
     bundles: tuple[str, ...] = ()
-    """`name=path` of bundles that judge too; each joins where it was trained on rows that a judge may know."""
+    """`name=path` of bundles that judge too; each joins where it was trained on rows that a judge may know. Those that
+    know different rows may share a name."""
     slow: bool = True
     """Whether LightGCN, NeuMF, SASRec, GRU4Rec and PPO take part, which take minutes."""
     recommender: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default_factory=tuple)
@@ -142,19 +143,19 @@ def enter(name: str, model_class: str, recommender: Recommender, bench: Bench, w
 
 
 def bundle_places(args: Args) -> dict[str, list[Path]]:
-    """Folders of bundles by name; those that the package ships share one, for each knows other rows.
+    """Folders of bundles by name; those that know different rows may share one, as those that the package ships do.
 
     Raises:
-        ValueError: an entry is not `name=path` of a folder, or its name is taken.
+        ValueError: an entry is not `name=path` of a folder, or its name is that of other judges.
     """
     places = {SHIPPED: shipped_bundles()} if args.shipped else {}
     for entry in args.bundles:
         name, equals, path = entry.partition("=")
         if not (name and equals and Path(path).is_dir()):
             raise ValueError(f"a bundle is given as name=path with the path of a folder, got {entry!r}")
-        if name in places or name in args.judges:
+        if name in (SHIPPED, *args.judges):
             raise ValueError(f"two judges would be called {name!r}")
-        places[name] = [Path(path)]
+        places.setdefault(name, []).append(Path(path))
     return places
 
 
@@ -165,6 +166,9 @@ def make_judges(
 
     No judge can have read more than its rows: classical users are fitted on them here, from a data set that has no
     others, and a bundle's manifest names the rows that it was trained on.
+
+    Raises:
+        ValueError: two bundles of one name know the same rows.
     """
     logs = {rows: bench.dealt.of_judge(rows) for rows in args.judge_rows}
     for name in args.judges:
@@ -175,6 +179,9 @@ def make_judges(
         if not fitting:
             left_out[name] = f"was trained on other rows than judges know here ({', '.join(logs)})"
             work.tell(f"{name} does not judge: it {left_out[name]}")
+        known = [rows for rows, _ in fitting]
+        if len(set(known)) < len(known):
+            raise ValueError(f"two bundles are called {name!r} and know the same rows: give them different names")
         for rows, place in fitting:
             yield name, rows, load_bundle_agent(place, blind(bench.dataset, logs[rows]), logs[rows])
 

@@ -29,6 +29,7 @@ from personagym_agents.adapters import adapter_factors, add_adapters, lora_confi
 from personagym_agents.bundle import load_bundle_agent
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.model import answer_logits, decoder_of, small_model
+from personagym_agents.side_by_side import one_thread
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import IntArray
@@ -259,9 +260,11 @@ def ceilings(rates: list[Rate], agents: Mapping[str, LanguageUserAgent], peak: f
     }
 
 
-def where_time_goes(sessions: Sessions, peak: float, clock: Clock) -> dict[str, object]:
+@one_thread()
+def where_time_goes(sessions: Sessions, clock: Clock) -> dict[str, object]:
     """The five operations with most time, and which exceeds most what its FLOPs would take in a matrix product."""
     sessions()
+    peak = float(np.median(take_turns({"gemm": gemm()}, 5, 0.2, clock)["gemm"]))
     decisions, clocks = 0, (CLOCKS[clock], CLOCKS["wall"])
     with profile(activities=[ProfilerActivity.CPU]) as recorded:
         begin = [now() for now in clocks]
@@ -331,7 +334,7 @@ def main(args: Args) -> None:
         "times_one_prompt_at_gemm_rate": ceilings(rates, agents, peak, args),
         "bfloat16_largest_difference": largest_difference(bundled, half, args),
         "profile": {
-            name: where_time_goes(Sessions(agents[name], np.arange(64), args.slate_size), peak, args.clock)
+            name: where_time_goes(Sessions(agents[name], np.arange(64), args.slate_size), args.clock)
             for name in ("bundled", "large")
         },
     }

@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from personagym_agents.frozen import FrozenUsers
+from personagym_agents.side_by_side import one_thread
 from personagym_env.evaluation.profiling import time_shares
 from personagym_env.evaluation.result_file import write_atomically
 from personagym_env.evaluation.snapshot import environment_snapshot
@@ -171,8 +172,9 @@ def main(args: Args) -> None:
     profiles = {}
     for name, envs in (("mf", args.classical_envs[-1]), ("persona", args.language_envs[-1])):
         step = stepping(worlds[name], envs, args)
-        step()
-        profiles[f"{name}, {envs} environments"] = time_shares(step)
+        with one_thread():
+            step()
+            profiles[f"{name}, {envs} environments"] = time_shares(step)
     steps = filling(worlds["persona"], args)
     if importlib.util.find_spec("sardine") is None:
         console.print("SARDINE is not installed, so it does not run beside: pip install sardine-rec")

@@ -152,6 +152,7 @@ def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_pa
     [
         (("--bundles", "persona"), "a bundle is given as name=path with the path of a folder, got 'persona'"),
         (("--bundles", "mf=tests"), "two judges would be called 'mf'"),
+        (("--bundles", "shipped persona=tests"), "two judges would be called 'shipped persona'"),
         (("--judge-rows", "same", "same", "--session-rows", "same"), "each once"),
         (("--judge-rows", "same"), "session rows must be some of the judge rows"),
     ],
@@ -159,3 +160,26 @@ def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_pa
 def test_bad_requests(script: ModuleType, arguments: tuple[str, ...], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         script.run(arguments_of(script, *arguments), Console(quiet=True))
+
+
+def test_bundles_that_know_different_rows_share_a_name(
+    script: ModuleType, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = [tmp_path / "bundles" / name for name in ("disjoint", "superset")]
+    for half in halves:
+        half.mkdir(parents=True)
+    named = [f"persona={half}" for half in halves]
+    args = arguments_of(script, "--dataset", str(folder), "--judges", "--no-shipped", "--bundles", *named)
+    assert script.bundle_places(args) == {"persona": halves}
+    dataset = script.load_dataset(args.dataset)
+    split = script.temporal_split(dataset.interactions)
+    dealt = script.deal_rows(split.train, args.halving, np.random.default_rng(0))
+    bench = script.Bench(dataset, split, dealt, ())
+    prints = {rows: dealt.of_judge(rows).fingerprint() for rows in JUDGE_ROWS}
+    monkeypatch.setattr(script, "load_bundle_agent", lambda place, dataset, log: place.name)
+    monkeypatch.setattr(script, "bundle_fits", lambda place, log: prints[place.name] == log.fingerprint())
+    judges = list(script.make_judges(args, bench, script.Work(Console(quiet=True)), {}))
+    assert sorted(judges) == [("persona", "disjoint", "disjoint"), ("persona", "superset", "superset")]
+    monkeypatch.setattr(script, "bundle_fits", lambda place, log: prints["same"] == log.fingerprint())
+    with pytest.raises(ValueError, match="two bundles are called 'persona' and know the same rows"):
+        list(script.make_judges(args, bench, script.Work(Console(quiet=True)), {}))

@@ -1,5 +1,6 @@
 """LoRA adapters, one per group of users, through `peft`."""
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, cast
 
@@ -63,8 +64,8 @@ def add_adapters(model: PreTrainedModel, names: Sequence[str], config: LoraConfi
     return wrapped
 
 
-class AdapterGate:
-    """Which adapter each token of the next pass goes through."""
+class AdapterGate(threading.local):
+    """Which adapter each token of the next pass of this thread goes through."""
 
     def __init__(self) -> None:
         self.adapters: list[int] = []

@@ -18,7 +18,7 @@ class PrefixStore:
         self, layer: int, rows: torch.Tensor, columns: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
     ) -> None:
         """Put (t, heads, head width) keys and values of a layer into (t,) columns of (t,) rows."""
-        self._reserve(layer, keys, values, int(columns.max()) + 1)
+        self._make_room(layer, keys, values, int(columns.max()) + 1)
         self.keys[layer][rows, :, columns] = keys
         self.values[layer][rows, :, columns] = values
 
@@ -29,7 +29,12 @@ class PrefixStore:
         keys, values = (side[layer][:, :, :columns].index_select(0, rows) for side in (self.keys, self.values))
         return keys, values
 
-    def _reserve(self, layer: int, keys: torch.Tensor, values: torch.Tensor, columns: int) -> None:
+    def reserve(self, columns: int) -> None:
+        """Make room for columns in all layers that hold something."""
+        for layer, (keys, values) in enumerate(zip(self.keys, self.values, strict=True)):
+            self._make_room(layer, keys[:, :, 0], values[:, :, 0], columns)
+
+    def _make_room(self, layer: int, keys: torch.Tensor, values: torch.Tensor, columns: int) -> None:
         have = self.keys[layer].shape[2] if layer < len(self.keys) else 0
         if have >= columns:
             return

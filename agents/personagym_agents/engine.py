@@ -6,8 +6,9 @@ there from the pass that scored it, and only what is still pending, its answer, 
 pass, so that nothing is ever encoded twice.
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,13 +20,15 @@ from personagym_agents.cache import PrefixStore
 from personagym_agents.corpus import Corpus
 from personagym_agents.layout import lay_out, ragged
 from personagym_agents.model import answer_logits
-from personagym_agents.packed_pass import PackedPass
+from personagym_agents.packed_pass import PackedPass, packed_attention
 from personagym_agents.packing import Pieces
+from personagym_agents.side_by_side import side_by_side
 from personagym_env.data.tables import IntArray
 from personagym_env.protocols import Reaction
 
 Index = npt.NDArray[np.int64]
 NO_PIECE = -1
+_T = TypeVar("_T")
 _LINES_PER_ROW = 10
 """A pass over pending tokens alone takes the rows that slates of so many lines would give it."""
 _EDGE = 1e-6
@@ -136,16 +139,9 @@ class LanguageSessions:
         # A packed pass has room for one pending token per row, the answer to a line that it scored before.
         self._encode(chosen[self._pending_tokens(chosen) > 1])
         self._passes = []
-        few = min(candidates.shape[1], self._population.pass_size)
-        logits = torch.cat(
-            [
-                torch.cat(
-                    [self._score(chosen[some], candidates[some, part]) for part in _blocks(candidates.shape[1], few)],
-                    dim=1,
-                )
-                for some in _blocks(len(chosen), self._population.pass_size // few)
-            ]
-        )[np.argsort(order)]
+        blocks = self._blocks_of(len(chosen), candidates.shape[1])
+        scored = self._pass_by_pass(self._score, [(chosen[some], candidates[some]) for some in blocks])
+        logits = torch.cat(scored)[np.argsort(order)]
         chance = torch.softmax(logits.double(), dim=-1)[..., 0]
         rating = torch.softmax(logits[..., 1:].double(), dim=-1)
         return Reaction((1 - chance).clamp(_EDGE, 1 - _EDGE).cpu().numpy(), rating.cpu().numpy())
@@ -189,15 +185,38 @@ class LanguageSessions:
     def _encode(self, rows: Index) -> None:
         """Bring the store up to date with the scripts, rows of like length together."""
         rows = rows[np.argsort(self._written[rows], kind="stable")]
-        for block in _blocks(len(rows), max(1, self._population.pass_size // _LINES_PER_ROW)):
-            self._pass(np.sort(rows[block]), np.zeros((len(rows[block]), 0, 1), np.int64))
+        nothing = np.zeros((len(rows), 0, 1), np.int64)
+        blocks = self._blocks_of(len(rows), _LINES_PER_ROW)
+        self._pass_by_pass(self._pass, [(np.sort(rows[some]), nothing[some]) for some in blocks])
 
     def _score(self, rows: Index, candidates: Index) -> torch.Tensor:
-        """(b, k, 1 + r) answer logits of the candidates' lines."""
-        packed, hidden = self._pass(rows, candidates)
-        self._passes.append(_Scored(rows, candidates, packed))
-        logits = answer_logits(self._population.model, hidden, self._population.answer_ids)
-        return logits.view(*candidates.shape[:2], -1)
+        """(b, k, 1 + r) answer logits of the candidates' lines, in several passes if one row's are too many for one."""
+        logits = []
+        for part in _blocks(candidates.shape[1], self._population.pass_size):
+            packed, hidden = self._pass(rows, candidates[:, part])
+            self._passes.append(_Scored(rows, candidates[:, part], packed))
+            one = answer_logits(self._population.model, hidden, self._population.answer_ids)
+            logits.append(one.view(len(rows), -1, one.shape[-1]))
+        return torch.cat(logits, dim=1)
+
+    def _blocks_of(self, count: int, lines: int) -> Iterator[slice]:
+        """Which of so many rows with so many lines each share a pass: few enough that every thread has a pass."""
+        threads = torch.get_num_threads() if self._population.model.device.type == "cpu" else 1
+        return _blocks(count, max(1, min(self._population.pass_size // lines, -(-count // threads))))
+
+    def _pass_by_pass(self, work: Callable[[Index, Index], _T], blocks: list[tuple[Index, Index]]) -> list[_T]:
+        """Do the work of several passes over different rows, side by side on a processor."""
+        jobs = [partial(work, *block) for block in blocks]
+        if not jobs:
+            return []
+        columns = max(int((self._filled[rows] + self._pending_tokens(rows)).max()) for rows, _ in blocks)
+        with packed_attention(self._population.model):
+            if self._population.model.device.type != "cpu":
+                return [job() for job in jobs]
+            # Only the first pass ever knows how wide keys are; after it nothing is moved while others write.
+            done = [] if self._store.keys else [jobs.pop(0)()]
+            self._store.reserve(columns)
+            return done + side_by_side(jobs)
 
     def _pass(self, rows: Index, candidates: Index) -> tuple[PackedPass, torch.Tensor]:
         """Run pending pieces and candidates (b, k, 1 + f) behind the stored prefixes; store what was pending."""

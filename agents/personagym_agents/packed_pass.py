@@ -82,13 +82,15 @@ class PackedPass:
     def run(self) -> torch.Tensor:
         """(b k, d) hidden states of each candidate's last token, (0,) in a pass without candidates.
 
+        Called within `packed_attention`; passes over different rows may run side by side.
+
         Raises:
             ValueError: the model's attention does something that packed passes do not know.
         """
         self._open_gate(self.runs.per_row)
         tokens, positions = self._moved_here(self.runs.tokens, self.runs.positions)
         answers = torch.empty(0)
-        with _attention_of(self._model), suppress(_KeysKnown):
+        with suppress(_KeysKnown):
             outputs = decoder_of(self._model)(
                 input_ids=tokens[None], position_ids=positions[None], use_cache=False, packed_pass=self
             )
@@ -186,7 +188,8 @@ def prepare_for_packed_passes(model: PreTrainedModel) -> None:
 
 
 @contextmanager
-def _attention_of(model: PreTrainedModel) -> Iterator[None]:
+def packed_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Let packed passes go through the model, until the end of the block."""
     usual = model.config._attn_implementation
     model.config._attn_implementation = _NAME
     try:
