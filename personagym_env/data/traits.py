@@ -69,10 +69,17 @@ class Traits(NamedTuple):
     """(u, g) `genre_lift` over the last `RECENT_ROWS` ratings."""
 
 
-def _sum_by_user(values: npt.NDArray[np.floating], log: Interactions) -> FloatArray:
-    """Sum of (n, ...) row values over each user's rows, (u, ...)."""
-    total = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0, dtype=np.float64)])
-    return np.asarray(total[log.indptr[1:]] - total[log.indptr[:-1]])
+def _sum_by_user(values: FloatArray, log: Interactions) -> FloatArray:
+    """(u,) sum of (n,) row values over each user's rows."""
+    return np.asarray(np.bincount(log.users, weights=values, minlength=log.n_users), np.float64)
+
+
+def _sum_by_user_and_genre(values: FloatArray, log: Interactions, genres: FloatArray) -> FloatArray:
+    """(u, g) sum of (n,) row values over each user's rows, each spread over its item's genres (m, g).
+
+    No array of rows by genres is made, which would be the largest of all in a long log.
+    """
+    return np.asarray(log.matrix(values) @ genres)
 
 
 def _share(weights: FloatArray) -> FloatArray:
@@ -100,14 +107,18 @@ def user_traits(log: Interactions, catalogue: Catalogue, crowd: Crowd | None = N
     variance = float(residual.var()) if len(log) else 1.0
     centred = residual - offset[log.users]
     square = _sum_by_user(centred**2, log)
-    weight = catalogue.genre_shares[log.items]
-    has_genre = catalogue.genres[log.items].astype(np.float64)
-    recent = (log.indptr[log.users + 1] - np.arange(len(log)) <= RECENT_ROWS)[:, None]
+    has_genre = catalogue.genres.astype(np.float64)
+    every = np.ones(len(log))
+    recent = (log.indptr[log.users + 1] - np.arange(len(log)) <= RECENT_ROWS).astype(np.float64)
 
-    def lift(rows: npt.NDArray[np.floating]) -> FloatArray:
-        return np.asarray(_sum_by_user(rows * centred[:, None], log) / (_sum_by_user(rows, log) + LIFT_PRIOR))
+    def share_of(rows: FloatArray) -> FloatArray:
+        return _share(_sum_by_user_and_genre(rows, log, catalogue.genre_shares))
 
-    share = _share(_sum_by_user(weight, log))
+    def lift_of(rows: FloatArray) -> FloatArray:
+        count = _sum_by_user_and_genre(rows, log, has_genre)
+        return np.asarray(_sum_by_user_and_genre(rows * centred, log, has_genre) / (count + LIFT_PRIOR))
+
+    share = share_of(every)
     entropy = -(share * np.log(np.maximum(share, 1e-12))).sum(axis=1)
     log_count = np.log1p(crowd.counts[log.items])
     return Traits(
@@ -118,9 +129,9 @@ def user_traits(log: Interactions, catalogue: Catalogue, crowd: Crowd | None = N
         popularity=_sum_by_user(log_count, log) / np.maximum(count, 1),
         diversity=entropy / max(np.log(max(len(catalogue.genre_names), 2)), 1e-9),
         genre_share=share,
-        genre_lift=lift(has_genre),
-        recent_share=_share(_sum_by_user(weight * recent, log)),
-        recent_lift=lift(has_genre * recent),
+        genre_lift=lift_of(every),
+        recent_share=share_of(recent),
+        recent_lift=lift_of(recent),
     )
 
 
