@@ -73,6 +73,10 @@ class AdapterGate(threading.local):
         self.tokens: list[int] = []
         """Tokens of each run."""
 
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        """A copy in another process: what a thread has chosen stays with it."""
+        return type(self), ()
+
     def choose(self, adapters: IntArray, counts: IntArray) -> None:
         """Open the gate for rows with adapters (b,), by their places among those mixed, and (b,) tokens.
 

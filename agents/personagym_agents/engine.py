@@ -53,7 +53,7 @@ class Population(NamedTuple):
     window: int
     """Positions over which the model has full attention."""
     pass_size: int
-    """Candidates of one packed pass: enough to fill the matrix products, few enough to stay in the cache."""
+    """Most candidates of one packed pass: enough to fill the matrix products, few enough to stay in the cache."""
 
 
 class _Scored(NamedTuple):

@@ -1,6 +1,7 @@
 """Passes side by side give what they give one after the other, and leave torch's threads as they were."""
 
 import multiprocessing
+import pickle
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -45,6 +46,11 @@ def test_answers_do_not_depend_on_the_number_of_threads(
     together = answers(agent)
     torch.set_num_threads(1)
     np.testing.assert_allclose(together, answers(agent), atol=1e-6)
+
+
+def test_users_can_be_sent_to_other_processes(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
+    agent = make_language_agent(adapted=True)
+    np.testing.assert_allclose(answers(pickle.loads(pickle.dumps(agent))), answers(agent), atol=1e-6)
 
 
 def test_jobs_have_a_thread_each_without_gradients_and_answer_in_order(three_threads: None) -> None:
