@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import cloudpickle
 import numpy as np
 import pytest
 import torch
@@ -50,7 +51,7 @@ def test_answers_do_not_depend_on_the_number_of_threads(
 
 def test_users_can_be_sent_to_other_processes(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
     agent = make_language_agent(adapted=True)
-    np.testing.assert_allclose(answers(pickle.loads(pickle.dumps(agent))), answers(agent), atol=1e-6)
+    np.testing.assert_allclose(answers(pickle.loads(cloudpickle.dumps(agent))), answers(agent), atol=1e-6)
 
 
 def test_jobs_have_a_thread_each_without_gradients_and_answer_in_order(three_threads: None) -> None:
