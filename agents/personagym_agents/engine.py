@@ -200,9 +200,13 @@ class LanguageSessions:
         return torch.cat(logits, dim=1)
 
     def _blocks_of(self, count: int, lines: int) -> Iterator[slice]:
-        """Which of so many rows with so many lines each share a pass: few enough that every thread has a pass."""
+        """Which of so many rows with so many lines each share a pass.
+
+        Every thread gets one, but none of less than half the size: short operations leave threads waiting for Python.
+        """
         threads = torch.get_num_threads() if self._population.model.device.type == "cpu" else 1
-        return _blocks(count, max(1, min(self._population.pass_size // lines, -(-count // threads))))
+        most = self._population.pass_size // lines
+        return _blocks(count, max(1, min(most, max(most // 2, -(-count // threads)))))
 
     def _pass_by_pass(self, work: Callable[[Index, Index], _T], blocks: list[tuple[Index, Index]]) -> list[_T]:
         """Do the work of several passes over different rows, side by side on a processor."""

@@ -28,6 +28,7 @@ def three_threads() -> Iterator[None]:
 def answers(agent: LanguageUserAgent) -> FloatArray:
     """(12, n, k) wants of slates, an item of each being consumed, until the documents outgrow what was first stored."""
     rng, rows = np.random.default_rng(0), np.arange(9)
+    agent.population = agent.population._replace(pass_size=12)  # type: ignore[misc]
     sessions = agent.open(len(rows))
     sessions.start(rows, rows % agent.n_users)
     wants = []
@@ -78,3 +79,17 @@ def test_a_forked_process_has_threads_of_its_own(three_threads: None) -> None:
     child.start()
     child.join(60)
     assert child.exitcode == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"), [(9, [3, 3, 3]), (6, [2, 2, 2]), (3, [1, 1, 1]), (2, [1, 1]), (10, [3, 3, 3, 1])]
+)
+def test_rows_are_dealt_to_threads(
+    make_language_agent: Callable[..., LanguageUserAgent], three_threads: None, rows: int, sizes: list[int]
+) -> None:
+    agent = make_language_agent()
+    agent.population = agent.population._replace(pass_size=12)  # type: ignore[misc]
+    blocks = agent.open(rows)._blocks_of(rows, 4)
+    assert [block.stop - block.start for block in blocks] == sizes
+    agent.population = agent.population._replace(pass_size=16)  # type: ignore[misc]
+    assert [block.stop - block.start for block in agent.open(rows)._blocks_of(2, 4)] == [2]
