@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation policies ablation variants clean
+.PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/python benchmarks/leaderboard.py
@@ -40,6 +40,11 @@ validation: $(VENV)/ready
 policies: $(VENV)/ready
 	$(BIN)/python examples/ppo.py
 	$(BIN)/python examples/compare_policies.py --output benchmarks/results/policies.json
+
+# Forty minutes of one core.
+policies-persona: $(VENV)/ready
+	$(BIN)/python examples/ppo.py --users persona --steps 400000 --points 5 --output runs/ppo-persona
+	$(BIN)/python examples/compare_policies.py --users persona --policy runs/ppo-persona/policy --judges 500 --episodes 1 --output benchmarks/results/policies-persona.json
 
 # Six hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready

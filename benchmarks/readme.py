@@ -273,6 +273,7 @@ def fill(text: str) -> str:
         "engine": engine(RESULTS / "engine.json"),
         "ppo": ppo(RESULTS / "ppo_throughput.json"),
         "policies": policies(RESULTS / "policies.json"),
+        "policies-persona": policies(RESULTS / "policies-persona.json"),
         "validation": validation(RESULTS / "validation.json"),
         "growth": growth(RESULTS / "growth.json"),
         "mixed-adapters": mixed_adapters(RESULTS / "mixed_adapters.json"),
