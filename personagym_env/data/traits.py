@@ -69,17 +69,19 @@ class Traits(NamedTuple):
     """(u, g) `genre_lift` over the last `RECENT_ROWS` ratings."""
 
 
-def _sum_by_user(values: FloatArray, log: Interactions) -> FloatArray:
+def _sum_by_user(values: npt.NDArray[np.floating], log: Interactions) -> FloatArray:
     """(u,) sum of (n,) row values over each user's rows."""
-    return np.asarray(np.bincount(log.users, weights=values, minlength=log.n_users), np.float64)
+    total = np.append(0.0, np.cumsum(values, dtype=np.float64))
+    return np.asarray(total[log.indptr[1:]] - total[log.indptr[:-1]])
 
 
 def _sum_by_user_and_genre(values: FloatArray, log: Interactions, genres: FloatArray) -> FloatArray:
     """(u, g) sum of (n,) row values over each user's rows, each spread over its item's genres (m, g).
 
-    No array of rows by genres is made, which would be the largest of all in a long log.
+    Genre by genre: an array of rows by genres would be the largest of all in a long log. Documents name genres in the
+    order of these sums, and ties in it stand as rounding leaves them; so another way of adding is another document.
     """
-    return np.asarray(log.matrix(values) @ genres)
+    return np.stack([_sum_by_user(genre[log.items] * values, log) for genre in genres.T], axis=1)
 
 
 def _share(weights: FloatArray) -> FloatArray:
