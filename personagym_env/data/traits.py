@@ -81,7 +81,10 @@ def _sum_by_user_and_genre(values: FloatArray, log: Interactions, genres: FloatA
     Genre by genre: an array of rows by genres would be the largest of all in a long log. Documents name genres in the
     order of these sums, and ties in it stand as rounding leaves them; so another way of adding is another document.
     """
-    return np.stack([_sum_by_user(genre[log.items] * values, log) for genre in genres.T], axis=1)
+    total = np.empty((log.n_users, genres.shape[1]))
+    for genre in range(genres.shape[1]):
+        total[:, genre] = _sum_by_user(genres[log.items, genre] * values, log)
+    return total
 
 
 def _share(weights: FloatArray) -> FloatArray:
