@@ -14,6 +14,10 @@ IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
 
+MARKS_PER_ROW = 64
+"""Places that a log's marks have for each row at least, one bit each: one pair in as many is searched in vain."""
+_BITS = (1 << np.arange(8)).astype(np.uint8)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Catalogue:
@@ -69,6 +73,12 @@ class Users:
 
     def __repr__(self) -> str:
         return f"Users({len(self)} users, attributes {sorted(self.attributes)})"
+
+
+def _hash(keys: IntArray, size: int) -> IntArray:
+    """A place in 0..`size`-1, a power of 2, for each int64 key: Fibonacci hashing (Knuth, TAOCP 3, section 6.4)."""
+    shift = np.uint64(65 - size.bit_length())
+    return ((keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> shift).view(np.int64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -168,13 +178,26 @@ class Interactions:
     def _keys(self) -> IntArray:
         return np.sort(self.users * self.n_items + self.items)
 
+    @cached_property
+    def _marks(self) -> npt.NDArray[np.uint8]:
+        """(2^b,) eight places in a byte, each marked where a pair of the log hashes to it."""
+        size = 1 << (MARKS_PER_ROW * max(len(self), 1) - 1).bit_length()
+        place = _hash(self._keys, size)
+        marks = np.zeros(size >> 3, np.uint8)
+        np.bitwise_or.at(marks, place >> 3, _BITS[place & 7])
+        return marks
+
     def contains(self, users: IntArray, items: IntArray) -> BoolArray:
         """Whether the pairs of the two (broadcast) arrays are in the log."""
-        keys = np.asarray(users, np.int64) * self.n_items + items
-        if not len(self._keys):
-            return np.zeros(keys.shape, np.bool_)
-        place = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.asarray(self._keys[place] == keys)
+        keys = np.asarray(users, np.int64) * self.n_items + np.asarray(items, np.int64)
+        # A search walks through memory; a look at the marks spares it all but few of the pairs that are not there.
+        place = _hash(keys, 8 * len(self._marks))
+        there = np.asarray(self._marks[place >> 3] & _BITS[place & 7] > 0)
+        if len(self):
+            marked = keys[there]
+            row = np.minimum(np.searchsorted(self._keys, marked), len(self) - 1)
+            there[there] = self._keys[row] == marked
+        return there
 
     def matrix(self, values: FloatArray | None = None) -> sparse.csr_array:
         """(u, m) sparse matrix of `values` (n,), the ratings by default."""

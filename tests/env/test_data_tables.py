@@ -48,6 +48,16 @@ def test_pairs_are_found_and_matrix_holds_the_ratings() -> None:
     assert np.count_nonzero(dense) == 5
 
 
+@given(st.sets(st.tuples(st.integers(0, 6), st.integers(0, 12)), max_size=60))
+def test_a_log_contains_its_own_pairs_and_no_others(pairs: set[tuple[int, int]]) -> None:
+    users, items = np.array(sorted(pairs), np.int64).reshape(-1, 2).T
+    ratings = np.ones(len(users))
+    log = Interactions.from_columns(users, items, ratings, None, n_users=7, n_items=13, scale=SCALE)
+    expected = np.zeros((7, 13), np.bool_)
+    expected[users, items] = True
+    np.testing.assert_array_equal(log.contains(np.arange(7)[:, None], np.arange(13)[None]), expected)
+
+
 def test_genres_of_an_item_share_it() -> None:
     genres = np.array([[True, False, True], [False, True, False], [False, False, False]])
     ids = ("a", "b", "c")
