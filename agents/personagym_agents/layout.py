@@ -45,6 +45,17 @@ class Runs(NamedTuple):
         return (self.begins + self.lengths - 1)[:, 1:].ravel()
 
 
+class Spans(NamedTuple):
+    """Which of a pass's tokens its q questions see, besides what the b rows have stored."""
+
+    rows: Index
+    """(b + 1,) row i asks the questions `rows[i]:rows[i + 1]`."""
+    begins: Index
+    """(q,) first token that each question sees, ascending."""
+    ends: Index
+    """(q,) one behind its last; that is its first if all it sees is in the prefix. Ascending within a run."""
+
+
 class Questions(NamedTuple):
     """q of a pass's tokens, and how they are laid into rectangles to look at the prefix and at their own run."""
 
@@ -101,6 +112,22 @@ def lay_out(pieces: Pieces, filled: Index, pending: Index, candidates: Index) ->
     start[:, 1:] += lengths[:, :1]
     run, offset = ragged(lengths.ravel())
     return Runs(tokens, start.ravel()[run] + offset, (ends - lengths.ravel()).reshape(lengths.shape), lengths)
+
+
+def spans_of_all(runs: Runs) -> Spans:
+    """What all T tokens see: their own run up to themselves; a pending token before candidates sees itself stored."""
+    run, offset = ragged(runs.lengths.ravel())
+    begins = runs.begins.ravel()[run]
+    ends = begins + offset + 1
+    if runs.candidates:
+        ends -= run % (1 + runs.candidates) == 0
+    return Spans(np.append(0, np.cumsum(runs.per_row)), begins, ends)
+
+
+def spans_of_answers(runs: Runs) -> Spans:
+    """What the last token of each candidate sees: all of the candidate."""
+    ends = runs.candidate_ends
+    return Spans(np.arange(len(runs.lengths) + 1) * runs.candidates, runs.begins[:, 1:].ravel(), ends + 1)
 
 
 def arrange(runs: Runs, device: torch.device, dtype: torch.dtype) -> Layout:

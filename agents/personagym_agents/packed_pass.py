@@ -7,6 +7,7 @@ only: of the others it gives keys and values.
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
@@ -18,9 +19,10 @@ from transformers import AttentionInterface, PreTrainedModel
 from personagym_agents.adapters import AdapterGate
 from personagym_agents.attention import Prefix, attend_to_prefix_and_run
 from personagym_agents.cache import PrefixStore
-from personagym_agents.layout import Questions, Runs, arrange, ragged
+from personagym_agents.layout import Layout, Questions, Runs, Spans, arrange, ragged, spans_of_all, spans_of_answers
 from personagym_agents.llama_attention import take_short_cuts
 from personagym_agents.model import decoder_of
+from personagym_agents.row_attention import attend_row_by_row, suits_row_attention
 
 Index = npt.NDArray[np.int64]
 _NAME = "personagym_packed"
@@ -64,20 +66,13 @@ class PackedPass:
         self._model, self._device = model, model.device
         self._store, self._gate, self._adapters = store, gate, adapters
         self._layers: int = model.config.num_hidden_layers
-        self._layout = arrange(runs, self._device, model.dtype)
         self._ends = self._moved_here(runs.candidate_ends)[0]
         self._answering = False
         self._fresh: list[tuple[torch.Tensor, torch.Tensor]] = []
         """Per layer the keys and values (T, heads, head width) of the pass's own tokens."""
         row, offset = ragged(runs.lengths[:, 0])
         self._pending = self._moved_here(rows[row], filled[row] + offset, runs.begins[row, 0] + offset)
-        visible = filled + runs.lengths[:, 0] if runs.candidates else filled
-        self._columns = -(-int(visible.max()) // COLUMNS) * COLUMNS
-        hidden = np.where(np.arange(self._columns) < visible[:, None], 0.0, torch.finfo(model.dtype).min)
-        self._mask = torch.from_numpy(hidden[:, None, None]).to(self._device, model.dtype)
-        # Consecutive rows are a view; others have to be gathered.
-        whole = bool((rows[1:] == rows[:-1] + 1).all())
-        self._rows = slice(int(rows[0]), int(rows[-1]) + 1) if whole else self._moved_here(rows)[0]
+        self._rows, self._visible = rows, filled + runs.lengths[:, 0] if runs.candidates else filled
 
     def run(self) -> torch.Tensor:
         """(b k, d) hidden states of each candidate's last token, (0,) in a pass without candidates.
@@ -120,11 +115,15 @@ class PackedPass:
 
     def ask(self, layer: int, queries: torch.Tensor, scale: float) -> torch.Tensor:
         """(q, heads, head width) attention of queries (q, heads, head width), once the layer's keys are told."""
+        fresh = self._fresh[layer]
+        if suits_row_attention(queries):
+            spans = self._spans_of_answers if self._answering else self._spans_of_all
+            stored = self._store.keys[layer], self._store.values[layer]
+            return attend_row_by_row(queries, *fresh, spans, stored, self._rows, self._visible, scale)
         questions = cast(Questions, self._layout.answers) if self._answering else self._layout.everything
-        prefix = None
-        if self._columns:
-            prefix = Prefix(*self._store.read(layer, self._rows, self._columns), self._mask)
-        return attend_to_prefix_and_run(queries, *self._fresh[layer], questions, self._layout.own_keys, prefix, scale)
+        return attend_to_prefix_and_run(
+            queries, *fresh, questions, self._layout.own_keys, self._prefix_of(layer), scale
+        )
 
     def only_answers(self, layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run the last layer up to its keys and values; give back its arguments for the answers' tokens alone."""
@@ -139,6 +138,34 @@ class PackedPass:
     def back_in_place(self, hidden: torch.Tensor) -> torch.Tensor:
         """(1, T, d) with the answers' (1, b k, d) in their places: some models insist on the shape they were given."""
         return hidden.new_zeros(1, len(self.runs.tokens), hidden.shape[2]).index_copy_(1, self._ends, hidden)
+
+    @cached_property
+    def _spans_of_all(self) -> Spans:
+        return spans_of_all(self.runs)
+
+    @cached_property
+    def _spans_of_answers(self) -> Spans:
+        return spans_of_answers(self.runs)
+
+    @cached_property
+    def _layout(self) -> Layout:
+        return arrange(self.runs, self._device, self._model.dtype)
+
+    @cached_property
+    def _mask(self) -> torch.Tensor:
+        """(b, 1, 1, columns) additive, of what each row has stored."""
+        columns = -(-int(self._visible.max()) // COLUMNS) * COLUMNS
+        hidden = np.where(np.arange(columns) < self._visible[:, None], 0.0, torch.finfo(self._model.dtype).min)
+        return torch.from_numpy(hidden[:, None, None]).to(self._device, self._model.dtype)
+
+    def _prefix_of(self, layer: int) -> Prefix | None:
+        if not self._mask.shape[3]:
+            return None
+        rows = self._rows
+        # Consecutive rows are a view; others have to be gathered.
+        whole = bool((rows[1:] == rows[:-1] + 1).all())
+        some = slice(int(rows[0]), int(rows[-1]) + 1) if whole else self._moved_here(rows)[0]
+        return Prefix(*self._store.read(layer, some, self._mask.shape[3]), self._mask)
 
     def _of_answers(self, argument: Any) -> Any:
         """Of whatever has an entry per token of the pass, the answers' entries; all else as it is."""

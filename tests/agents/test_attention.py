@@ -1,11 +1,14 @@
-"""Attention to a shared prefix and to one's own run, joined, equals one softmax over all that is seen."""
+"""Attention to a shared prefix and to one's own run equals one softmax over all that is seen, either way."""
+
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import torch
 
 from personagym_agents.attention import Prefix, attend, attend_plainly, attend_to_prefix_and_run
-from personagym_agents.layout import Runs, arrange
+from personagym_agents.layout import Runs, Spans, arrange, spans_of_all, spans_of_answers
+from personagym_agents.row_attention import BLOCK, TILE, attend_row_by_row
 
 HEADS, WIDTH, SCALE = 4, 8, 0.3
 
@@ -17,41 +20,97 @@ def dense(query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torc
     return torch.einsum("ht,thd->hd", weights, values)
 
 
+def runs_of(lengths: np.ndarray) -> Runs:
+    """Tokens of runs (b, 1 + k) of which only the lengths matter."""
+    ends = np.cumsum(lengths.ravel())
+    zeros = np.zeros(int(ends[-1]), np.int64)
+    return Runs(zeros, zeros, (ends - lengths.ravel()).reshape(lengths.shape), lengths)
+
+
+class Scene:
+    """Questions of a pass over two rows, the second of which has stored less, and what they see."""
+
+    def __init__(self, runs: Runs, stored: int, key_heads: int) -> None:
+        torch.manual_seed(0)
+        self.runs, total = runs, len(runs.tokens)
+        # Large scores: a joint that forgot the log-sum-exp would be far off.
+        self.queries = 4 * torch.randn(total, HEADS, WIDTH)
+        self.keys, self.values = torch.randn(2, total, key_heads, WIDTH)
+        self.old_keys, self.old_values = torch.randn(2, 2, key_heads, stored, WIDTH)
+        self.filled = np.array([stored, max(stored - 7, 0)])
+
+    def expected(self) -> Iterator[tuple[int, torch.Tensor]]:
+        """Each token that looks at its own run, with its attention by one softmax."""
+        for row in range(2):
+            runs = list(zip(self.runs.begins[row], self.runs.lengths[row], strict=True))
+            for begin, length in runs[1:] or runs:
+                for token in range(begin, begin + length):
+                    seen = (
+                        torch.cat([old[row, :, : self.filled[row]].transpose(0, 1), own[begin : token + 1]])
+                        for old, own in ((self.old_keys, self.keys), (self.old_values, self.values))
+                    )
+                    yield token, dense(self.queries[token], *seen)
+
+
 @pytest.mark.parametrize("key_heads", [4, 2])
 @pytest.mark.parametrize("stored", [0, 9])
 def test_joined_parts_equal_one_softmax(key_heads: int, stored: int) -> None:
-    torch.manual_seed(0)
-    lengths = np.array([[0, 3, 1, 7], [0, 2, 2, 3]])
-    ends = np.cumsum(lengths.ravel())
-    total, begins = int(ends[-1]), (ends - lengths.ravel()).reshape(lengths.shape)
-    layout = arrange(
-        Runs(np.zeros(total, np.int64), np.zeros(total, np.int64), begins, lengths), torch.device("cpu"), torch.float32
-    )
-    # Large scores: a joint that forgot the log-sum-exp would be far off.
-    queries = 4 * torch.randn(total, HEADS, WIDTH)
-    keys, values = torch.randn(2, total, key_heads, WIDTH)
-    old_keys, old_values = torch.randn(2, 2, key_heads, stored, WIDTH)
-    filled = [stored, max(stored - 4, 0)]
+    runs = runs_of(np.array([[0, 3, 1, 7], [0, 2, 2, 3]]))
+    scene = Scene(runs, stored, key_heads)
+    layout = arrange(runs, torch.device("cpu"), torch.float32)
     mask = torch.zeros(2, 1, 1, stored)
-    mask[1, ..., filled[1] :] = torch.finfo(torch.float32).min
-    prefix = Prefix(old_keys, old_values, mask) if stored else None
+    mask[1, ..., scene.filled[1] :] = torch.finfo(torch.float32).min
+    prefix = Prefix(scene.old_keys, scene.old_values, mask) if stored else None
 
     def asked(questions: torch.Tensor, answers: bool) -> torch.Tensor:
         laid = layout.answers if answers else layout.everything
         assert laid is not None
-        return attend_to_prefix_and_run(questions, keys, values, laid, layout.own_keys, prefix, SCALE)
+        return attend_to_prefix_and_run(questions, scene.keys, scene.values, laid, layout.own_keys, prefix, SCALE)
 
-    everything = asked(queries, answers=False)
-    for row in range(2):
-        for begin, length in zip(begins[row], lengths[row], strict=True):
-            for token in range(begin, begin + length):
-                seen_keys, seen_values = (
-                    torch.cat([old[row, :, : filled[row]].transpose(0, 1), own[begin : token + 1]])
-                    for old, own in ((old_keys, keys), (old_values, values))
-                )
-                torch.testing.assert_close(everything[token], dense(queries[token], seen_keys, seen_values))
-    last = (begins + lengths - 1)[:, 1:].ravel()
-    torch.testing.assert_close(asked(queries[last], answers=True), everything[last])
+    everything = asked(scene.queries, answers=False)
+    for token, attention in scene.expected():
+        torch.testing.assert_close(everything[token], attention)
+    last = runs.candidate_ends
+    torch.testing.assert_close(asked(scene.queries[last], answers=True), everything[last])
+
+
+@pytest.mark.parametrize("key_heads", [4, 2])
+@pytest.mark.parametrize("stored", [0, 8, 2 * BLOCK + TILE])
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        [[0, 3, 1, 7], [0, 2, 2, 3]],
+        [[0, 17, 16, 2 * BLOCK + 3], [0, 1, BLOCK, BLOCK + 1]],
+        [[2 * BLOCK + 3], [1]],
+    ],
+)
+def test_rows_equal_one_softmax(lengths: list[list[int]], stored: int, key_heads: int) -> None:
+    """Runs and prefixes of one block and of several; with candidates, and of pending tokens alone."""
+    runs = runs_of(np.array(lengths))
+    scene = Scene(runs, stored, key_heads)
+
+    def asked(questions: torch.Tensor, spans: Spans) -> torch.Tensor:
+        old, rows = (scene.old_keys, scene.old_values), np.arange(2)
+        return attend_row_by_row(questions, scene.keys, scene.values, spans, old, rows, scene.filled, SCALE)
+
+    everything = asked(scene.queries, spans_of_all(runs))
+    for token, attention in scene.expected():
+        torch.testing.assert_close(everything[token], attention)
+    if runs.candidates:
+        last = runs.candidate_ends
+        torch.testing.assert_close(asked(scene.queries[last], spans_of_answers(runs)), everything[last])
+
+
+def test_a_pending_token_before_candidates_sees_itself_among_what_is_stored() -> None:
+    runs = runs_of(np.array([[1, 2], [1, 3]]))
+    scene = Scene(runs, 2 * TILE, HEADS)
+    old, rows = (scene.old_keys, scene.old_values), np.array([1, 0])
+    seen = attend_row_by_row(
+        scene.queries, scene.keys, scene.values, spans_of_all(runs), old, rows, scene.filled, SCALE
+    )
+    for row, token in enumerate(runs.begins[:, 0]):
+        kept = (side[rows[row], :, : scene.filled[row]].transpose(0, 1) for side in old)
+        torch.testing.assert_close(seen[token], dense(scene.queries[token], *kept))
 
 
 @pytest.mark.parametrize("rows", [1, 5])

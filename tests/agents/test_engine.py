@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
+from personagym_agents import packed_pass
 from personagym_agents.engine import LanguageSessions
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.packing import PREFIX, Pieces, pack
@@ -17,6 +18,7 @@ from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.tables import FloatArray
 
 
+@pytest.mark.parametrize("row_by_row", [False, True])
 @pytest.mark.parametrize("adapted", [False, True])
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "qwen3", "gemma", "phi3", "gpt2", "gpt_neox"])
 def test_packed_scoring_equals_one_prompt_per_pair(
@@ -25,7 +27,11 @@ def test_packed_scoring_equals_one_prompt_per_pair(
     check_exactness: Callable[..., None],
     architecture: str,
     adapted: bool,
+    row_by_row: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """With attention row by row, as on a processor, and in rectangles, as on all other devices."""
+    monkeypatch.setattr(packed_pass, "suits_row_attention", lambda _: row_by_row)
     agent = make_language_agent(architecture, adapted=adapted)
     check_exactness(agent, reference_model(architecture, adapted=adapted), np.random.default_rng(1))
 

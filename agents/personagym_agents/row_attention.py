@@ -1,0 +1,262 @@
+"""Attention of packed passes on a processor, row by row: each row looks at what it has stored and no further.
+
+A library's fused kernel wants rectangles: rows padded to the longest prefix, runs that share a bin behind a mask, and
+both parts of the attention joined afterwards. Here a head of a row is done at a time, with the softmax kept up to date
+from one block of keys to the next (Milakov and Gimelshein 2018; Dao et al. 2022). Questions stand in the lanes of the
+vector unit, so that keys and values are read as they lie and nothing is ever summed across lanes.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from numba import njit
+from numpy.polynomial import Chebyshev, Polynomial
+
+from personagym_agents.lanes import WIDTH, larger, load, round_half_up, spread, store, two_to_whole, where_above
+from personagym_agents.layout import Index, Spans
+from personagym_agents.side_by_side import side_by_side
+
+Floats = npt.NDArray[np.float32]
+TILE = 8
+"""Rows of a product that are summed up at a time, one register each. Divides a head's width."""
+BLOCK = 64
+"""Keys that are looked at at a time: their scores stay in the fastest cache."""
+_NEVER = np.float32(-1e30)
+"""The score of what a question does not see."""
+_LEAST = np.float32(-126)
+"""Lower powers of two are no normal numbers; what is that unlikely counts as nothing."""
+_P0, _P1, _P2, _P3, _P4, _P5 = (
+    np.float32(p) for p in Chebyshev.interpolate(np.exp2, 5, [-0.5, 0.5]).convert(kind=Polynomial).coef
+)
+"""2 ** x in -1/2..1/2, with an error below 1e-7."""
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def suits_row_attention(queries: torch.Tensor) -> bool:
+    """Whether it is made for queries: on a processor, in float32, heads a multiple of `TILE` numbers wide."""
+    return queries.device.type == "cpu" and queries.dtype == torch.float32 and queries.shape[-1] % TILE == 0
+
+
+def attend_row_by_row(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    spans: Spans,
+    stored: tuple[torch.Tensor, torch.Tensor],
+    at: Index,
+    visible: Index,
+    scale: float,
+) -> torch.Tensor:
+    """(q, heads, head width) attention of the questions; rows are shared among as many threads as torch has.
+
+    Args:
+        queries: (q, heads, head width), the width a multiple of `TILE`.
+        keys: (T, key heads, head width) of the pass's tokens; each serves equally many heads of the queries.
+        values: likewise.
+        spans: what the questions see of them.
+        stored: keys and values (n, key heads, columns, head width) of all prefixes, columns a multiple of `TILE`.
+        at: (b,) which of the prefixes is whose.
+        visible: (b,) columns that each row sees.
+        scale: of the scores.
+    """
+    answer = torch.empty(queries.shape)
+    asked, own_keys, own_values, kept_keys, kept_values = (
+        part.contiguous().numpy() for part in (queries, keys, values, *stored)
+    )
+    factor = np.float32(scale * np.log2(np.e))
+
+    def attend(rows: slice) -> None:
+        mine = spans._replace(rows=spans.rows[rows.start : rows.stop + 1])
+        _attend(
+            asked, own_keys, own_values, *mine, kept_keys, kept_values, at[rows], visible[rows], factor, answer.numpy()
+        )
+
+    size = -(-len(at) // torch.get_num_threads())
+    shares = [slice(begin, min(begin + size, len(at))) for begin in range(0, len(at), size)]
+    side_by_side([partial(attend, rows) for rows in shares])
+    return answer
+
+
+def _compiled(function: _Function) -> _Function:
+    """Compile a function for the arguments that it is first called with; the result is kept for other processes."""
+    return cast(_Function, njit(nogil=True, cache=True, error_model="numpy")(function))
+
+
+@_compiled
+def _power(x: Any) -> Any:
+    """2 ** x of lanes that are at most 0."""
+    x = larger(x, spread(_LEAST))
+    whole = round_half_up(x)
+    r = x - whole
+    p = spread(_P4) + spread(_P5) * r
+    p = spread(_P3) + p * r
+    p = spread(_P2) + p * r
+    p = spread(_P1) + p * r
+    return (spread(_P0) + p * r) * two_to_whole(whole)
+
+
+@_compiled
+def _score(scores: Floats, keys: Floats, asked: Floats, j: int, i: int) -> None:
+    """Scores of keys j:j + TILE for the questions in lanes i:i + WIDTH."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = spread(np.float32(0))
+    for c in range(len(asked)):
+        question = load(asked, c, i)
+        s0 = s0 + spread(keys[j, c]) * question
+        s1 = s1 + spread(keys[j + 1, c]) * question
+        s2 = s2 + spread(keys[j + 2, c]) * question
+        s3 = s3 + spread(keys[j + 3, c]) * question
+        s4 = s4 + spread(keys[j + 4, c]) * question
+        s5 = s5 + spread(keys[j + 5, c]) * question
+        s6 = s6 + spread(keys[j + 6, c]) * question
+        s7 = s7 + spread(keys[j + 7, c]) * question
+    store(scores, j, 0, s0)
+    store(scores, j + 1, 0, s1)
+    store(scores, j + 2, 0, s2)
+    store(scores, j + 3, 0, s3)
+    store(scores, j + 4, 0, s4)
+    store(scores, j + 5, 0, s5)
+    store(scores, j + 6, 0, s6)
+    store(scores, j + 7, 0, s7)
+
+
+@_compiled
+def _add_values(seen: Floats, values: Floats, weights: Floats, size: int, c: int, i: int) -> None:
+    """Add coordinates c:c + TILE of the weighted values to what lanes i:i + WIDTH have seen."""
+    s0, s1, s2, s3 = load(seen, c, i), load(seen, c + 1, i), load(seen, c + 2, i), load(seen, c + 3, i)
+    s4, s5, s6, s7 = load(seen, c + 4, i), load(seen, c + 5, i), load(seen, c + 6, i), load(seen, c + 7, i)
+    for j in range(size):
+        weight = load(weights, j, 0)
+        s0 = s0 + spread(values[j, c]) * weight
+        s1 = s1 + spread(values[j, c + 1]) * weight
+        s2 = s2 + spread(values[j, c + 2]) * weight
+        s3 = s3 + spread(values[j, c + 3]) * weight
+        s4 = s4 + spread(values[j, c + 4]) * weight
+        s5 = s5 + spread(values[j, c + 5]) * weight
+        s6 = s6 + spread(values[j, c + 6]) * weight
+        s7 = s7 + spread(values[j, c + 7]) * weight
+    store(seen, c, i, s0)
+    store(seen, c + 1, i, s1)
+    store(seen, c + 2, i, s2)
+    store(seen, c + 3, i, s3)
+    store(seen, c + 4, i, s4)
+    store(seen, c + 5, i, s5)
+    store(seen, c + 6, i, s6)
+    store(seen, c + 7, i, s7)
+
+
+@_compiled
+def _weigh(scores: Floats, size: int, i: int, softmax: Floats, seen: Floats) -> None:
+    """Turn a block's scores for lanes i:i + WIDTH into weights, all weights so far being relative to one maximum."""
+    before = load(softmax, 0, i)
+    highest = before
+    for j in range(size):
+        highest = larger(highest, load(scores, j, 0))
+    kept = _power(before - highest)
+    total = load(softmax, 1, i) * kept
+    for j in range(size):
+        weight = _power(load(scores, j, 0) - highest)
+        total = total + weight
+        store(scores, j, 0, weight)
+    store(softmax, 0, i, highest)
+    store(softmax, 1, i, total)
+    for c in range(len(seen)):
+        store(seen, c, i, load(seen, c, i) * kept)
+
+
+@_compiled
+def _look(
+    asked: Floats,
+    keys: Floats,
+    values: Floats,
+    size: int,
+    lanes: tuple[int, int],
+    limit: Floats,
+    work: tuple[Floats, Floats, Floats],
+) -> None:
+    """Let questions look at a block of keys.
+
+    Args:
+        asked: (head width, lanes) the questions.
+        keys: (size, head width), with what does not matter up to a multiple of `TILE`.
+        values: (size, head width).
+        size: keys of the block, at most `BLOCK`.
+        lanes: the first that looks, and one behind the last, a multiple of `WIDTH` further on.
+        limit: (1, lanes) how many of the keys each question sees, or (1, 0) if all see all of them.
+        work: scores (`BLOCK`, `WIDTH`) of the lanes at work; highest score and sum of weights so far (2, lanes); and
+            the sum of weighted values so far (head width, lanes).
+    """
+    scores, softmax, seen = work
+    for i in range(lanes[0], lanes[1], WIDTH):
+        for j in range(0, size, TILE):
+            _score(scores, keys, asked, j, i)
+        if limit.size:
+            sees = load(limit, 0, i)
+            for j in range(size):
+                store(scores, j, 0, where_above(sees, spread(np.float32(j)), load(scores, j, 0), spread(_NEVER)))
+        _weigh(scores, size, i, softmax, seen)
+        for c in range(0, len(seen), TILE):
+            _add_values(seen, values, scores, size, c, i)
+
+
+@_compiled
+def _attend(
+    queries: Floats,
+    keys: Floats,
+    values: Floats,
+    rows: Index,
+    begins: Index,
+    ends: Index,
+    stored_keys: Floats,
+    stored_values: Floats,
+    at: Index,
+    visible: Index,
+    factor: np.float32,
+    answer: Floats,
+) -> None:
+    """Write the attention of some rows' questions into the answer; the factor makes scores exponents of two."""
+    heads, width = queries.shape[1:]
+    each = heads // keys.shape[1]
+    # A run that begins in the last lanes reaches behind them.
+    lanes = -(-int((rows[1:] - rows[:-1]).max()) // WIDTH) * WIDTH + WIDTH
+    asked, seen = np.zeros((width, lanes), np.float32), np.empty((width, lanes), np.float32)
+    scores, softmax = np.empty((BLOCK, WIDTH), np.float32), np.empty((2, lanes), np.float32)
+    limit, no_limit = np.empty((1, lanes), np.float32), np.empty((1, 0), np.float32)
+    own_keys, own_values = np.zeros((BLOCK, width), np.float32), np.zeros((BLOCK, width), np.float32)
+    work = (scores, softmax, seen)
+    for row in range(len(at)):
+        first, count = rows[row], rows[row + 1] - rows[row]
+        for head in range(heads):
+            for i in range(count):
+                for c in range(width):
+                    asked[c, i] = queries[first + i, head, c] * factor
+            asked[:, count:], seen[:], softmax[0], softmax[1] = 0, 0, _NEVER, 0
+            kept_keys, kept_values = stored_keys[at[row], head // each], stored_values[at[row], head // each]
+            for begin in range(0, visible[row], BLOCK):
+                size = min(BLOCK, visible[row] - begin)
+                end = -(-count // WIDTH) * WIDTH
+                _look(asked, kept_keys[begin:], kept_values[begin:], size, (0, end), no_limit, work)
+            i = 0
+            while i < count:
+                behind = i + 1
+                while behind < count and begins[first + behind] == begins[first + i]:
+                    behind += 1
+                for begin in range(begins[first + i], ends[first + behind - 1], BLOCK):
+                    size = min(BLOCK, ends[first + behind - 1] - begin)
+                    own_keys[:size] = keys[begin : begin + size, head // each]
+                    own_values[:size] = values[begin : begin + size, head // each]
+                    # Earlier questions of the run see nothing of this block.
+                    while ends[first + i] <= begin:
+                        i += 1
+                    end = i + -(-(behind - i) // WIDTH) * WIDTH
+                    limit[0, i:end] = 0
+                    for question in range(i, behind):
+                        limit[0, question] = ends[first + question] - begin
+                    _look(asked, own_keys, own_values, size, (i, end), limit, work)
+                i = behind
+            for i in range(count):
+                for c in range(width):
+                    answer[first + i, head, c] = seen[c, i] / softmax[1, i]
