@@ -78,7 +78,9 @@ class Users:
 def _hash(keys: IntArray, size: int) -> IntArray:
     """A place in 0..`size`-1, a power of 2, for each int64 key: Fibonacci hashing (Knuth, TAOCP 3, section 6.4)."""
     shift = np.uint64(65 - size.bit_length())
-    return ((keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> shift).view(np.int64)
+    # The product wraps around; NumPy warns of that if it is a single number.
+    with np.errstate(over="ignore"):
+        return ((keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> shift).view(np.int64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -189,7 +191,7 @@ class Interactions:
 
     def contains(self, users: IntArray, items: IntArray) -> BoolArray:
         """Whether the pairs of the two (broadcast) arrays are in the log."""
-        keys = np.asarray(users, np.int64) * self.n_items + np.asarray(items, np.int64)
+        keys = np.asarray(np.asarray(users, np.int64) * self.n_items + items)
         # A search walks through memory; a look at the marks spares it all but few of the pairs that are not there.
         place = _hash(keys, 8 * len(self._marks))
         there = np.asarray(self._marks[place >> 3] & _BITS[place & 7] > 0)

@@ -56,6 +56,7 @@ def test_a_log_contains_its_own_pairs_and_no_others(pairs: set[tuple[int, int]])
     expected = np.zeros((7, 13), np.bool_)
     expected[users, items] = True
     np.testing.assert_array_equal(log.contains(np.arange(7)[:, None], np.arange(13)[None]), expected)
+    assert log.contains(np.int64(3), np.int64(4)) == expected[3, 4]
 
 
 def test_genres_of_an_item_share_it() -> None:
