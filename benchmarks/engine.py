@@ -197,7 +197,7 @@ def in_passes_of(agent: LanguageUserAgent, size: int) -> LanguageUserAgent:
 
 
 def compile_parts(model: PreTrainedModel) -> None:
-    """Compile norms and feed-forward networks for any number of tokens; attention is a fused kernel already."""
+    """Compile norms and feed-forward networks for any number of tokens; attention is compiled already."""
     for layer in decoder_of(model).get_submodule("layers").children():
         for name, part in layer.named_children():
             if name != "self_attn":
@@ -274,7 +274,7 @@ def where_time_goes(sessions: Sessions, clock: Clock) -> dict[str, object]:
     # The profiler reads the wall; what other programs took is taken off evenly.
     seconds = {event.key: event.self_cpu_time_total / 1e6 * own / wall for event in recorded.key_averages()}
     total = sum(seconds.values())
-    names = {"attention": ("scaled_dot_product",), "products with weights": ("aten::mm", "aten::addmm")}
+    names = {"attention": ("attend_row_by_row",), "products with weights": ("aten::mm", "aten::addmm")}
     grouped: dict[str, float] = {}
     for key, spent in seconds.items():
         name = next((name for name, parts in names.items() if any(part in key for part in parts)), key)

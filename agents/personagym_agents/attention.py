@@ -1,8 +1,9 @@
-"""Attention of packed passes: to a stored prefix that all runs of a row share, and to the token's own run.
+"""Attention of packed passes in rectangles, where `row_attention` does not serve: other devices, types and head widths.
 
-The two parts are computed apart and joined by their log-sum-exp, as Hydragen does for shared prefixes (Juravsky et al.
-2024, section 3.1) and flash-decoding for parts of a long sequence: with outputs o_p and o_s and log-sum-exp l_p and l_s
-the whole is o_p + (o_s - o_p) sigmoid(l_s - l_p). That is exact; no candidate pays for looking at the others.
+A stored prefix that all runs of a row share and a token's own run are looked at apart and joined by their log-sum-exp,
+as Hydragen does for shared prefixes (Juravsky et al. 2024, section 3.1) and flash-decoding for parts of a long
+sequence: with outputs o_p and o_s and log-sum-exp l_p and l_s the whole is o_p + (o_s - o_p) sigmoid(l_s - l_p). That
+is exact; no candidate pays for looking at the others.
 """
 
 from typing import NamedTuple

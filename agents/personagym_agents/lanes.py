@@ -2,6 +2,8 @@
 
 Loops over numbers that a compiler has to vectorise itself cost checks whenever they are entered, which is more than a
 short loop's own work. Here one instruction on all lanes is one operation of Python on a value of the type `lanes`.
+
+What Numba keeps of compiled functions does not notice a change of this file: delete the `.nbi` files after one.
 """
 
 import operator

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
+from torch.profiler import record_function
 
 from personagym_agents.lanes import WIDTH, larger, load, round_half_up, spread, store, two_to_whole, where_above
 from personagym_agents.layout import Index, Spans
@@ -77,16 +78,22 @@ def attend_row_by_row(
 
     size = -(-len(at) // torch.get_num_threads())
     shares = [slice(begin, min(begin + size, len(at))) for begin in range(0, len(at), size)]
-    side_by_side([partial(attend, rows) for rows in shares])
+    with record_function("attend_row_by_row"):
+        side_by_side([partial(attend, rows) for rows in shares])
     return answer
 
 
-def _compiled(function: _Function) -> _Function:
-    """Compile a function for the arguments that it is first called with; the result is kept for other processes."""
-    return cast(_Function, njit(nogil=True, cache=True, error_model="numpy")(function))
+def compiled(function: _Function) -> _Function:
+    """Compile a function for the arguments that it is first called with, and keep the result for other processes."""
+    options = {"nogil": True, "error_model": "numpy"}
+    try:
+        return cast(_Function, njit(cache=True, **options)(function))
+    except RuntimeError:
+        # Neither beside the file nor in the user's folder can anything be kept, so every process compiles for itself.
+        return cast(_Function, njit(**options)(function))
 
 
-@_compiled
+@compiled
 def _power(x: Any) -> Any:
     """2 ** x of lanes that are at most 0."""
     x = larger(x, spread(_LEAST))
@@ -99,7 +106,7 @@ def _power(x: Any) -> Any:
     return (spread(_P0) + p * r) * two_to_whole(whole)
 
 
-@_compiled
+@compiled
 def _score(scores: Floats, keys: Floats, asked: Floats, j: int, i: int) -> None:
     """Scores of keys j:j + TILE for the questions in lanes i:i + WIDTH."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = spread(np.float32(0))
@@ -123,7 +130,7 @@ def _score(scores: Floats, keys: Floats, asked: Floats, j: int, i: int) -> None:
     store(scores, j + 7, 0, s7)
 
 
-@_compiled
+@compiled
 def _add_values(seen: Floats, values: Floats, weights: Floats, size: int, c: int, i: int) -> None:
     """Add coordinates c:c + TILE of the weighted values to what lanes i:i + WIDTH have seen."""
     s0, s1, s2, s3 = load(seen, c, i), load(seen, c + 1, i), load(seen, c + 2, i), load(seen, c + 3, i)
@@ -148,7 +155,7 @@ def _add_values(seen: Floats, values: Floats, weights: Floats, size: int, c: int
     store(seen, c + 7, i, s7)
 
 
-@_compiled
+@compiled
 def _weigh(scores: Floats, size: int, i: int, softmax: Floats, seen: Floats) -> None:
     """Turn a block's scores for lanes i:i + WIDTH into weights, all weights so far being relative to one maximum."""
     before = load(softmax, 0, i)
@@ -167,7 +174,7 @@ def _weigh(scores: Floats, size: int, i: int, softmax: Floats, seen: Floats) -> 
         store(seen, c, i, load(seen, c, i) * kept)
 
 
-@_compiled
+@compiled
 def _look(
     asked: Floats,
     keys: Floats,
@@ -202,7 +209,7 @@ def _look(
             _add_values(seen, values, scores, size, c, i)
 
 
-@_compiled
+@compiled
 def _attend(
     queries: Floats,
     keys: Floats,

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from numba.core.caching import CompileResultCacheImpl
 
 from personagym_agents.attention import Prefix, attend, attend_plainly, attend_to_prefix_and_run
 from personagym_agents.layout import Runs, Spans, arrange, spans_of_all, spans_of_answers
-from personagym_agents.row_attention import BLOCK, TILE, attend_row_by_row
+from personagym_agents.row_attention import BLOCK, TILE, attend_row_by_row, compiled
 
 HEADS, WIDTH, SCALE = 4, 8, 0.3
 
@@ -124,3 +125,9 @@ def test_both_ways_of_attending_agree(key_heads: int, rows: int) -> None:
     key, value = (part.repeat_interleave(HEADS // key_heads, dim=1) for part in (key, value))
     for one, other in zip(fused, attend_plainly(query, key, value, SCALE, mask=mask), strict=True):
         torch.testing.assert_close(one, other)
+
+
+def test_functions_are_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CompileResultCacheImpl, "_locator_classes", [])
+    double = compiled(lambda number: 2 * number)
+    assert double(21) == 42
