@@ -40,6 +40,7 @@ from personagym_agents.corpus import Corpus
 from personagym_agents.language import LanguageUserAgent
 from personagym_agents.layout import ragged
 from personagym_agents.model import small_model
+from personagym_agents.products import product
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import FloatArray, IntArray
@@ -133,9 +134,9 @@ class StackedLinear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(..., in) to (..., out)."""
         tokens = x.flatten(0, -2)
-        inner = (tokens @ self.get_buffer("down")).view(len(tokens), -1, self.rank)
+        inner = product(tokens, self.get_buffer("down").T).view(len(tokens), -1, self.rank)
         inner.mul_(self.gate.mask[:, :, None])
-        answer = self.base(tokens).addmm_(inner.flatten(1), self.get_buffer("up"))
+        answer = self.base(tokens) + product(inner.flatten(1), self.get_buffer("up").T)
         return cast(torch.Tensor, answer.view(*x.shape[:-1], -1))
 
 

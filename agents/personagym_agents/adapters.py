@@ -1,7 +1,7 @@
 """LoRA adapters, one per group of users, through `peft`."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from personagym_agents.model import quietly
+from personagym_agents.products import product
 from personagym_env.data.tables import IntArray
 
 MERGED_WEIGHTS = 2**26
@@ -130,7 +131,6 @@ class MixedLinear(nn.Module):
         downs, ups = (torch.stack(sides).float() for sides in zip(*adapters, strict=True))
         weight = base.get_parameter("weight").detach()
         if merged:
-            # Input-major, see `prepare_for_packed_passes`.
             kept = [torch.baddbmm((weight if isinstance(base, Conv1D) else weight.T).float(), downs, ups)]
         else:
             kept = [downs, ups]
@@ -145,20 +145,14 @@ class MixedLinear(nn.Module):
         stacks = tuple(cast(dict[str, torch.Tensor], self._buffers).values())
         if not self._merged:
             answer: torch.Tensor = self.base(tokens)
-            for own, asked, adapter in self._runs(answer, tokens):
-                own.addmm_(asked @ stacks[0][adapter], stacks[1][adapter])
+            split = (part.split_with_sizes(self._gate.tokens) for part in (answer, tokens))
+            for own, asked, adapter in zip(*split, self._gate.adapters, strict=True):
+                own += product(product(asked, stacks[0][adapter].T), stacks[1][adapter].T)
             return answer.view(*x.shape[:-1], -1)
-        answer = x.new_empty(len(tokens), stacks[0].shape[2])
-        for own, asked, adapter in self._runs(answer, tokens):
-            # Straight into its place: joining the runs afterwards would cost a third of the products.
-            torch.mm(asked, stacks[0][adapter], out=own)
-        if self._bias is not None:
-            answer += self._bias
+        runs = zip(tokens.split_with_sizes(self._gate.tokens), self._gate.adapters, strict=True)
+        parts = [product(asked, stacks[0][adapter].T, self._bias) for asked, adapter in runs]
+        answer = parts[0] if len(parts) == 1 else torch.cat(parts)
         return answer.view(*x.shape[:-1], -1)
-
-    def _runs(self, answer: torch.Tensor, tokens: torch.Tensor) -> Iterator[tuple[torch.Tensor, torch.Tensor, int]]:
-        parts = (part.split_with_sizes(self._gate.tokens) for part in (answer, tokens))
-        return zip(*parts, self._gate.adapters, strict=True)
 
 
 def mix_adapters(model: nn.Module, adapters: Sequence[Factors]) -> AdapterGate:

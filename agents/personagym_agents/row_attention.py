@@ -8,7 +8,7 @@ vector unit, so that keys and values are read as they lie and nothing is ever su
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,25 @@ _P0, _P1, _P2, _P3, _P4, _P5 = (
 )
 """2 ** x in -1/2..1/2, with an error below 1e-7."""
 _Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+class Work(NamedTuple):
+    """Space in which a head of a row is worked on."""
+
+    asked: Floats
+    """(head width, lanes) the questions, scaled."""
+    limit: Floats
+    """(1, lanes) how many keys of a block each question sees."""
+    scores: Floats
+    """(`BLOCK`, `WIDTH`) of the lanes at work; then their weights."""
+    softmax: Floats
+    """(2, lanes) highest score so far, and the sum of weights so far."""
+    seen: Floats
+    """(head width, lanes) sum of weighted values so far."""
+    keys: Floats
+    """(`BLOCK`, head width) a block of a run's keys."""
+    values: Floats
+    """likewise."""
 
 
 def suits_row_attention(queries: torch.Tensor) -> bool:
@@ -175,38 +194,60 @@ def _weigh(scores: Floats, size: int, i: int, softmax: Floats, seen: Floats) -> 
 
 
 @compiled
-def _look(
-    asked: Floats,
-    keys: Floats,
-    values: Floats,
-    size: int,
-    lanes: tuple[int, int],
-    limit: Floats,
-    work: tuple[Floats, Floats, Floats],
-) -> None:
+def _look(work: Work, keys: Floats, values: Floats, size: int, first: int, behind: int, limited: bool) -> None:
     """Let questions look at a block of keys.
 
     Args:
-        asked: (head width, lanes) the questions.
+        work: with what the questions have seen before.
         keys: (size, head width), with what does not matter up to a multiple of `TILE`.
         values: (size, head width).
         size: keys of the block, at most `BLOCK`.
-        lanes: the first that looks, and one behind the last, a multiple of `WIDTH` further on.
-        limit: (1, lanes) how many of the keys each question sees, or (1, 0) if all see all of them.
-        work: scores (`BLOCK`, `WIDTH`) of the lanes at work; highest score and sum of weights so far (2, lanes); and
-            the sum of weighted values so far (head width, lanes).
+        first: lane that looks.
+        behind: lane behind the last that looks; the rest of the last vector looks as well.
+        limited: whether some see less than all of them.
     """
-    scores, softmax, seen = work
-    for i in range(lanes[0], lanes[1], WIDTH):
+    asked, limit, scores, softmax, seen, _, _ = work
+    for i in range(first, behind, WIDTH):
         for j in range(0, size, TILE):
             _score(scores, keys, asked, j, i)
-        if limit.size:
+        if limited:
             sees = load(limit, 0, i)
             for j in range(size):
                 store(scores, j, 0, where_above(sees, spread(np.float32(j)), load(scores, j, 0), spread(_NEVER)))
         _weigh(scores, size, i, softmax, seen)
         for c in range(0, len(seen), TILE):
             _add_values(seen, values, scores, size, c, i)
+
+
+@compiled
+def _look_at_prefix(work: Work, keys: Floats, values: Floats, visible: int, count: int) -> None:
+    """Let all questions look at what their row has stored, keys and values (columns, head width) of a head."""
+    for begin in range(0, visible, BLOCK):
+        _look(work, keys[begin:], values[begin:], min(BLOCK, visible - begin), 0, count, False)
+
+
+@compiled
+def _look_at_runs(work: Work, keys: Floats, values: Floats, begins: Index, ends: Index) -> None:
+    """Let each question look at its own run among the pass's keys and values (T, head width) of a head."""
+    first, count = 0, len(begins)
+    while first < count:
+        behind = first + 1
+        while behind < count and begins[behind] == begins[first]:
+            behind += 1
+        for begin in range(begins[first], ends[behind - 1], BLOCK):
+            size = min(BLOCK, ends[behind - 1] - begin)
+            for j in range(size):
+                for c in range(keys.shape[1]):
+                    work.keys[j, c], work.values[j, c] = keys[begin + j, c], values[begin + j, c]
+            # Earlier questions of the run see nothing of this block, nor do others that fill up its last vector.
+            while ends[first] <= begin:
+                first += 1
+            for i in range(first, behind):
+                work.limit[0, i] = ends[i] - begin
+            for i in range(behind, behind + WIDTH):
+                work.limit[0, i] = 0
+            _look(work, work.keys, work.values, size, first, behind, True)
+        first = behind
 
 
 @compiled
@@ -227,43 +268,29 @@ def _attend(
     """Write the attention of some rows' questions into the answer; the factor makes scores exponents of two."""
     heads, width = queries.shape[1:]
     each = heads // keys.shape[1]
-    # A run that begins in the last lanes reaches behind them.
-    lanes = -(-int((rows[1:] - rows[:-1]).max()) // WIDTH) * WIDTH + WIDTH
-    asked, seen = np.zeros((width, lanes), np.float32), np.empty((width, lanes), np.float32)
-    scores, softmax = np.empty((BLOCK, WIDTH), np.float32), np.empty((2, lanes), np.float32)
-    limit, no_limit = np.empty((1, lanes), np.float32), np.empty((1, 0), np.float32)
-    own_keys, own_values = np.zeros((BLOCK, width), np.float32), np.zeros((BLOCK, width), np.float32)
-    work = (scores, softmax, seen)
+    # The last vector of a run reaches behind the last question.
+    lanes = int((rows[1:] - rows[:-1]).max()) + WIDTH
+    work = Work(
+        np.zeros((width, lanes), np.float32),
+        np.empty((1, lanes), np.float32),
+        np.empty((BLOCK, WIDTH), np.float32),
+        np.empty((2, lanes), np.float32),
+        np.empty((width, lanes), np.float32),
+        np.zeros((BLOCK, width), np.float32),
+        np.empty((BLOCK, width), np.float32),
+    )
     for row in range(len(at)):
         first, count = rows[row], rows[row + 1] - rows[row]
         for head in range(heads):
+            shared = head // each
             for i in range(count):
                 for c in range(width):
-                    asked[c, i] = queries[first + i, head, c] * factor
-            asked[:, count:], seen[:], softmax[0], softmax[1] = 0, 0, _NEVER, 0
-            kept_keys, kept_values = stored_keys[at[row], head // each], stored_values[at[row], head // each]
-            for begin in range(0, visible[row], BLOCK):
-                size = min(BLOCK, visible[row] - begin)
-                end = -(-count // WIDTH) * WIDTH
-                _look(asked, kept_keys[begin:], kept_values[begin:], size, (0, end), no_limit, work)
-            i = 0
-            while i < count:
-                behind = i + 1
-                while behind < count and begins[first + behind] == begins[first + i]:
-                    behind += 1
-                for begin in range(begins[first + i], ends[first + behind - 1], BLOCK):
-                    size = min(BLOCK, ends[first + behind - 1] - begin)
-                    own_keys[:size] = keys[begin : begin + size, head // each]
-                    own_values[:size] = values[begin : begin + size, head // each]
-                    # Earlier questions of the run see nothing of this block.
-                    while ends[first + i] <= begin:
-                        i += 1
-                    end = i + -(-(behind - i) // WIDTH) * WIDTH
-                    limit[0, i:end] = 0
-                    for question in range(i, behind):
-                        limit[0, question] = ends[first + question] - begin
-                    _look(asked, own_keys, own_values, size, (i, end), limit, work)
-                i = behind
+                    work.asked[c, i] = queries[first + i, head, c] * factor
+            work.seen[:, : count + WIDTH], work.softmax[0], work.softmax[1] = 0, _NEVER, 0
+            _look_at_prefix(work, stored_keys[at[row], shared], stored_values[at[row], shared], visible[row], count)
+            _look_at_runs(
+                work, keys[:, shared], values[:, shared], begins[first : first + count], ends[first : first + count]
+            )
             for i in range(count):
                 for c in range(width):
-                    answer[first + i, head, c] = seen[c, i] / softmax[1, i]
+                    answer[first + i, head, c] = work.seen[c, i] / work.softmax[1, i]
