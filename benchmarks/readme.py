@@ -174,12 +174,13 @@ def engine(results: Path) -> str:
             f"{rate['median']:,.0f}",
             f"{rate['low']:,.0f}–{rate['high']:,.0f}",
             f"{rate['times_one_prompt']:.1f}",
-            "–" if rate["gemm_share"] is None else f"{rate['gemm_share']:.0%}",
+            *("–" if rate[share] is None else f"{rate[share]:.0%}" for share in ("gemm_share", "onednn_share")),
         ]
         for rate in json.loads(results.read_text(encoding="utf-8"))["rates"]
         if rate["times_one_prompt"] is not None and "per pass" not in rate["way"]
     )
-    return markdown.table(("model, way", "decisions/s", "lowest–highest", "times one prompt", "of GEMM rate"), rows)
+    heads = ("model, way", "decisions/s", "lowest–highest", "times one prompt", "of torch's GEMM", "of oneDNN's")
+    return markdown.table(heads, rows)
 
 
 def ppo(results: Path) -> str:
