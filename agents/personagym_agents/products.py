@@ -17,7 +17,9 @@ _HAS_ONEDNN = cast(bool, torch.backends.mkldnn.is_available())  # type: ignore[n
 
 def product(tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """(..., out) tokens (..., in) times weight (out, in), plus bias (out,); without gradients."""
-    if tokens.device.type == "cpu" and tokens.dtype == torch.float32 and _HAS_ONEDNN:
+    fits = tokens.device.type == "cpu" and tokens.dtype == torch.float32
+    # torch's compiler has ways of its own, and takes no such product as its input.
+    if fits and _HAS_ONEDNN and not torch.compiler.is_compiling():
         answer: torch.Tensor = torch.ops.mkldnn._linear_pointwise(tokens, weight, bias, "none", [], "")
         return answer
     return nn.functional.linear(tokens, weight, bias)
