@@ -12,12 +12,15 @@ from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from personagym_agents.low_rank import add_low_rank, padded_to_lanes, suits_low_rank
 from personagym_agents.model import quietly
 from personagym_agents.products import product
 from personagym_env.data.tables import IntArray
 
 MERGED_WEIGHTS = 2**26
 """Weights that the merged copies of all adapters may have together: 256 MiB in single precision."""
+MERGED_ADAPTERS = 8
+"""Adapters that may have merged copies: with more of them, each one's share of a batch is small."""
 
 
 Targets = Literal["all-linear", "query-key"]
@@ -114,12 +117,13 @@ def adapter_factors(model: nn.Module, name: str) -> Factors:
 class MixedLinear(nn.Module):
     """A linear layer whose rows pass through different adapters, at nearly the price of one.
 
-    Rows that share an adapter are multiplied by one matrix: by `W + B A`, kept per adapter, while the copies are small
-    (`merged`), else by `W` and then by the low-rank factors. `benchmarks/mixed_adapters.py` compares both with others:
-    a merged copy of the whole model per adapter is as fast for a few adapters, and slower the smaller its passes get;
-    `peft`'s own mixed batch pads, copies each adapter's rows out and back in every layer, and pays for `W` and the
-    factors; all factors side by side behind a mask multiply mostly zeros, the more adapters the more. Merged weights
-    were the fastest or as fast; low-rank products took up to a fifth longer, for a fraction of the memory.
+    Rows that share an adapter are multiplied by one matrix, `W + B A`, kept per adapter, while the copies are few and
+    small (`merged`); else all rows by `W`, and then each by its adapter's factors. `benchmarks/mixed_adapters.py`
+    compares both with others: a merged copy of the whole model per adapter is as fast for a few adapters, and slower
+    the smaller its passes get; `peft`'s own mixed batch pads, copies each adapter's rows out and back in every layer,
+    and pays for `W` and the factors; all factors side by side behind a mask multiply mostly zeros, the more adapters
+    the more. Merged weights are the fastest for few adapters, and slow down the fewer tokens each has; the factors
+    cost the same for any number.
     """
 
     def __init__(self, base: nn.Module, adapters: Sequence[LowRank], gate: AdapterGate, *, merged: bool) -> None:
@@ -133,7 +137,7 @@ class MixedLinear(nn.Module):
         if merged:
             kept = [torch.baddbmm((weight if isinstance(base, Conv1D) else weight.T).float(), downs, ups)]
         else:
-            kept = [downs, ups]
+            kept = [padded_to_lanes(downs, 2), padded_to_lanes(ups, 1)]
         # Of a adapters: (a, in, out) matrices, or (a, in, rank) and (a, rank, out).
         for number, stack in enumerate(kept):
             self.register_buffer(f"stack_{number}", stack.to(weight.dtype), persistent=False)
@@ -145,9 +149,13 @@ class MixedLinear(nn.Module):
         stacks = tuple(cast(dict[str, torch.Tensor], self._buffers).values())
         if not self._merged:
             answer: torch.Tensor = self.base(tokens)
-            split = (part.split_with_sizes(self._gate.tokens) for part in (answer, tokens))
-            for own, asked, adapter in zip(*split, self._gate.adapters, strict=True):
-                own += product(product(asked, stacks[0][adapter].T), stacks[1][adapter].T)
+            ends = np.cumsum(self._gate.tokens)
+            downs, ups = stacks
+            if suits_low_rank(answer):
+                add_low_rank(answer, tokens, downs, ups, np.array(self._gate.adapters), ends)
+            else:
+                for adapter, begin, end in zip(self._gate.adapters, [0, *ends], ends, strict=False):
+                    answer[begin:end] += tokens[begin:end] @ downs[adapter] @ ups[adapter]
             return answer.view(*x.shape[:-1], -1)
         runs = zip(tokens.split_with_sizes(self._gate.tokens), self._gate.adapters, strict=True)
         parts = [product(asked, stacks[0][adapter].T, self._bias) for asked, adapter in runs]
@@ -160,10 +168,11 @@ def mix_adapters(model: nn.Module, adapters: Sequence[Factors]) -> AdapterGate:
     layers = {name: model.get_submodule(name) for name in adapters[0]}
     bases = {name: layer.get_base_layer() if isinstance(layer, LoraLayer) else layer for name, layer in layers.items()}
     size = sum(base.get_parameter("weight").numel() for base in bases.values())
+    merged = len(adapters) <= MERGED_ADAPTERS and size * len(adapters) <= MERGED_WEIGHTS
     gate = AdapterGate()
     for name, base in bases.items():
         parent, _, own = name.rpartition(".")
         own_factors = [factors[name] for factors in adapters]
-        mixed = MixedLinear(base, own_factors, gate, merged=size * len(adapters) <= MERGED_WEIGHTS)
+        mixed = MixedLinear(base, own_factors, gate, merged=merged)
         setattr(model.get_submodule(parent), own, mixed)
     return gate

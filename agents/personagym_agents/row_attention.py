@@ -6,24 +6,19 @@ from one block of keys to the next (Milakov and Gimelshein 2018; Dao et al. 2022
 vector unit, so that keys and values are read as they lie and nothing is ever summed across lanes.
 """
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from numba import njit
 from numpy.polynomial import Chebyshev, Polynomial
 from torch.profiler import record_function
 
 from personagym_agents.lanes import WIDTH, larger, load, round_half_up, spread, store, two_to_whole, where_above
 from personagym_agents.layout import Index, Spans
 from personagym_agents.side_by_side import side_by_side
+from personagym_agents.tiles import TILE, Floats, compiled, multiply_rows
 
-Floats = npt.NDArray[np.float32]
-TILE = 8
-"""Rows of a product that are summed up at a time, one register each. Divides a head's width."""
 BLOCK = 64
 """Keys that are looked at at a time: their scores stay in the fastest cache."""
 _NEVER = np.float32(-1e30)
@@ -34,7 +29,6 @@ _P0, _P1, _P2, _P3, _P4, _P5 = (
     np.float32(p) for p in Chebyshev.interpolate(np.exp2, 5, [-0.5, 0.5]).convert(kind=Polynomial).coef
 )
 """2 ** x in -1/2..1/2, with an error below 1e-7."""
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 class Work(NamedTuple):
@@ -102,16 +96,6 @@ def attend_row_by_row(
     return answer
 
 
-def compiled(function: _Function) -> _Function:
-    """Compile a function for the arguments that it is first called with, and keep the result for other processes."""
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return cast(_Function, njit(cache=True, **options)(function))
-    except RuntimeError:
-        # Neither beside the file nor in the user's folder can anything be kept, so every process compiles for itself.
-        return cast(_Function, njit(**options)(function))
-
-
 @compiled
 def _power(x: Any) -> Any:
     """2 ** x of lanes that are at most 0."""
@@ -123,30 +107,6 @@ def _power(x: Any) -> Any:
     p = spread(_P2) + p * r
     p = spread(_P1) + p * r
     return (spread(_P0) + p * r) * two_to_whole(whole)
-
-
-@compiled
-def _score(scores: Floats, keys: Floats, asked: Floats, j: int, i: int) -> None:
-    """Scores of keys j:j + TILE for the questions in lanes i:i + WIDTH."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = spread(np.float32(0))
-    for c in range(len(asked)):
-        question = load(asked, c, i)
-        s0 = s0 + spread(keys[j, c]) * question
-        s1 = s1 + spread(keys[j + 1, c]) * question
-        s2 = s2 + spread(keys[j + 2, c]) * question
-        s3 = s3 + spread(keys[j + 3, c]) * question
-        s4 = s4 + spread(keys[j + 4, c]) * question
-        s5 = s5 + spread(keys[j + 5, c]) * question
-        s6 = s6 + spread(keys[j + 6, c]) * question
-        s7 = s7 + spread(keys[j + 7, c]) * question
-    store(scores, j, 0, s0)
-    store(scores, j + 1, 0, s1)
-    store(scores, j + 2, 0, s2)
-    store(scores, j + 3, 0, s3)
-    store(scores, j + 4, 0, s4)
-    store(scores, j + 5, 0, s5)
-    store(scores, j + 6, 0, s6)
-    store(scores, j + 7, 0, s7)
 
 
 @compiled
@@ -209,7 +169,7 @@ def _look(work: Work, keys: Floats, values: Floats, size: int, first: int, behin
     asked, limit, scores, softmax, seen, _, _ = work
     for i in range(first, behind, WIDTH):
         for j in range(0, size, TILE):
-            _score(scores, keys, asked, j, i)
+            multiply_rows(scores, j, keys, j, asked, i)
         if limited:
             sees = load(limit, 0, i)
             for j in range(size):

@@ -9,7 +9,8 @@ from numba.core.caching import CompileResultCacheImpl
 
 from personagym_agents.attention import Prefix, attend, attend_plainly, attend_to_prefix_and_run
 from personagym_agents.layout import Runs, Spans, arrange, spans_of_all, spans_of_answers
-from personagym_agents.row_attention import BLOCK, TILE, attend_row_by_row, compiled
+from personagym_agents.row_attention import BLOCK, attend_row_by_row
+from personagym_agents.tiles import TILE, compiled
 
 HEADS, WIDTH, SCALE = 4, 8, 0.3
 
