@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from personagym_agents.lanes import WIDTH
-from personagym_agents.tiles import TILE, Floats, add_rows, compiled
+from personagym_agents.tiles import TILE, Floats, add_product, compiled
 
 Index = npt.NDArray[np.int64]
 
@@ -52,7 +52,7 @@ def _add_low_rank(answer: Floats, tokens: Floats, downs: Floats, ups: Floats, ad
             rows = min(TILE, ends[run] - t)
             inner[:] = 0
             for i in range(0, rank, WIDTH):
-                add_rows(inner, 0, tokens, t, down, rows, i)
+                add_product(inner, 0, i, tokens, t, rows, down, i)
             for i in range(0, answer.shape[1], WIDTH):
-                add_rows(answer, t, inner, 0, up, rows, i)
+                add_product(answer, t, i, inner, 0, rows, up, i)
         begin = ends[run]

@@ -17,7 +17,7 @@ from torch.profiler import record_function
 from personagym_agents.lanes import WIDTH, larger, load, round_half_up, spread, store, two_to_whole, where_above
 from personagym_agents.layout import Index, Spans
 from personagym_agents.side_by_side import side_by_side
-from personagym_agents.tiles import TILE, Floats, compiled, multiply_rows
+from personagym_agents.tiles import TILE, Floats, add_product, compiled
 
 BLOCK = 64
 """Keys that are looked at at a time: their scores stay in the fastest cache."""
@@ -169,7 +169,9 @@ def _look(work: Work, keys: Floats, values: Floats, size: int, first: int, behin
     asked, limit, scores, softmax, seen, _, _ = work
     for i in range(first, behind, WIDTH):
         for j in range(0, size, TILE):
-            multiply_rows(scores, j, keys, j, asked, i)
+            for k in range(j, j + TILE):
+                store(scores, k, 0, spread(np.float32(0)))
+            add_product(scores, j, 0, keys, j, TILE, asked, i)
         if limited:
             sees = load(limit, 0, i)
             for j in range(size):

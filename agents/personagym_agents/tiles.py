@@ -1,4 +1,7 @@
-"""Tiles of matrix products for functions that Numba compiles: few rows of as many columns as a vector has lanes."""
+"""Tiles of matrix products for functions that Numba compiles: few rows of as many columns as a vector has lanes.
+
+What Numba keeps of functions that call these does not notice a change of this file: delete the `.nbi` files after one.
+"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -26,56 +29,43 @@ def compiled(function: _Function) -> _Function:
 
 
 @compiled
-def multiply_rows(out: Floats, to: int, left: Floats, r: int, right: Floats, i: int) -> None:
-    """Rows r:r + TILE of left times lanes i:i + WIDTH of right, into the first lanes of out's rows from `to` on."""
-    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = spread(np.float32(0))
-    for x in range(len(right)):
-        c = load(right, x, i)
-        s0 = s0 + spread(left[r, x]) * c
-        s1 = s1 + spread(left[r + 1, x]) * c
-        s2 = s2 + spread(left[r + 2, x]) * c
-        s3 = s3 + spread(left[r + 3, x]) * c
-        s4 = s4 + spread(left[r + 4, x]) * c
-        s5 = s5 + spread(left[r + 5, x]) * c
-        s6 = s6 + spread(left[r + 6, x]) * c
-        s7 = s7 + spread(left[r + 7, x]) * c
-    store(out, to, 0, s0)
-    store(out, to + 1, 0, s1)
-    store(out, to + 2, 0, s2)
-    store(out, to + 3, 0, s3)
-    store(out, to + 4, 0, s4)
-    store(out, to + 5, 0, s5)
-    store(out, to + 6, 0, s6)
-    store(out, to + 7, 0, s7)
+def add_product(out: Floats, to: int, at: int, left: Floats, first: int, rows: int, right: Floats, begin: int) -> None:
+    """Add some rows of left times a vector's columns of right to out.
 
-
-@compiled
-def add_rows(out: Floats, to: int, left: Floats, r: int, right: Floats, rows: int, i: int) -> None:
-    """Add rows r:r + rows of left, at most TILE, times lanes i:i + WIDTH of right to out's rows from `to` on."""
+    Args:
+        out: takes the sums, in rows from `to` and columns from `at` on.
+        to: row of out.
+        at: column of out.
+        left: (..., inner).
+        first: row of left.
+        rows: of left, at most `TILE`; all of a tile are the fastest.
+        right: (inner, ...).
+        begin: first column of right.
+    """
     if rows < TILE:
         for k in range(rows):
-            s = load(out, to + k, i)
+            s = load(out, to + k, at)
             for x in range(len(right)):
-                s = s + spread(left[r + k, x]) * load(right, x, i)
-            store(out, to + k, i, s)
+                s = s + spread(left[first + k, x]) * load(right, x, begin)
+            store(out, to + k, at, s)
         return
-    s0, s1, s2, s3 = load(out, to, i), load(out, to + 1, i), load(out, to + 2, i), load(out, to + 3, i)
-    s4, s5, s6, s7 = load(out, to + 4, i), load(out, to + 5, i), load(out, to + 6, i), load(out, to + 7, i)
+    s0, s1, s2, s3 = load(out, to, at), load(out, to + 1, at), load(out, to + 2, at), load(out, to + 3, at)
+    s4, s5, s6, s7 = load(out, to + 4, at), load(out, to + 5, at), load(out, to + 6, at), load(out, to + 7, at)
     for x in range(len(right)):
-        c = load(right, x, i)
-        s0 = s0 + spread(left[r, x]) * c
-        s1 = s1 + spread(left[r + 1, x]) * c
-        s2 = s2 + spread(left[r + 2, x]) * c
-        s3 = s3 + spread(left[r + 3, x]) * c
-        s4 = s4 + spread(left[r + 4, x]) * c
-        s5 = s5 + spread(left[r + 5, x]) * c
-        s6 = s6 + spread(left[r + 6, x]) * c
-        s7 = s7 + spread(left[r + 7, x]) * c
-    store(out, to, i, s0)
-    store(out, to + 1, i, s1)
-    store(out, to + 2, i, s2)
-    store(out, to + 3, i, s3)
-    store(out, to + 4, i, s4)
-    store(out, to + 5, i, s5)
-    store(out, to + 6, i, s6)
-    store(out, to + 7, i, s7)
+        c = load(right, x, begin)
+        s0 = s0 + spread(left[first, x]) * c
+        s1 = s1 + spread(left[first + 1, x]) * c
+        s2 = s2 + spread(left[first + 2, x]) * c
+        s3 = s3 + spread(left[first + 3, x]) * c
+        s4 = s4 + spread(left[first + 4, x]) * c
+        s5 = s5 + spread(left[first + 5, x]) * c
+        s6 = s6 + spread(left[first + 6, x]) * c
+        s7 = s7 + spread(left[first + 7, x]) * c
+    store(out, to, at, s0)
+    store(out, to + 1, at, s1)
+    store(out, to + 2, at, s2)
+    store(out, to + 3, at, s3)
+    store(out, to + 4, at, s4)
+    store(out, to + 5, at, s5)
+    store(out, to + 6, at, s6)
+    store(out, to + 7, at, s7)
