@@ -5,13 +5,11 @@ costs more to call than to compute. Here one call serves all runs.
 """
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from personagym_agents.lanes import WIDTH
+from personagym_agents.layout import Index
 from personagym_agents.tiles import TILE, Floats, add_product, compiled
-
-Index = npt.NDArray[np.int64]
 
 
 def suits_low_rank(answer: torch.Tensor) -> bool:

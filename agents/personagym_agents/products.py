@@ -1,7 +1,7 @@
 """Products with weights in packed passes, by the faster of the two libraries that torch has for them on a processor.
 
-torch's own `linear` asks its BLAS, which for some processors uses half of their vector unit; oneDNN, which comes with
-torch as well, compiles each product for the processor at hand. `benchmarks/engine.py` measures both.
+torch's own `linear` asks its BLAS, which on some processors is half as fast as oneDNN, which comes with torch as well
+and compiles each product for the processor at hand. `benchmarks/engine.py` measures both.
 """
 
 from typing import cast
