@@ -8,7 +8,7 @@ export TOKENIZERS_PARALLELISM := false
 .PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants clean
 
 leaderboard: $(VENV)/ready
-	$(BIN)/python benchmarks/leaderboard.py
+	$(BIN)/personagym leaderboard
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q
@@ -19,23 +19,23 @@ check: $(VENV)/ready
 	$(BIN)/mypy
 
 throughput: $(VENV)/ready
-	$(BIN)/python benchmarks/throughput.py
-	$(BIN)/python benchmarks/engine.py
-	$(BIN)/python benchmarks/mixed_adapters.py
-	$(BIN)/python benchmarks/ppo_throughput.py
-	$(BIN)/python benchmarks/growth.py
+	$(BIN)/python benchmarks/speed/throughput.py
+	$(BIN)/python benchmarks/speed/engine.py
+	$(BIN)/python benchmarks/speed/mixed_adapters.py
+	$(BIN)/python benchmarks/speed/ppo_throughput.py
+	$(BIN)/python benchmarks/speed/growth.py
 
 fidelity: $(VENV)/ready
-	$(BIN)/python benchmarks/fidelity.py --output runs/fidelity.json
+	$(BIN)/personagym fidelity --output runs/fidelity.json
 
 agreement: $(VENV)/ready
-	$(BIN)/python benchmarks/agreement.py
+	$(BIN)/personagym agreement
 
 robustness: $(VENV)/ready
-	$(BIN)/python benchmarks/robustness.py
+	$(BIN)/personagym robustness
 
 validation: $(VENV)/ready
-	$(BIN)/python benchmarks/validation.py
+	$(BIN)/personagym validation
 
 policies: $(VENV)/ready
 	$(BIN)/python examples/ppo.py
@@ -50,23 +50,23 @@ policies-persona: $(VENV)/ready
 ablation: $(VENV)/ready
 	$(BIN)/personagym train --recall nothing --groups none --run runs/no-memory-run --output runs/no-memory
 	$(BIN)/personagym train --recall reasons --groups none --run runs/reasons-run --output runs/reasons
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 2 --kinds individual
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --seeds 3 --kinds single random persona --averaging 0
-	$(BIN)/python benchmarks/ablation.py
-	$(BIN)/python benchmarks/ablation.py --kinds individual
-	$(BIN)/python benchmarks/ablation.py --seeds 2 --kinds single random persona --averaging 0
-	$(BIN)/python benchmarks/group_signal.py
+	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory
+	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --seeds 2 --kinds individual
+	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --seeds 3 --kinds single random persona --averaging 0
+	$(BIN)/python benchmarks/ablations/ablation.py
+	$(BIN)/python benchmarks/ablations/ablation.py --kinds individual
+	$(BIN)/python benchmarks/ablations/ablation.py --seeds 2 --kinds single random persona --averaging 0
+	$(BIN)/python benchmarks/ablations/group_signal.py
 
 # Two hours of one core, after the bases of `ablation`: the same with rows held equal, other personas, ranks and blends.
 variants: $(VENV)/ready
-	$(BIN)/python benchmarks/ablation.py --equal-rows --kinds single random persona
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --equal-rows --kinds single random persona
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds single random persona
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --personas 8
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --rank 64
-	$(BIN)/python benchmarks/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --features profile
-	$(BIN)/python benchmarks/blends.py \
+	$(BIN)/python benchmarks/ablations/ablation.py --equal-rows --kinds single random persona
+	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --equal-rows --kinds single random persona
+	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds single random persona
+	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --personas 8
+	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --rank 64
+	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds random persona --features profile
+	$(BIN)/python benchmarks/ablations/blends.py \
 		--personas runs/ablation/temporal-no-memory-persona-averaging-0-0 runs/ablation/temporal-no-memory-persona-averaging-0-1 \
 		--singles runs/ablation/temporal-no-memory-single-averaging-0-0 runs/ablation/temporal-no-memory-single-averaging-0-1
 

@@ -19,14 +19,14 @@ from rich.table import Table
 
 from personagym_env.data.splits import temporal_split
 from personagym_env.env import HISTORY_LENGTH
-from personagym_env.evaluation.closed_pool import ClosedPool
-from personagym_env.evaluation.result_file import write_result
-from personagym_env.evaluation.simulate import OnlineRecommender, SessionPlan, Sessions, simulate
-from personagym_env.evaluation.snapshot import environment_snapshot
-from personagym_env.evaluation.statistics import Interval, interval, user_resamples
+from personagym_env.evaluation.core.closed_pool import ClosedPool
+from personagym_env.evaluation.core.result_file import write_result
+from personagym_env.evaluation.core.simulate import OnlineRecommender, SessionPlan, Sessions, simulate
+from personagym_env.evaluation.core.snapshot import environment_snapshot
+from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
 from personagym_env.protocols import Recommender
 from personagym_env.world import World, make_world
-from personagym_recommenders import UserAgentGreedy, load_recommender
+from personagym_recommenders import OracleGreedy, load_recommender
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def fitted(args: Args, world: World) -> Iterator[tuple[str, Recommender]]:
     """Everybody, ready to be judged, with what kind of recommender it is."""
     kinds: list[tuple[str, Recommender]] = [("chance", load_recommender("random"))]
     kinds += [("static", load_recommender(name)) for name in args.static]
-    kinds += [("reads the users", UserAgentGreedy(world.agent))]
+    kinds += [("reads the users", OracleGreedy(world.agent))]
     kinds += [("bandit", load_recommender(name)) for name in args.bandits]
     kinds += [("policy", load_recommender(str(args.policy)))]
     for kind, recommender in kinds:

@@ -1,6 +1,6 @@
 """A recommender of one's own in one file: what a user likes, by genre, among what everybody watches.
 
-    python benchmarks/leaderboard.py --recommender examples/own_recommender.py:GenreAffinity
+    personagym leaderboard --recommender examples/own_recommender.py:GenreAffinity
 
 `ScoringRecommender` asks for two methods and does the rest: it leaves consumed items out, picks the best k, saves and
 loads. Constructor arguments are kept under their own names; what is learned ends in an underscore.

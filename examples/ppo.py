@@ -7,7 +7,7 @@ The policy does not choose among all items. Several static recommenders propose 
 weighs, at each step of a session, what these recommenders think of them and how much they repeat the genres just
 consumed. So it can have any of these recommenders by one weight, and learns when to mix which. Curve, figures and the
 policy go into the folder `--output`; `examples/compare_policies.py` sets the policy beside others, and the leaderboard
-takes it as a contestant: `python benchmarks/leaderboard.py --recommender runs/ppo/policy`.
+takes it as a contestant: `personagym leaderboard --recommender runs/ppo/policy`.
 """
 
 import io
@@ -24,9 +24,9 @@ import tyro
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
-from personagym_env.evaluation.result_file import write_atomically
-from personagym_env.evaluation.simulate import SessionPlan, simulate
-from personagym_env.evaluation.statistics import Interval, interval, user_resamples
+from personagym_env.evaluation.core.result_file import write_atomically
+from personagym_env.evaluation.core.simulate import SessionPlan, simulate
+from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
 from personagym_env.protocols import Recommender
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import make_world
@@ -38,9 +38,9 @@ from personagym_recommenders import (
     WeightedFeatures,
     load_recommender,
 )
-from personagym_recommenders.sb3_features import NEEDED, SessionFeatures
-from personagym_recommenders.sb3_recommender import SB3Recommender
-from personagym_recommenders.sb3_vec_env import SB3VecEnv
+from personagym_recommenders.rl.sb3_features import NEEDED, SessionFeatures
+from personagym_recommenders.rl.sb3_recommender import SB3Recommender
+from personagym_recommenders.rl.sb3_vec_env import SB3VecEnv
 
 
 @dataclass(frozen=True)

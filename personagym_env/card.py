@@ -9,8 +9,8 @@ from typing import TypedDict
 from rich.console import Console
 from rich.table import Table
 
-from personagym_env.session.estimates import Estimate
-from personagym_env.session.fit import SessionFit
+from personagym_env.session.fitting.estimates import Estimate
+from personagym_env.session.fitting.sessions import SessionFit
 from personagym_env.session.parameters import Assumption, SessionParameters
 
 SensitivityPoint = TypedDict(

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from personagym_env.data.tables import IntArray
 from personagym_env.protocols import NO_ITEM
 from personagym_env.render import render_row
+from personagym_env.session.batched_episodes import BatchedEpisodes, RowStep
 from personagym_env.session.random import UIntArray
-from personagym_env.session.rows import RowStep, SessionRows
 from personagym_env.world import World
 
 RENDER_MODES = ["ansi"]
@@ -195,7 +195,7 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
         self.render_mode = check_render_mode(render_mode)
         self.observation_space = observation_space(world, history_length)
         self.action_space = action_space(world, slate_size)
-        self._sessions = SessionRows(
+        self._sessions = BatchedEpisodes(
             world, 1, slate_size=slate_size, history_length=history_length, max_episode_steps=max_episode_steps
         )
         self._keyed = False

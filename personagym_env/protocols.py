@@ -14,7 +14,7 @@ NO_ITEM = -1
 class Reaction(NamedTuple):
     """What users make of slates, before chance decides anything."""
 
-    want: FloatArray
+    choice_probability: FloatArray
     """(n, k) probability in (0, 1) that the user would rather have the item now than skip it."""
     rating: FloatArray
     """(n, k, r) distribution over the rating scale, given that the user consumes the item; sums to 1 over r."""

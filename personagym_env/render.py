@@ -3,8 +3,8 @@
 import numpy as np
 
 from personagym_env.protocols import NO_ITEM
+from personagym_env.session.batched_episodes import BatchedEpisodes, RowStep
 from personagym_env.session.kernel import Place
-from personagym_env.session.rows import RowStep, SessionRows
 from personagym_env.world import World
 
 _REASONS = {
@@ -51,10 +51,10 @@ def _slate(world: World, step: RowStep, i: int) -> list[str]:
         title = catalogue.titles[item]
         title = title if len(title) <= _TITLE else title[: _TITLE - 1] + "…"
         reason = _REASONS.get(Place(outcome.places[i, j]))
-        want = "" if reason else f"want {outcome.want[i, j]:4.0%}"
+        choice_probability = "" if reason else f"want {outcome.choice_probability[i, j]:4.0%}"
         seen = "seen" if outcome.examined[i, j] else "not seen"
         note = reason or (seen if j != outcome.place[i] else f"taken {_stars(outcome.rating[i], world.train.scale)}")
-        lines.append(f"  {j + 1:>2}. {title:<{_TITLE}} {want:<9}  {note}".rstrip())
+        lines.append(f"  {j + 1:>2}. {title:<{_TITLE}} {choice_probability:<9}  {note}".rstrip())
     return lines
 
 
@@ -67,7 +67,7 @@ def _end(step: RowStep, i: int) -> str:
     return "; ".join(filter(None, (back, cut))) or "goes on"
 
 
-def render_row(sessions: SessionRows, row: int, step: RowStep | None, i: int = 0) -> str:
+def render_row(sessions: BatchedEpisodes, row: int, step: RowStep | None, i: int = 0) -> str:
     """An episode as it stands.
 
     Args:

@@ -24,7 +24,7 @@ from personagym_env.env import (
     observation_space,
 )
 from personagym_env.render import render_row
-from personagym_env.session.rows import RowStep, SessionRows
+from personagym_env.session.batched_episodes import BatchedEpisodes, RowStep
 from personagym_env.world import World
 
 Seeds = int | Sequence[int | None] | None
@@ -99,7 +99,7 @@ class PersonaRecVectorEnv(VectorEnv[dict[str, Any], npt.NDArray[np.int64], npt.N
         self.single_action_space = action_space(world, slate_size)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._sessions = SessionRows(
+        self._sessions = BatchedEpisodes(
             world, num_envs, slate_size=slate_size, history_length=history_length, max_episode_steps=max_episode_steps
         )
         self._all_rows = np.arange(num_envs)

@@ -14,7 +14,7 @@ from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset, FloatArray, Interactions
 from personagym_env.data.traits import profile_features, user_traits
 from personagym_env.protocols import UserAgent
-from personagym_env.session.fit import SessionFit, fit_sessions
+from personagym_env.session.fitting.sessions import SessionFit, fit_sessions
 from personagym_env.session.kernel import Dynamics
 from personagym_env.session.parameters import SessionParameters
 

@@ -108,21 +108,21 @@ def make_dataset() -> Callable[..., Dataset]:
 
 @pytest.fixture(scope="session")
 def make_agent() -> Callable[..., TableAgent]:
-    """A factory of table agents; `want` and `rating` (index into the scale) make every answer the same."""
+    """A factory of table agents; a choice probability, or a rating (index into the scale), for every answer."""
 
     def make(
         n_users: int = 12,
         n_items: int = 80,
         *,
-        want: float | None = None,
+        choice_probability: float | None = None,
         rating: int | None = None,
         scale: tuple[float, ...] = SCALE,
         weariness: float = 0.0,
     ) -> TableAgent:
         rng = np.random.default_rng(11)
         logit = rng.normal(0, 1.5, (n_users, n_items))
-        if want is not None:
-            logit[:] = np.log(want / (1 - want))
+        if choice_probability is not None:
+            logit[:] = np.log(choice_probability / (1 - choice_probability))
         distribution = rng.dirichlet(np.ones(len(scale)), (n_users, n_items)).astype(np.float32)
         if rating is not None:
             distribution[:] = np.eye(len(scale))[rating]

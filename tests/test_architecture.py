@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 PACKAGES = {
     "personagym_env": ROOT / "personagym_env",
     "personagym_agents": ROOT / "agents" / "personagym_agents",

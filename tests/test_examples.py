@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 
 
 def run(example: str, **options: object) -> str:
@@ -72,7 +72,7 @@ def test_compare_policies_shows_everybody_beside_real_value(log: Path, trained: 
         "BestRated",
         "ItemKNN",
         "EASE",
-        "UserAgentGreedy",
+        "OracleGreedy",
         "LinUCB",
         "LinearThompson",
         "PPO",

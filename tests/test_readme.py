@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 COMMANDS = [
@@ -66,9 +66,9 @@ def write_log(folder: Path) -> None:
 
 
 def test_tables_are_those_of_the_results() -> None:
-    spec = importlib.util.spec_from_file_location("readme", ROOT / "benchmarks" / "readme.py")
+    spec = importlib.util.spec_from_file_location("readme", ROOT / "benchmarks" / "docs_tables.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert module.fill(README) == README, "run `python benchmarks/readme.py`"
+    assert module.fill(README) == README, "run `python benchmarks/docs_tables.py`"

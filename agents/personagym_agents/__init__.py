@@ -10,7 +10,7 @@ from personagym_env.protocols import UserAgent
 __all__ = ["load"]
 
 CLASSICAL_NAMES = ("bias", "knn", "mf")
-"""Users that are fitted on the spot; see `personagym_agents.classical`."""
+"""Users that are fitted on the spot; see `personagym_agents.classical.users`."""
 FROZEN = "frozen:"
 """Before the name of users whose answers are to come from a table."""
 FALLBACK_NAME = "mf"
@@ -37,18 +37,18 @@ def load(name: str, dataset: Dataset, train: Interactions, *, device: str | None
     if shape != expected:
         raise ValueError(f"train counts {shape} users and items, but data set {dataset.name!r} has {expected}")
     if name.startswith(FROZEN):
-        from personagym_agents.frozen import FrozenUsers
+        from personagym_agents.classical.static_cached import StaticCachedUsers
 
-        return FrozenUsers(load(name.removeprefix(FROZEN), dataset, train, device=device))
+        return StaticCachedUsers(load(name.removeprefix(FROZEN), dataset, train, device=device))
     if name == "default":
         name = _default_name(dataset, train)
     if name in CLASSICAL_NAMES:
-        from personagym_agents.classical import fit_classical
+        from personagym_agents.classical.users import fit_classical
 
         return fit_classical(name, train)
     if name == "persona" or Path(name).is_dir():
         # Here, because it imports torch, which classical users do not need.
-        from personagym_agents.bundle import load_bundle_agent
+        from personagym_agents.bundle.storage import load_bundle_agent
 
         return load_bundle_agent(None if name == "persona" else Path(name), dataset, train, device=device)
     known = ", ".join(repr(known) for known in (*CLASSICAL_NAMES, "persona", "default"))
@@ -56,7 +56,7 @@ def load(name: str, dataset: Dataset, train: Interactions, *, device: str | None
 
 
 def _default_name(dataset: Dataset, train: Interactions) -> str:
-    from personagym_agents.bundle import bundle_fits
+    from personagym_agents.bundle.storage import bundle_fits
 
     if bundle_fits(None, train):
         return "persona"

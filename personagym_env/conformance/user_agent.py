@@ -70,16 +70,18 @@ def _same(first: Reaction, second: Reaction, tolerance: float, promise: str) -> 
 
 def _check_answers(agent: UserAgent, slate_size: int, rng: np.random.Generator) -> None:
     users, slates = _draw(agent, ROWS, slate_size, rng)
-    want, rating = _started(agent, users).react(np.arange(ROWS), slates)
+    choice_probability, rating = _started(agent, users).react(np.arange(ROWS), slates)
     shape = (ROWS, slate_size)
-    assert want.shape == shape, f"want must have shape {shape}, got {want.shape}"
+    assert choice_probability.shape == shape, (
+        f"choice_probability must have shape {shape}, got {choice_probability.shape}"
+    )
     assert rating.shape == (*shape, len(agent.scale)), (
         f"rating must have shape {(*shape, len(agent.scale))}, got {rating.shape}"
     )
-    for name, values in (("want", want), ("rating", rating)):
+    for name, values in (("choice_probability", choice_probability), ("rating", rating)):
         assert np.issubdtype(values.dtype, np.floating), f"{name} must be floating, got {values.dtype}"
         assert np.isfinite(values).all(), f"{name} must be finite"
-    assert ((want > 0) & (want < 1)).all(), "want must lie strictly between 0 and 1"
+    assert ((choice_probability > 0) & (choice_probability < 1)).all(), "want must lie strictly between 0 and 1"
     assert (rating >= 0).all(), "rating must not be negative"
     assert np.allclose(rating.sum(axis=-1), 1.0, atol=1e-4), "rating must sum to 1 over the scale"
 
@@ -89,7 +91,7 @@ def _check_purity(agent: UserAgent, slate_size: int, rng: np.random.Generator, t
     rows, asked = np.arange(ROWS), slates.copy()
     sessions = _started(agent, users)
     first = sessions.react(rows, slates)
-    kept = Reaction(first.want.copy(), first.rating.copy())
+    kept = Reaction(first.choice_probability.copy(), first.rating.copy())
     sessions.react(rows, rng.integers(0, agent.n_items, slates.shape))
     _same(kept, first, 0.0, "an answer must not change after it was given (a reused buffer?)")
     _same(kept, sessions.react(rows, slates), tolerance, "react must change nothing, so asking twice is asking once")
@@ -106,28 +108,40 @@ def _check_independence(agent: UserAgent, slate_size: int, rng: np.random.Genera
     order = rng.permutation(slate_size)
     shuffled = sessions.react(rows, slates[:, order])
     _same(
-        Reaction(whole.want[:, order], whole.rating[:, order]),
+        Reaction(whole.choice_probability[:, order], whole.rating[:, order]),
         shuffled,
         tolerance,
         "the order of a slate must not matter",
     )
     others = slates.copy()
     others[:, 1:] = rng.integers(0, agent.n_items, others[:, 1:].shape)
-    first = Reaction(whole.want[:, :1], whole.rating[:, :1])
+    first = Reaction(whole.choice_probability[:, :1], whole.rating[:, :1])
     changed = sessions.react(rows, others)
-    _same(first, Reaction(changed.want[:, :1], changed.rating[:, :1]), tolerance, "the other items must not matter")
+    _same(
+        first,
+        Reaction(changed.choice_probability[:, :1], changed.rating[:, :1]),
+        tolerance,
+        "the other items must not matter",
+    )
     _same(first, sessions.react(rows, slates[:, :1]), tolerance, "the size of a slate must not matter")
 
     repeated = sessions.react(rows, np.repeat(slates[:, :1], slate_size, axis=1))
-    expected = Reaction(np.repeat(first.want, slate_size, axis=1), np.repeat(first.rating, slate_size, axis=1))
+    expected = Reaction(
+        np.repeat(first.choice_probability, slate_size, axis=1), np.repeat(first.rating, slate_size, axis=1)
+    )
     _same(expected, repeated, tolerance, "a repeated item must get the same answer in each place")
 
     subset = np.array([4, 1, 3])
     part = sessions.react(subset, slates[subset])
-    _same(Reaction(whole.want[subset], whole.rating[subset]), part, tolerance, "the other rows must not matter")
+    _same(
+        Reaction(whole.choice_probability[subset], whole.rating[subset]),
+        part,
+        tolerance,
+        "the other rows must not matter",
+    )
     for row in (0, ROWS - 1):
         alone = _started(agent, users[row : row + 1]).react(np.arange(1), slates[row : row + 1])
-        one = Reaction(whole.want[row : row + 1], whole.rating[row : row + 1])
+        one = Reaction(whole.choice_probability[row : row + 1], whole.rating[row : row + 1])
         _same(one, alone, tolerance, "a session must not depend on how many are open")
 
 
@@ -138,7 +152,7 @@ def _check_sessions(agent: UserAgent, slate_size: int, rng: np.random.Generator,
     fresh = sessions.react(rows, slates)
 
     fed, untouched = np.array([2, 0]), np.array([1, 3, 4, 5])
-    others = Reaction(fresh.want[untouched], fresh.rating[untouched])
+    others = Reaction(fresh.choice_probability[untouched], fresh.rating[untouched])
     for _ in range(3):
         items = rng.integers(0, agent.n_items, len(fed))
         sessions.consume(fed, items, rng.integers(0, len(agent.scale), len(fed)))

@@ -73,12 +73,12 @@ def walk_positions(sessions: SessionCuts) -> Iterator[tuple[IntArray, int]]:
     return ((first[:count] + position, int(count)) for position, count in enumerate(reaching))
 
 
-def satisfaction_after(worth: FloatArray, sessions: SessionCuts, initial: float, rate: float) -> FloatArray:
-    """(n,) satisfaction right after each row, by the rule of the kernel: `s + rate * (worth - s)` from `initial`."""
+def satisfaction_after(normalised_rating: FloatArray, sessions: SessionCuts, initial: float, rate: float) -> FloatArray:
+    """(n,) satisfaction right after each row, by the rule `s + rate * (normalised_rating - s)`, from `initial`."""
     level = np.full(len(sessions.first), initial)
-    after = np.empty(len(worth))
+    after = np.empty(len(normalised_rating))
     for rows, count in walk_positions(sessions):
-        level[:count] += rate * (worth[rows] - level[:count])
+        level[:count] += rate * (normalised_rating[rows] - level[:count])
         after[rows] = level[:count]
     return after
 

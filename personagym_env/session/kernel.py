@@ -39,7 +39,7 @@ class Place(IntEnum):
     """Empty: the user has rated the item in the training log."""
 
 
-def scale_worth(scale: tuple[float, ...]) -> npt.NDArray[np.float32]:
+def normalised_ratings(scale: tuple[float, ...]) -> npt.NDArray[np.float32]:
     """(r,) the rating scale, scaled so that its ends are 0 and 1; all 1 if there is only one rating."""
     values = np.asarray(scale, np.float32)
     span = values[-1] - values[0]
@@ -53,8 +53,8 @@ class Dynamics:
     parameters: SessionParameters
     genre_share: FloatArray
     """(m, g) float32, see `Catalogue.genre_shares`."""
-    worth: FloatArray
-    """(r,) float32, from `scale_worth`."""
+    normalised_rating: FloatArray
+    """(r,) float32, from `normalised_ratings`."""
     scale: FloatArray
     """(r,) float32: the rating scale."""
 
@@ -62,7 +62,7 @@ class Dynamics:
     def of(cls, parameters: SessionParameters, catalogue: Catalogue, scale: tuple[float, ...]) -> "Dynamics":
         """Precompute what the kernel looks up for each item and rating."""
         genre_share = catalogue.genre_shares.astype(np.float32)
-        return cls(parameters, genre_share, scale_worth(scale), np.asarray(scale, np.float32))
+        return cls(parameters, genre_share, normalised_ratings(scale), np.asarray(scale, np.float32))
 
 
 class State(NamedTuple):
@@ -100,7 +100,7 @@ class Outcome(NamedTuple):
     """(n, k) what was shown."""
     places: IntArray
     """(n, k) int8: the `Place` of each item."""
-    want: FloatArray
+    choice_probability: FloatArray
     """(n, k) float32: the agent's probability of wanting each item, latent."""
     examined: BoolArray
     """(n, k) which places the user looked at."""
@@ -177,26 +177,28 @@ def check_places(slates: IntArray, users: IntArray, consumed: IntArray, train: I
 def _examine(state: State, k: int, decay: float) -> BoolArray:
     """(n, k) position-based examination (Craswell et al. 2008): place j with probability (1 / (1 + j)) ** decay."""
     place = np.arange(k)
-    luck = uniform(state.key, state.episode, state.step, Stream.EXAMINATION, place[None])
-    return np.asarray(luck < (1.0 / (1.0 + place)) ** decay)
+    random_draw = uniform(state.key, state.episode, state.step, Stream.EXAMINATION, place[None])
+    return np.asarray(random_draw < (1.0 / (1.0 + place)) ** decay)
 
 
-def _choose(state: State, slates: IntArray, options: BoolArray, want: FloatArray, dynamics: Dynamics) -> IntArray:
+def _choose(
+    state: State, slates: IntArray, options: BoolArray, choice_probability: FloatArray, dynamics: Dynamics
+) -> IntArray:
     """(n,) place taken, -1 for none: multinomial logit over `options` (n, k) and the outside option, by Gumbel-max.
 
-    With one option, no satiation and default parameters the item is taken with probability `want`:
-    `exp(u) / (exp(u) + 1)` at `u = log(want / (1 - want))`.
+    With one option, no satiation and default parameters the item is taken with probability `choice_probability`:
+    `exp(u) / (exp(u) + 1)` at `u = log(choice_probability / (1 - choice_probability))`.
     """
     choice = dynamics.parameters.choice
-    clipped = np.clip(want, _WANT_MARGIN, 1 - _WANT_MARGIN)
+    clipped = np.clip(choice_probability, _WANT_MARGIN, 1 - _WANT_MARGIN)
     log_odds = np.log(clipped / (1 - clipped))
     share = dynamics.genre_share[slates]
     if dynamics.parameters.drift.scale > 0:
         log_odds = log_odds + np.matmul(share, state.drift[:, :, None])[:, :, 0]
     burden = np.matmul(share, state.satiation[:, :, None])[:, :, 0]
     utility = log_odds / choice.temperature - choice.satiation_weight * burden
-    luck = gumbel(uniform(state.key, state.episode, state.step, Stream.CHOICE, slates))
-    score = np.where(options, utility + luck, -np.inf)
+    random_draw = gumbel(uniform(state.key, state.episode, state.step, Stream.CHOICE, slates))
+    score = np.where(options, utility + random_draw, -np.inf)
     nothing = gumbel(uniform(state.key, state.episode, state.step, Stream.OUTSIDE, np.zeros((1, 1), np.int64)))[:, 0]
     best = score.argmax(axis=1)
     taken = np.take_along_axis(score, best[:, None], axis=1)[:, 0] > choice.outside + nothing
@@ -205,8 +207,8 @@ def _choose(state: State, slates: IntArray, options: BoolArray, want: FloatArray
 
 def _rate(state: State, item: IntArray, distribution: FloatArray) -> IntArray:
     """(n,) index into the scale by inverse CDF of `distribution` (n, r), with the luck that belongs to the item."""
-    luck = uniform(state.key, state.episode, state.step, Stream.RATING, item[:, None])
-    below = luck >= np.cumsum(distribution, axis=1)
+    random_draw = uniform(state.key, state.episode, state.step, Stream.RATING, item[:, None])
+    below = random_draw >= np.cumsum(distribution, axis=1)
     return np.asarray(np.minimum(below.sum(axis=1), distribution.shape[1] - 1))
 
 
@@ -218,8 +220,8 @@ def _drift(state: State, consumed: BoolArray, scale: float) -> FloatArray:
     if scale == 0:
         return state.drift
     genres = np.arange(state.drift.shape[1])[None]
-    luck = ndtri(uniform(state.key, state.episode, state.step, Stream.DRIFT, genres))
-    return np.asarray(state.drift + np.where(consumed[:, None], scale * luck, 0).astype(np.float32))
+    random_draw = ndtri(uniform(state.key, state.episode, state.step, Stream.DRIFT, genres))
+    return np.asarray(state.drift + np.where(consumed[:, None], scale * random_draw, 0).astype(np.float32))
 
 
 def _return(state: State, left: BoolArray, dynamics: Dynamics) -> tuple[State, BoolArray, FloatArray]:
@@ -241,8 +243,8 @@ def _return(state: State, left: BoolArray, dynamics: Dynamics) -> tuple[State, B
     if not may.any():
         return state, may, np.zeros(len(left), np.float32)
     # The number of the step that was left at; with it the luck of a return belongs to its place in the episode.
-    luck = uniform(state.key, state.episode, state.step - 1, Stream.RETURNING, np.zeros((1, 1), np.int64))[:, 0]
-    days = days_away(luck, state.satisfaction, parameters)
+    random_draw = uniform(state.key, state.episode, state.step - 1, Stream.RETURNING, np.zeros((1, 1), np.int64))[:, 0]
+    days = days_away(random_draw, state.satisfaction, parameters)
     returned = may & (state.day + days <= parameters.horizon)
     kept = np.where(returned, 0.5 ** (days / parameters.recovery), 1).astype(np.float32)
     start = np.float32(dynamics.parameters.satisfaction.initial)
@@ -274,11 +276,11 @@ def transition(
     parameters = dynamics.parameters
     rows = np.arange(len(slates))
     examined = _examine(state, slates.shape[1], parameters.examination.decay)
-    place = _choose(state, slates, examined & (places == Place.SHOWN), reaction.want, dynamics)
+    place = _choose(state, slates, examined & (places == Place.SHOWN), reaction.choice_probability, dynamics)
     consumed = place >= 0
     taken = slates[rows, place]
     rating = _rate(state, taken, reaction.rating[rows, place])
-    target = np.where(consumed, dynamics.worth[rating], np.float32(0))
+    target = np.where(consumed, dynamics.normalised_rating[rating], np.float32(0))
     pull = np.where(consumed, parameters.satisfaction.rate, parameters.satisfaction.miss_rate).astype(np.float32)
     satisfaction = state.satisfaction + pull * (target - state.satisfaction)
     exposure = np.where(consumed[:, None], dynamics.genre_share[taken], np.float32(0))
@@ -287,8 +289,8 @@ def transition(
     tired = np.log1p(step - state.began)
     logit = leaving.intercept + leaving.satisfaction_weight * satisfaction + leaving.duration_weight * tired
     hazard = expit(logit).astype(np.float32)
-    luck = uniform(state.key, state.episode, state.step, Stream.LEAVING, np.zeros((1, 1), np.int64))[:, 0]
-    left = luck < hazard
+    random_draw = uniform(state.key, state.episode, state.step, Stream.LEAVING, np.zeros((1, 1), np.int64))[:, 0]
+    left = random_draw < hazard
     after = state._replace(
         step=step,
         satisfaction=satisfaction,
@@ -299,7 +301,7 @@ def transition(
     outcome = Outcome(
         slate=slates,
         places=places,
-        want=reaction.want,
+        choice_probability=reaction.choice_probability,
         examined=examined,
         place=place,
         item=np.where(consumed, taken, NO_ITEM),
@@ -316,7 +318,7 @@ def reward_components(outcome: Outcome, dynamics: Dynamics) -> dict[str, FloatAr
     """Each (n,) float64, named as the fields of `RewardWeights`."""
     consumed = outcome.item != NO_ITEM
     return {
-        "rating": np.where(consumed, dynamics.worth[outcome.rating], 0).astype(np.float64),
+        "rating": np.where(consumed, dynamics.normalised_rating[outcome.rating], 0).astype(np.float64),
         "click": consumed.astype(np.float64),
         "leave": outcome.left.astype(np.float64),
         "empty": (outcome.places != Place.SHOWN).sum(axis=1).astype(np.float64),

@@ -1,7 +1,7 @@
 """Parameters of a session: one frozen dataclass per part, every field with its unit, valid and plausible range, source.
 
-The defaults are assumptions. What a log can identify is fitted from it by `personagym_env.session.fit`; the simulation
-card (`personagym_env.card`) prints which parameter is which.
+The defaults are assumptions. What a log can identify is fitted from it by `personagym_env.session.fitting.sessions`;
+the simulation card (`personagym_env.card`) prints which parameter is which.
 """
 
 import math

@@ -30,11 +30,11 @@ def log_survival(days: FloatArray, centre: FloatArray, spread: float, shortest: 
     return np.asarray(beyond if shortest == 0 else beyond - log_ndtr((centre - np.log(shortest)) / spread))
 
 
-def days_away(luck: FloatArray, satisfaction: FloatArray, parameters: Returning) -> FloatArray:
-    """(n,) float64 days until users return who left with `satisfaction` (n,), by inverse survival of `luck` (n,)."""
+def days_away(random_draw: FloatArray, satisfaction: FloatArray, parameters: Returning) -> FloatArray:
+    """(n,) float64 days until users return who left with `satisfaction` (n,), by inverse survival of `random_draw`."""
     centre = parameters.location + parameters.satisfaction_weight * satisfaction.astype(np.float64)
     shortest = parameters.pause / MINUTES_PER_DAY
-    longer = luck * ndtr((centre - np.log(shortest)) / parameters.spread)
+    longer = random_draw * ndtr((centre - np.log(shortest)) / parameters.spread)
     # Where nearly nobody stays away for so short a time that it counts, rounding must not lead below the cut.
     log_days = np.minimum(centre - parameters.spread * ndtri(longer), np.log(1e9))
     return np.asarray(np.maximum(np.exp(log_days), shortest))

@@ -22,7 +22,7 @@ class _FakeBundle(ModuleType):
     """Stands in for the language model's loader and remembers what it was asked for."""
 
     def __init__(self, fits: bool) -> None:
-        super().__init__("personagym_agents.bundle")
+        super().__init__("personagym_agents.bundle.storage")
         self.fits, self.asked = fits, []
         self.users = object()
 
@@ -39,7 +39,7 @@ class _FakeBundle(ModuleType):
 @pytest.fixture
 def bundle(request, monkeypatch) -> _FakeBundle:
     fake = _FakeBundle(getattr(request, "param", True))
-    monkeypatch.setitem(sys.modules, "personagym_agents.bundle", fake)
+    monkeypatch.setitem(sys.modules, "personagym_agents.bundle.storage", fake)
     return fake
 
 
@@ -87,7 +87,7 @@ def test_rows_of_another_data_set_are_refused(dataset):
 
 def test_the_package_and_classical_users_do_without_torch():
     code = (
-        "import sys, personagym_agents, personagym_agents.classical;"
+        "import sys, personagym_agents, personagym_agents.classical.users;"
         "sys.exit(', '.join({'torch', 'transformers', 'peft'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

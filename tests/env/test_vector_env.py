@@ -192,7 +192,7 @@ def test_taken_items_and_satisfied_users_add_up(dataset: Dataset, make_agent: Ca
     """Users who want everything, rate it best and never leave: one consumption a step, return equals steps."""
     stay = {"leaving": {"intercept": -1000.0, "satisfaction_weight": 0.0, "duration_weight": 0.0}}
     world = make_world(
-        dataset, make_agent(want=1 - 1e-9, rating=4), parameters={**stay, "choice": {"outside": -1000.0}}
+        dataset, make_agent(choice_probability=1 - 1e-9, rating=4), parameters={**stay, "choice": {"outside": -1000.0}}
     )
     env = PersonaRecVectorEnv(world, 3, 1, max_episode_steps=10)
     observation, _ = env.reset(seed=0)

@@ -7,7 +7,7 @@ import pytest
 
 from personagym_env.conformance.recommender import check_recommender
 from personagym_env.protocols import NO_ITEM
-from personagym_recommenders import BUILT_IN, MostPopular, UserAgentGreedy, load_recommender
+from personagym_recommenders import BUILT_IN, MostPopular, OracleGreedy, load_recommender
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_recommender.py"
 
@@ -19,7 +19,7 @@ def test_conforms(spec, checkerboard):
 
 def test_agent_greedy_conforms(checkerboard, make_agent):
     agent = make_agent(n_users=48, n_items=24)
-    check_recommender(UserAgentGreedy(agent), checkerboard.log, checkerboard.catalogue)
+    check_recommender(OracleGreedy(agent), checkerboard.log, checkerboard.catalogue)
 
 
 def test_genre_affinity_follows_the_genres(checkerboard, observe):

@@ -3,9 +3,9 @@
 from collections import Counter
 
 from personagym_agents.llm.answers import Draft, Notes
-from personagym_agents.llm.book import Profile, Taste
 from personagym_agents.llm.claims import Claim, ClaimReader, Habit, sentences
 from personagym_agents.llm.evidence import Evidence
+from personagym_agents.llm.profile_store import Profile, Taste
 
 COUNTED = (
     "claims grounded",

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from personagym_agents.documents.profile import NOTABLE_LIFT, RECENT_SHARE, STRONG_LIFT
 from personagym_agents.llm.answers import HABITS
 from personagym_agents.llm.claims import Choosing, Claim, Habit, Liking, Subject
-from personagym_agents.profile import NOTABLE_LIFT, RECENT_SHARE, STRONG_LIFT
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import Crowd, Traits, user_traits
 

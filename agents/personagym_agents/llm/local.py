@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from personagym_agents.llm.chat import Answer, Conversation, Message
-from personagym_agents.model import WEIGHTS, chosen_device
+from personagym_agents.model.causal_lm import WEIGHTS, chosen_device
 
 _SAMPLE = 256
 """Values of every weight tensor that a model's fingerprint looks at."""

@@ -11,12 +11,12 @@ from rich.progress import Progress, TaskID
 from personagym_agents.llm.answer_cache import AnswerCache, CachedChat
 from personagym_agents.llm.asking import Report
 from personagym_agents.llm.batches import NO_FOLD, batch_folds
-from personagym_agents.llm.book import Profile, ProfileBook
 from personagym_agents.llm.chat import ChatModel, Prices
 from personagym_agents.llm.claims import ClaimReader
 from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
 from personagym_agents.llm.evaluator import Evaluator
 from personagym_agents.llm.evidence import Evidence, decades_of
+from personagym_agents.llm.profile_store import Profile, ProfileStore
 from personagym_agents.llm.reflection import Reflection, ReflectionSettings, Version
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.data.traits import crowd_statistics
@@ -35,7 +35,7 @@ def profile_users(
     prices: Prices | None,
     say: Say,
     report: Report,
-) -> ProfileBook:
+) -> ProfileStore:
     """Let a chat model write the profiles of all users, check them and write them to disk.
 
     Args:
@@ -71,7 +71,7 @@ def profile_users(
             None if draft is None else evaluator.check(draft, evidence, user) for user, draft in enumerate(found)
         )
 
-    book = ProfileBook(
+    book = ProfileStore(
         train_fingerprint=train.fingerprint(),
         whole=check(NO_FOLD),
         left_out=tuple(check(fold) for fold in range(settings.folds)),

@@ -29,7 +29,7 @@ from personagym_agents.llm.prompts import ask_for_reasons
 from personagym_agents.llm.safety import plain
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.data.traits import Crowd, crowd_statistics
-from personagym_env.evaluation.result_file import write_atomically
+from personagym_env.evaluation.core.result_file import write_atomically
 
 FORMAT = 1
 _BLOCK_ROWS = 500_000
@@ -56,7 +56,7 @@ class ReasonSettings:
 
 
 @dataclass(frozen=True, eq=False)
-class ReasonBook:
+class ReasonStore:
     """The reasons of a log."""
 
     train_fingerprint: str
@@ -96,7 +96,7 @@ class ReasonBook:
         write_atomically(place, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode())
 
     @classmethod
-    def load(cls, place: Path, dataset: Dataset) -> "ReasonBook":
+    def load(cls, place: Path, dataset: Dataset) -> "ReasonStore":
         """Read a book; its texts are made safe again, since a file can be edited.
 
         Raises:
@@ -136,7 +136,7 @@ def write_reasons(
     prices: Prices | None,
     say: Say,
     report: Report,
-) -> ReasonBook:
+) -> ReasonStore:
     """Let a chat model say why users took what they took, check it and write it to disk.
 
     Args:
@@ -178,7 +178,7 @@ def write_reasons(
                 if kept:
                     reasons[int(train.users[row]), int(train.items[row])] = kept
     made = {"chat": dict(chat.identity), "settings": asdict(settings)}
-    book = ReasonBook(train.fingerprint(), reasons, dict(sorted(counts.items())), made)
+    book = ReasonStore(train.fingerprint(), reasons, dict(sorted(counts.items())), made)
     book.save(place, dataset)
     say(f"{book!r}: {', '.join(f'{name} {count}' for name, count in book.counts.items())}")
     return book

@@ -6,7 +6,7 @@ a bracket, so text without brackets cannot speak for anybody else, whatever the 
 
 import unicodedata
 
-from personagym_agents.document import one_line
+from personagym_agents.documents.document import one_line
 
 _MARKS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "{": "(", "}": ")", "|": "/", "\\": "/", "`": "'"})
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from personagym_agents.documents.profile import ProfileWriter
 from personagym_agents.llm.batches import batch_folds
-from personagym_agents.llm.book import Profile, ProfileBook
-from personagym_agents.profile import ProfileWriter
+from personagym_agents.llm.profile_store import Profile, ProfileStore
 from personagym_env.data.tables import Catalogue, IntArray, Interactions, Users
 from personagym_env.data.traits import Traits
 
@@ -25,7 +25,7 @@ class LLMProfileWriter:
         ValueError: the book is about other rows.
     """
 
-    def __init__(self, book: ProfileBook, train: Interactions, before: ProfileWriter) -> None:
+    def __init__(self, book: ProfileStore, train: Interactions, before: ProfileWriter) -> None:
         book.require(train)
         self._book, self._before = book, before
         self._folds = batch_folds(train, len(book.left_out)) if book.left_out else None
@@ -71,7 +71,7 @@ class LLMProfileWriter:
 
 
 class _WithoutFolds:
-    def __init__(self, book: ProfileBook, before: ProfileWriter, folds: IntArray) -> None:
+    def __init__(self, book: ProfileStore, before: ProfileWriter, folds: IntArray) -> None:
         self._book, self._before, self._left_out = book, before, folds
 
     def write(self, people: IntArray, traits: Traits, catalogue: Catalogue, users: Users) -> list[str]:

@@ -81,19 +81,19 @@ def read_delimited(
             low_memory=False,
             chunksize=_ROWS,
         )
-        pieces = [chunk.astype(dict.fromkeys(text, "category")) for chunk in chunks]
+        segments = [chunk.astype(dict.fromkeys(text, "category")) for chunk in chunks]
     except pd.errors.ParserError as error:  # with the fields counted, only a quote that never ends is left
         *_, (line, _) = _records(data, separator, codec, quoting)
         message = "expected the quoted field to end; the file seems to be cut off"
         raise DataError(str(path), message, line=line) from error
-    frame = {name: _joined([piece[name] for piece in pieces], name in numbers) for name in columns}
+    frame = {name: _joined([segment[name] for segment in segments], name in numbers) for name in columns}
     return Table(pd.DataFrame(frame), str(path), line_of)
 
 
-def _joined(pieces: "list[pd.Series[Any]]", is_number: bool) -> "pd.Series[Any]":
+def _joined(segments: "list[pd.Series[Any]]", is_number: bool) -> "pd.Series[Any]":
     if is_number:
-        return pd.concat(pieces, ignore_index=True)
-    return pd.Series(union_categoricals(pieces))
+        return pd.concat(segments, ignore_index=True)
+    return pd.Series(union_categoricals(segments))
 
 
 def _read_bytes(path: Path) -> bytes:

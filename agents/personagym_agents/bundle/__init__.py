@@ -1,0 +1,1 @@
+"""Bundles: trained populations on disk."""

@@ -1,0 +1,141 @@
+"""From a trained base to a bundle: one adapter per group of users, metrics, manifest."""
+
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from personagym_agents.bundle.settings import AdapterSettings
+from personagym_agents.bundle.storage import (
+    REASONS,
+    Manifest,
+    adapter_names,
+    load_bundle_agent,
+    read_manifest,
+    save_adapter,
+    save_base,
+    save_manifest,
+    save_population,
+)
+from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.model.adapters import add_adapters, lora_config
+from personagym_agents.training.base import Say, TrainedBase
+from personagym_agents.training.checkpoint import fresh_folder, replace_folder
+from personagym_agents.training.loop import Report, train
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import BoolArray, IntArray
+from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
+
+
+def build_bundle(
+    trained_base: TrainedBase,
+    adapters: AdapterSettings | None = None,
+    *,
+    place: Path,
+    run: Path,
+    command: str,
+    split_words: str,
+    say: Say,
+    report: Report,
+    measure: bool = True,
+) -> Manifest:
+    """Give a base adapters, measure it on the held-out rows and write all of it as a bundle.
+
+    Args:
+        trained_base: the base, which is left as it was.
+        adapters: which; those of the ground's settings if None.
+        place: folder of the bundle.
+        run: folder of checkpoints; a run that was cut off goes on from there.
+        command: what a reader types to make the bundle again, for the manifest.
+        split_words: how the rows were parted, for the manifest.
+        say: is told what happens.
+        report: is told the losses.
+        measure: whether the manifest gets figures on the held-out rows.
+    """
+    dataset, split, corpus = trained_base.dataset, trained_base.split, trained_base.corpus
+    settings = trained_base.settings if adapters is None else replace(trained_base.settings, adapters=adapters)
+    made = fresh_folder(place)
+    save_base(made, trained_base.model, corpus.tokenizer)
+    manifest = Manifest(
+        dataset=dataset.name,
+        train_fingerprint=split.train.fingerprint(),
+        split=split_words,
+        command=command,
+        history_lines=settings.history_lines,
+        settings=asdict(settings),
+        versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
+        metrics={},
+    )
+    save_population(made, trained_base.personas, corpus.memory, trained_base.book, manifest)
+    if trained_base.reason_book is not None:
+        trained_base.reason_book.save(made / REASONS, dataset)
+    identity = trained_base.identity(settings, without=("history_lines",))
+    _train_adapters(trained_base, settings.adapters, made, run=run, identity=identity, say=say, report=report)
+    if measure:
+        metrics = {}
+        for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
+            agent = load_bundle_agent(made, dataset, split.train, adapters=with_adapters)
+            metrics[agent.name] = _measure(agent, split)
+        save_manifest(made, replace(manifest, metrics=metrics))
+    replace_folder(made, place)
+    return read_manifest(place)
+
+
+def _train_adapters(
+    trained_base: TrainedBase,
+    settings: AdapterSettings,
+    made: Path,
+    *,
+    run: Path,
+    identity: str,
+    say: Say,
+    report: Report,
+) -> None:
+    """Train and write one adapter after the other, so that there may be as many as users."""
+    groups = trained_base.personas.groups(settings.groups, settings.training.seed)
+    config = lora_config(
+        trained_base.model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout, targets=settings.targets
+    )
+    rng = np.random.default_rng(settings.training.seed)
+    epochs = trained_base.epochs(settings.training, kept=settings.training.epochs)
+    for number, name in enumerate(adapter_names(settings.groups, groups)):
+        members = groups == number
+        known_as = f" ({trained_base.personas.names[number]})" if settings.groups == "persona" else ""
+        taught = _taught(members, trained_base.split.train.counts, settings.rows, rng)
+        rows = int(trained_base.split.train.counts[taught].sum())
+        say(f"adapter {name}{known_as}: {rows:,} rows of {taught.sum()} of {members.sum()} users")
+        torch.manual_seed(settings.training.seed * 10_007 + number)
+        adapted = add_adapters(trained_base.model, [name], config)
+        train(
+            trained_base.model,
+            epochs,
+            trained_base.teacher,
+            settings.training,
+            name=name,
+            run=run,
+            identity=identity,
+            report=report,
+            users=taught,
+        )
+        save_adapter(made, adapted)
+        adapted.unload()
+
+
+def _taught(members: BoolArray, counts: IntArray, rows: int | None, rng: np.random.Generator) -> BoolArray:
+    """(u,) whose documents train the adapter of some members (u,), who have (u,) rows each."""
+    if rows is None:
+        return members
+    taught, left = np.zeros_like(members), rows
+    for user in rng.permutation(np.flatnonzero(members)):
+        if counts[user] <= left:
+            taught[user], left = True, left - counts[user]
+    return taught
+
+
+def _measure(agent: LanguageUserAgent, split: Split) -> dict[str, float]:
+    """Held-out figures of a population, as `personagym fidelity` prints them with intervals."""
+    asked = FidelityTest.draw(split, np.random.default_rng(0)).ask(agent)
+    everybody = np.ones((1, split.test.n_users))
+    return {name: round(float(figure.resampled(everybody)[0]), 4) for name, figure in asked.statistics.items()}

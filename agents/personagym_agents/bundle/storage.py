@@ -1,0 +1,242 @@
+"""A trained population on disk: base weights, adapters, tokenizer, personas and a manifest; safetensors and JSON only.
+
+bundle/
+  manifest.json     how it was made, on which rows, with which metrics
+  personas.json     names, centroids and assignment
+  profiles.json     what a chat model wrote of the users; absent without one
+  reasons.jsonl     what a chat model wrote of why users rated as they did; absent without one
+  memory.safetensors  what users recall about their own training rows, cross-fitted; absent without a memory
+  base/             as `transformers` saves a causal LM and its tokenizer
+  adapters/NAME/    as `peft` saves an adapter, one folder each
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from peft import PeftModel
+from safetensors.numpy import load_file, save_file
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from personagym_agents.documents.corpus import Corpus
+from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
+from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.llm.profile_store import ProfileStore
+from personagym_agents.llm.reasons import ReasonStore
+from personagym_agents.llm.writer import LLMProfileWriter
+from personagym_agents.memory.evidence import Memory
+from personagym_agents.memory.reasons import fit_reason_memory
+from personagym_agents.model.adapters import Factors, adapter_factors, mix_adapters
+from personagym_agents.model.causal_lm import chosen_device, load_base, place_on, quietly
+from personagym_agents.personas.clustering import Groups, Personas
+from personagym_env.data.tables import Dataset, IntArray, Interactions
+from personagym_env.data.traits import user_traits
+
+FORMAT = 2
+BUNDLED = Path(__file__).parent.parent / "bundles" / "ml-100k"
+"""The bundle that the package ships."""
+_MEMORY, _PROFILES = "memory.safetensors", "profiles.json"
+REASONS = "reasons.jsonl"
+"""What a chat model wrote of why users rated as they did."""
+AS_BASE = "__base__"
+"""`peft`'s name for rows that pass through no adapter."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What is known about a bundle."""
+
+    dataset: str
+    train_fingerprint: str
+    """`Interactions.fingerprint` of the training rows."""
+    split: str
+    """How train and test were parted, in words."""
+    command: str
+    """What makes this bundle again."""
+    history_lines: int
+    settings: Mapping[str, Any]
+    versions: Mapping[str, str]
+    metrics: Mapping[str, Mapping[str, float]]
+    """Population to measure to value on the held-out rows."""
+    format: int = FORMAT
+
+
+def adapter_names(kind: Groups, groups: IntArray) -> list[str]:
+    """Folder and `peft` name of each group's adapter: `persona-0`, `persona-1`, ..."""
+    return [f"{kind}-{number}" for number in range(int(groups.max(initial=-1)) + 1)]
+
+
+def save_base(made: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Write the base into the folder of a bundle, before adapters change the model's layers.
+
+    Weights are stored in half precision, which halves the bundle, and computed with in single precision.
+    """
+    with quietly():
+        model.save_pretrained(made / "base", state_dict=_halved(model.state_dict()))
+    tokenizer.save_pretrained(made / "base")
+
+
+def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """In half precision; tensors that share memory, as tied embeddings do, still share it and are stored once."""
+    halves = {value.data_ptr(): value.half() for value in state.values() if value.is_floating_point()}
+    return {name: halves.get(value.data_ptr(), value) for name, value in state.items()}
+
+
+def save_adapter(made: Path, adapted: PeftModel) -> None:
+    """Write a model's adapter into the folder of a bundle."""
+    adapted.save_pretrained(
+        str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False
+    )
+    (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
+
+
+def save_population(
+    made: Path, personas: Personas, memory: Memory | None, book: ProfileStore | None, manifest: Manifest
+) -> None:
+    """Write all that a bundle says about its users."""
+    if book is not None:
+        book.save(made / _PROFILES)
+    if memory is not None:
+        # safetensors writes the bytes that follow an array's first: a view with strides would come back as others.
+        save_file({"own": np.ascontiguousarray(memory.own)}, made / _MEMORY)
+    (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
+    save_manifest(made, manifest)
+
+
+def save_manifest(made: Path, manifest: Manifest) -> None:
+    """Write, or write again, what is known about a bundle."""
+    (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+
+
+def profile_writer(book: ProfileStore | None, train: Interactions) -> ProfileWriter:
+    """The statistical writer, followed by what a chat model wrote if there is a book of that.
+
+    Raises:
+        ValueError: the book is about other rows.
+    """
+    statistical = StatisticalProfileWriter()
+    return statistical if book is None else LLMProfileWriter(book, train, statistical)
+
+
+def profile_texts(book: ProfileStore | None, train: Interactions, dataset: Dataset) -> list[str]:
+    """(u,) the profile that personas can be made of: a chat model's if there is a book, else the statistical one.
+
+    Raises:
+        ValueError: the book is about other rows.
+    """
+    if book is not None:
+        book.require(train)
+        return ["" if profile is None else profile.text() for profile in book.whole]
+    traits = user_traits(train, dataset.catalogue)
+    return StatisticalProfileWriter().write(np.arange(train.n_users), traits, dataset.catalogue, dataset.users)
+
+
+def read_manifest(place: Path) -> Manifest:
+    """The manifest of a bundle.
+
+    Raises:
+        ValueError: there is no bundle, or it is of another format.
+    """
+    path = place / "manifest.json"
+    if not path.is_file():
+        raise ValueError(f"no bundle at {place}: expected a file manifest.json; `personagym train` makes one")
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    if raw.get("format") != FORMAT:
+        raise ValueError(f"bundle at {place} has format {raw.get('format')}, this version reads format {FORMAT}")
+    return Manifest(**raw)
+
+
+def bundle_fits(place: Path | None, train: Interactions) -> bool:
+    """Whether the bundle (None: the shipped one) was trained on exactly these rows."""
+    return read_manifest(place or BUNDLED).train_fingerprint == train.fingerprint()
+
+
+def load_bundle_agent(
+    place: Path | None,
+    dataset: Dataset,
+    train: Interactions,
+    *,
+    adapters: bool = True,
+    device: str | None = None,
+) -> LanguageUserAgent:
+    """The users of a bundle.
+
+    Args:
+        place: folder of the bundle; None for the shipped one.
+        dataset: texts of items and users.
+        train: the rows that the bundle was trained on, which also are the users' histories.
+        adapters: False leaves the adapters out, as a control.
+        device: where the model runs, as `torch` names it; None takes a GPU if there is one. On a GPU the weights are
+            bfloat16.
+
+    Raises:
+        ValueError: the bundle was trained on other rows, or there is no such device.
+    """
+    chosen = chosen_device(device)
+    place = place or BUNDLED
+    manifest = read_manifest(place)
+    if manifest.train_fingerprint != train.fingerprint():
+        raise ValueError(
+            f"the bundle at {place.name!r} was trained on other rows: its manifest has {manifest.dataset!r}, "
+            f"{manifest.split}, fingerprint {manifest.train_fingerprint[:12]}, and the given training rows have "
+            f"fingerprint {train.fingerprint()[:12]}; train a bundle on them with `personagym train`"
+        )
+    with quietly():
+        model, tokenizer = load_base(place / "base")
+    place_on(model, chosen)
+    memory = _read_memory(place, manifest, dataset, train)
+    corpus = Corpus.build(dataset, train, tokenizer, memory=memory)
+    written = place / _PROFILES
+    writer = profile_writer(ProfileStore.load(written) if written.is_file() else None, train)
+    kind, groups = read_groups(place)
+    if not adapters or kind == "none":
+        return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines, writer=writer)
+    return LanguageUserAgent(
+        model,
+        corpus,
+        name=kind,
+        gate=mix_adapters(model, read_adapters(model, place)),
+        adapter_of=groups,
+        history_lines=manifest.history_lines,
+        writer=writer,
+    )
+
+
+def _read_memory(place: Path, manifest: Manifest, dataset: Dataset, train: Interactions) -> Memory | None:
+    recalled = place / _MEMORY
+    if not recalled.is_file():
+        return None
+    count, written = manifest.settings.get("reasons", 0), place / REASONS
+    texts = ReasonStore.load(written, dataset).texts(train) if written.is_file() else None
+    reasons = fit_reason_memory(train, dataset.catalogue, count, texts) if count else None
+    return Memory(train, load_file(recalled)["own"], evidence=manifest.settings["memory"], reasons=reasons)
+
+
+def read_personas(place: Path) -> Personas:
+    """The personas of a bundle."""
+    return Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
+
+
+def read_groups(place: Path) -> tuple[Groups, IntArray]:
+    """Who shares an adapter in a bundle, and the number (u,) of each user's."""
+    made_with = read_manifest(place).settings["adapters"]
+    kind: Groups = made_with["groups"]
+    return kind, read_personas(place).groups(kind, made_with["training"]["seed"])
+
+
+def read_adapters(model: PreTrainedModel, place: Path) -> list[Factors]:
+    """The adapters of a bundle, in the order of `read_groups`, as they go onto its base, which is left as it is."""
+    return [_read_adapter(model, place / "adapters" / name) for name in adapter_names(*read_groups(place))]
+
+
+def _read_adapter(model: PreTrainedModel, place: Path) -> Factors:
+    """An adapter's factors; the model is left as it was, so that time grows with the adapters and not their square."""
+    with quietly():
+        adapted = PeftModel.from_pretrained(model, place, adapter_name=place.name)
+    factors = adapter_factors(model, place.name)
+    adapted.unload()
+    return factors

@@ -1,0 +1,1 @@
+"""Classical users: rating models with an ordinal link and a choice model."""

@@ -1,0 +1,93 @@
+"""Who wants what: a logistic model of consumed items against uniformly sampled unseen ones."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from personagym_agents.classical.factors import Opinion
+from personagym_agents.classical.neighbours import AffinityModel
+from personagym_env.data.tables import FloatArray, IntArray, Interactions
+
+RIDGE = 1.0
+"""Strength of the Gaussian prior on the weights, worth about one row."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class WantFeatures:
+    """What is known about a user and an item before asking whether the one wants the other; training rows only."""
+
+    popularity: npt.NDArray[np.float32]
+    """(m,) log of the item's share of all ratings, relative to an even share."""
+    activity: npt.NDArray[np.float32]
+    """(u,) log(1 + ratings given), less the mean over users."""
+    affinity: AffinityModel | None
+    """Co-consumption; None leaves the feature out."""
+
+    def __call__(self, users: IntArray, opinion: Opinion) -> npt.NDArray[np.float32]:
+        """(b, m, f): popularity, activity x popularity, expected rating less the user's mean, log affinity."""
+        shape = opinion.mean.shape
+        columns: list[npt.NDArray[np.float32]] = [
+            np.broadcast_to(self.popularity, shape),
+            self.activity[users, None] * self.popularity,
+            opinion.mean - opinion.mean.mean(axis=1, keepdims=True),
+        ]
+        if self.affinity is not None:
+            columns.append(self.affinity.log_affinity(users))
+        return np.stack(columns, axis=-1)
+
+
+def fit_want_features(log: Interactions, affinity: AffinityModel | None) -> WantFeatures:
+    """Read popularity and activity off a log; half a rating is added to every item."""
+    share = (np.bincount(log.items, minlength=log.n_items) + 0.5) / (len(log) + 0.5 * log.n_items)
+    activity = np.log1p(log.counts)
+    return WantFeatures(
+        np.log(share * log.n_items).astype(np.float32), (activity - activity.mean()).astype(np.float32), affinity
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class WantModel:
+    """P(want) = logistic(intercept + weights . features)."""
+
+    intercept: float
+    weights: npt.NDArray[np.float32]
+    """(f,)"""
+
+    def logit(self, features: FloatArray) -> npt.NDArray[np.float32]:
+        """(..., f) features to (...) log odds."""
+        return np.asarray(np.float32(self.intercept) + features @ self.weights, np.float32)
+
+
+def sample_unseen(log: Interactions, users: IntArray, rng: np.random.Generator, rounds: int = 50) -> IntArray:
+    """(n,) for each user an item drawn uniformly from those that the user has no row for.
+
+    A user who has seen nearly everything may get a seen item once `rounds` redraws are over.
+    """
+    items = rng.integers(0, log.n_items, len(users))
+    for _ in range(rounds):
+        again = np.flatnonzero(log.contains(users, items))
+        if not len(again):
+            break
+        items[again] = rng.integers(0, log.n_items, len(again))
+    return items
+
+
+def fit_want(positive: FloatArray, negative: FloatArray) -> WantModel:
+    """Ridge logistic regression of consumed (n, f) against unseen (n', f) rows."""
+    features = np.concatenate([positive, negative]).astype(np.float64)
+    label = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
+    centre, width = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
+    design = np.column_stack([np.ones(len(features)), (features - centre) / width])
+
+    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
+        logit = design @ weights
+        penalised = np.concatenate([[0.0], weights[1:]])
+        value = np.logaddexp(0.0, logit).sum() - label @ logit + 0.5 * RIDGE * (penalised @ penalised)
+        return float(value), design.T @ (expit(logit) - label) + RIDGE * penalised
+
+    solution = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B").x
+    weights = solution[1:] / width
+    return WantModel(float(solution[0] - weights @ centre), weights.astype(np.float32))

@@ -1,0 +1,263 @@
+"""Classical users: a rating model, an ordinal link and a logistic want behind the `UserAgent` protocol.
+
+They are the floors that every fidelity table prints, and the cheap users for quick reinforcement learning.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from personagym_agents.classical.choice import (
+    WantFeatures,
+    WantModel,
+    fit_want,
+    fit_want_features,
+    sample_unseen,
+)
+from personagym_agents.classical.factors import FactorSettings, Opinion, RatingModel, fit_factors
+from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
+from personagym_agents.classical.neighbours import fit_affinity, fit_neighbours
+from personagym_env.data.splits import temporal_split
+from personagym_env.data.tables import FloatArray, IntArray, Interactions
+from personagym_env.protocols import Reaction
+
+TABLE_CELLS = 2**23
+"""Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
+BLOCK_CELLS = 2**18
+"""Users x items whose answers are computed at once; small enough for the processor's caches."""
+CALIBRATION_SHARE = 0.2
+"""Each user's last part of the training rows, on which link and want are fitted."""
+CALIBRATION_ROWS = 50_000
+"""Rows that link and want are fitted on at most, drawn at random."""
+LARGEST_LOGIT = 12.0
+"""Keeps P(want) inside (0, 1) in 32-bit floats."""
+
+
+Number = TypeVar("Number", bound=np.number)
+
+
+class PairAnswers(NamedTuple):
+    """All that a reaction needs, for every item of the catalogue. Each is (b, m) float32."""
+
+    location: npt.NDArray[np.float32]
+    steepness: npt.NDArray[np.float32]
+    want_logit: npt.NDArray[np.float32]
+
+
+class FittedUsers(NamedTuple):
+    """A rating model with what was read off the same log: spreads and want features."""
+
+    model: RatingModel
+    spread: Spread
+    want_features: WantFeatures
+
+
+class ClassicalUsers:
+    """Users of a rating model; static within a session, so consuming changes nothing.
+
+    Memory: with at most `table_cells` users x items, 12 bytes per pair, once, for any number of sessions (19 MB for
+    ML-100K). Above that, 12 bytes per item and open session, filled in when a session starts.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        scale: tuple[float, ...],
+        shape: tuple[int, int],
+        fitted: FittedUsers,
+        link: OrdinalLink,
+        choice_probability: WantModel,
+        *,
+        table_cells: int = TABLE_CELLS,
+    ) -> None:
+        self.name = name
+        self.scale = scale
+        self.n_users, self.n_items = shape
+        self.link = link
+        self.choice_probability = choice_probability
+        self._fitted = fitted
+        self.table: PairAnswers | None = None
+        if self.n_users * self.n_items <= table_cells:
+            blocks = [self.answers(users) for users in _user_blocks(np.arange(self.n_users), self.n_items)]
+            self.table = PairAnswers(*(np.concatenate(columns) for columns in zip(*blocks, strict=True)))
+
+    def __repr__(self) -> str:
+        return f"ClassicalUsers({self.name!r}, {self.n_users} users, {self.n_items} items)"
+
+    def answers(self, users: IntArray) -> PairAnswers:
+        """What (b,) users think of every item."""
+        opinion = self._fitted.model.predict(users)
+        return PairAnswers(
+            self.link.location(opinion.mean),
+            self.link.steepness(self._fitted.spread.features(users, opinion)),
+            np.clip(
+                self.choice_probability.logit(self._fitted.want_features(users, opinion)),
+                -LARGEST_LOGIT,
+                LARGEST_LOGIT,
+            ),
+        )
+
+    def open(self, n: int) -> "ClassicalSessions":
+        """See `UserAgent.open`."""
+        if n < 1:
+            raise ValueError(f"sessions to open must be at least 1, got {n}")
+        return ClassicalSessions(self, n)
+
+
+class ClassicalSessions:
+    """Open sessions of `ClassicalUsers`."""
+
+    def __init__(self, agent: ClassicalUsers, n: int) -> None:
+        self._agent = agent
+        self._n = n
+        self._place = np.full(n, -1)  # where each session's answers stand in the table
+        if agent.table is None:
+            self._answers = PairAnswers(*(np.zeros((n, agent.n_items), np.float32) for _ in PairAnswers._fields))
+        else:
+            self._answers = agent.table
+
+    def start(self, rows: IntArray, users: IntArray) -> None:
+        """See `UserSessions.start`.
+
+        Raises:
+            ValueError: a row or user does not exist.
+        """
+        self._check("rows", rows, self._n)
+        self._check("users", users, self._agent.n_users)
+        if self._agent.table is not None:
+            self._place[rows] = users
+            return
+        self._place[rows] = rows
+        n_items = self._agent.n_items
+        for row_block, user_block in zip(_user_blocks(rows, n_items), _user_blocks(users, n_items), strict=True):
+            for stored, fresh in zip(self._answers, self._agent.answers(user_block), strict=True):
+                stored[row_block] = fresh
+
+    def react(self, rows: IntArray, slates: IntArray) -> Reaction:
+        """See `UserSessions.react`.
+
+        Raises:
+            ValueError: a row has not been started, or an item does not exist.
+        """
+        self._check("slates", slates, self._agent.n_items)
+        pairs = self._started(rows)[:, None] * self._agent.n_items + slates
+        location, steepness, want_logit = (answers.take(pairs) for answers in self._answers)
+        return Reaction(
+            choice_probability=logistic(want_logit), rating=self._agent.link.distribution(location, steepness)
+        )
+
+    def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
+        """Checks its arguments; see `UserSessions.consume`. Classical users do not change within a session.
+
+        Raises:
+            ValueError: a row has not been started, or an item or rating does not exist.
+        """
+        self._started(rows)
+        self._check("items", items, self._agent.n_items)
+        self._check("ratings", ratings, len(self._agent.scale))
+
+    def _started(self, rows: IntArray) -> IntArray:
+        self._check("rows", rows, self._n)
+        place = self._place[rows]
+        if len(place) and place.min() < 0:
+            raise ValueError(f"rows {np.asarray(rows)[place < 0].tolist()} have not been started")
+        return place
+
+    @staticmethod
+    def _check(name: str, values: IntArray, limit: int) -> None:
+        if values.size and not (values.min() >= 0 and values.max() < limit):
+            raise ValueError(f"{name} must lie in 0..{limit - 1}, got {values.min()}..{values.max()}")
+
+
+def _user_blocks(users: IntArray, n_items: int) -> list[IntArray]:
+    size = max(1, BLOCK_CELLS // n_items)
+    return [users[begin : begin + size] for begin in range(0, len(users), size)]
+
+
+def at_pairs(
+    answer: Callable[[IntArray], npt.NDArray[Number]], users: IntArray, items: IntArray, n_items: int
+) -> npt.NDArray[Number]:
+    """(n, ...) the entries of `answer`, which maps (b,) users to (b, m, ...), at n pairs of user and item."""
+    distinct, place = np.unique(users, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    begin, parts = 0, []
+    for block in _user_blocks(distinct, n_items):
+        end = begin + len(block)
+        low, high = np.searchsorted(place[order], [begin, end])
+        pairs = order[low:high]
+        parts.append(answer(block)[place[pairs] - begin, items[pairs]])
+        begin = end
+    sorted_answers = np.concatenate(parts)
+    result = np.empty_like(sorted_answers)
+    result[order] = sorted_answers
+    return result
+
+
+RatingFit = Callable[[Interactions], RatingModel]
+
+
+def fit_rating_bias(log: Interactions) -> RatingModel:
+    """User + item bias."""
+    return fit_factors(log, FactorSettings(rank=0))
+
+
+RATING_FITS: dict[str, RatingFit] = {"bias": fit_rating_bias, "mf": fit_factors, "knn": fit_neighbours}
+"""Name to the function that fits the rating model of `fit_classical`."""
+
+
+def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> FittedUsers:
+    model = fit(log)
+    means = at_pairs(lambda users: model.predict(users).mean, log.users, log.items, log.n_items)
+    affinity = fit_affinity(log) if with_affinity else None
+    return FittedUsers(model, fit_spread(log, means), fit_want_features(log, affinity))
+
+
+def _calibrate(parts: FittedUsers, rows: Interactions, seen: Interactions, seed: int) -> tuple[OrdinalLink, WantModel]:
+    """Fit link and want on rows that `parts` has not seen; items of `seen` are no negatives."""
+    rng = np.random.default_rng(seed)
+    if len(rows) > CALIBRATION_ROWS:
+        rows = rows.take(rng.choice(len(rows), CALIBRATION_ROWS, replace=False))
+    unseen = sample_unseen(seen, rows.users, rng)
+
+    def everything(users: IntArray) -> FloatArray:
+        opinion: Opinion = parts.model.predict(users)
+        columns = (opinion.mean[..., None], parts.spread.features(users, opinion), parts.want_features(users, opinion))
+        return np.concatenate(columns, axis=-1)
+
+    items = np.concatenate([rows.items, unseen])
+    pairs = at_pairs(everything, np.tile(rows.users, 2), items, rows.n_items)
+    positive, negative = pairs[: len(rows)], pairs[len(rows) :]
+    link = fit_link(positive[:, 0], positive[:, 1:4], rows.rating_index, len(rows.scale))
+    return link, fit_want(positive[:, 4:], negative[:, 4:])
+
+
+def fit_classical(name: str, train: Interactions, *, seed: int = 0, table_cells: int = TABLE_CELLS) -> ClassicalUsers:
+    """Fit classical users to training rows.
+
+    Link and want are fitted on each user's last rows inside `train`, as a model of the earlier rows predicts them, so
+    that both know how wrong such a model is on rows that it has not seen; the model that answers is then fitted to all
+    of `train`. Where no user has two rows, they are fitted on the rows that the model has seen.
+
+    Args:
+        name: "bias", "mf" or "knn".
+        train: rows that the users may know.
+        seed: draws the unseen items.
+        table_cells: users x items up to which all answers are kept in memory.
+
+    Raises:
+        ValueError: the name is unknown or `train` is empty.
+    """
+    if name not in RATING_FITS:
+        raise ValueError(f"unknown classical users {name!r}; there are {', '.join(sorted(RATING_FITS))}")
+    if not len(train):
+        raise ValueError("classical users need at least one training row, got an empty log")
+    with_affinity = name != "bias"
+    early, late = temporal_split(train, 1 - CALIBRATION_SHARE)
+    parts = _fit_parts(train, RATING_FITS[name], with_affinity)
+    calibration_parts = _fit_parts(early, RATING_FITS[name], with_affinity) if len(late) else parts
+    link, choice_probability = _calibrate(calibration_parts, late if len(late) else train, train, seed)
+    return ClassicalUsers(
+        name, train.scale, (train.n_users, train.n_items), parts, link, choice_probability, table_cells=table_cells
+    )

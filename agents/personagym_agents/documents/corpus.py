@@ -1,0 +1,177 @@
+"""The texts of a data set as token pieces: item lines, answers and headers, tokenised once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from transformers import PreTrainedTokenizerBase
+
+from personagym_agents.documents.document import answer_words, count_words, one_header, write_line
+from personagym_agents.documents.tokenizer import Answers, answer_tokens, encode_texts
+from personagym_agents.memory.cross_fitted import CrossFittedExamples
+from personagym_agents.memory.evidence import Codes, Memory
+from personagym_env.data.tables import Catalogue, Dataset, IntArray, Interactions
+from personagym_env.data.traits import Crowd, crowd_statistics
+
+Index = npt.NDArray[np.int64]
+
+
+class LineTexts:
+    """Distinct item lines: the same item reads differently as the crowd that it is shown with does."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.texts: list[str] = []
+        self._known: dict[tuple[int, str, str, bool], int] = {}
+        self._catalogue = catalogue
+
+    def of_items(self, crowd: Crowd) -> Index:
+        """(m,) line of each item with the whole crowd, as inference shows it."""
+        return self._add(np.arange(len(self._catalogue)), crowd.counts, crowd.means)
+
+    def of_rows(self, crowd: Crowd, train: Interactions, *, titled: bool = True) -> Index:
+        """(n,) line of each training row with the crowd of the other rows, so that no line holds its own answer."""
+        return self._add(train.items, *crowd.without_own(train), titled=titled)
+
+    def _add(self, items: IntArray, counts: IntArray, means: npt.NDArray[np.floating], *, titled: bool = True) -> Index:
+        columns = (items.tolist(), counts.tolist(), means.tolist())
+        return np.array([self._line(*row, titled) for row in zip(*columns, strict=True)], np.int64)
+
+    def _line(self, item: int, count: int, mean: float, titled: bool) -> int:
+        key = (item, count_words(count), f"{mean:.1f}", titled)
+        if key not in self._known:
+            self._known[key] = len(self.texts)
+            text = write_line(self._catalogue, item, count, mean)
+            self.texts.append("\n" + (text if titled else "something;" + text.partition(";")[2]))
+        return self._known[key]
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """Token pieces of one data set under one tokenizer. f is the number of the memory's fields, 0 without one."""
+
+    dataset: Dataset
+    train: Interactions
+    crowd: Crowd
+    tokenizer: PreTrainedTokenizerBase
+    answers: Answers
+    memory: Memory | None
+    examples: CrossFittedExamples | None
+    """Of the training rows, where the corpus was built for training."""
+    encoded: list[list[int]]
+    """Token lists of all lines, of the answers, of the memory's words; headers are appended behind them."""
+    of_item: Index
+    """(m,) piece of each item's line."""
+    of_answer: Index
+    """(1 + r,) piece of each answer."""
+    of_memory: Index
+    """(f,) piece of each memory field's first level; those of the other levels follow it."""
+    of_row: Index
+    """(n,) piece of each training row's line; empty unless the corpus was built for training."""
+    of_row_untitled: Index
+    """(n,) the same with the title hidden."""
+
+    @classmethod
+    def build(
+        cls,
+        dataset: Dataset,
+        train: Interactions,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        memory: Memory | None = None,
+        examples: CrossFittedExamples | None = None,
+    ) -> "Corpus":
+        """Write and tokenise every line that inference can show, and those that only training shows if asked.
+
+        Args:
+            dataset: texts of items and users.
+            train: rows that texts and histories are made from.
+            tokenizer: of the language model.
+            memory: what users recall about items; None for lines without recollections.
+            examples: of the training rows, for training; lines that only training shows are written too.
+        """
+        crowd = crowd_statistics(train)
+        lines = LineTexts(dataset.catalogue)
+        of_item = lines.of_items(crowd)
+        rows = train if examples is not None else train.take(np.zeros(len(train), np.bool_))
+        of_row, untitled = (lines.of_rows(crowd, rows, titled=titled) for titled in (True, False))
+        answers = answer_tokens(tokenizer, answer_words(train.scale))
+        fields = [] if memory is None else memory.words
+        encoded = encode_texts(tokenizer, [text + ("" if fields else answers.lead) for text in lines.texts])
+        recalled, of_memory = _encode_fields(tokenizer, fields, answers.lead)
+        return cls(
+            dataset=dataset,
+            train=train,
+            crowd=crowd,
+            tokenizer=tokenizer,
+            answers=answers,
+            memory=memory,
+            examples=examples,
+            encoded=encoded + [[token] for token in answers.ids] + recalled,
+            of_item=of_item,
+            of_answer=len(encoded) + np.arange(len(answers.ids)),
+            of_memory=len(encoded) + len(answers.ids) + of_memory,
+            of_row=of_row,
+            of_row_untitled=untitled,
+        )
+
+    @property
+    def own(self) -> Codes:
+        """(n, f) what is recalled about each training row's item by a memory without that row."""
+        return np.zeros((len(self.train), 0), np.uint8) if self.memory is None else self.memory.own
+
+    def recall(self, users: IntArray) -> Codes:
+        """(b, m, f) what (b,) users recall about every item."""
+        if self.memory is None:
+            return np.zeros((len(users), len(self.of_item), 0), np.uint8)
+        return self.memory.recall(users)
+
+    def with_memory(self, lines: Index, codes: Codes) -> Index:
+        """(..., 1 + f) pieces of whole lines: (...) the item's piece, then what (..., f) is recalled about it."""
+        return np.concatenate([lines[..., None], self.of_memory + codes], axis=-1)
+
+    def line_text(self, item: int, codes: Codes) -> str:
+        """What a document says about an item, with what (f,) is recalled about it."""
+        line = write_line(self.dataset.catalogue, item, int(self.crowd.counts[item]), float(self.crowd.means[item]))
+        fields = [] if self.memory is None else self.memory.words
+        return line + "".join(words[code] for words, code in zip(fields, codes.tolist(), strict=True))
+
+    def encode_headers(self, profiles: list[str]) -> list[list[int]]:
+        """Token lists of profiles, each opened by the tokenizer's begin token if it has one."""
+        begin = [] if self.tokenizer.bos_token_id is None else [int(self.tokenizer.bos_token_id)]
+        return [begin + ids for ids in encode_texts(self.tokenizer, [one_header(text) for text in profiles])]
+
+
+def _encode_fields(
+    tokenizer: PreTrainedTokenizerBase, fields: list[list[str]], lead: str
+) -> tuple[list[list[int]], Index]:
+    """Token lists of the words of (f,) fields, and where those of each begin; the answer's lead ends the last field.
+
+    Fields that share their words share their pieces.
+    """
+    encoded: list[list[int]] = []
+    begins: dict[tuple[int, str], int] = {}
+    places = []
+    for number, words in enumerate(fields):
+        ending = lead if number == len(fields) - 1 else ""
+        if (id(words), ending) not in begins:
+            begins[id(words), ending] = len(encoded)
+            encoded += encode_texts(tokenizer, [word + ending for word in words])
+        places.append(begins[id(words), ending])
+    return encoded, np.array(places, np.int64)
+
+
+def tokenizer_texts(
+    dataset: Dataset, train: Interactions, profiles: list[str], rng: np.random.Generator, memory: Memory | None = None
+) -> Iterator[str]:
+    """Lines and profiles about as often as training shows them: what the bundled tokenizer is trained on."""
+    crowd, lines = crowd_statistics(train), LineTexts(dataset.catalogue)
+    of_row, of_item = lines.of_rows(crowd, train), lines.of_items(crowd)
+    skip, *ratings = answer_words(train.scale)
+    yield from [] if memory is None else memory.spoken()
+    for line, rating in zip(of_row, train.rating_index, strict=True):
+        yield f"{lines.texts[line]} {ratings[rating]}"
+    for item in rng.integers(0, len(dataset.catalogue), len(train) // 4):
+        yield f"{lines.texts[of_item[item]]} {skip}"
+    for _ in range(max(1, len(train) // (4 * max(1, len(profiles))))):
+        yield from profiles

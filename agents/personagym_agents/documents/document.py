@@ -1,0 +1,64 @@
+"""A user as a document: the profile, then one line per interaction, each ending in the user's answer.
+
+    25-29, M, technician; 20 earlier ratings; strict -0.4; moderate; balanced; varied; likes Film-Noir, Drama
+    Toy Story; 1995; Animation, Children's, Comedy; crowd 3.9, 300 ratings; akin 3.5; peers 3.7; next 9; 3
+    Heat; 1995; Action, Crime, Thriller; crowd 3.6, 150 ratings; akin 4.2; peers 4; next 11; 5
+    Striptease; 1996; Comedy, Crime; crowd 2.3, 30 ratings; akin 2.4; peers 2.1; next 6; skip
+
+The same text serves training, the environment and a reader. `akin`, `peers` and `next` are what the user recalls
+about the item (`personagym_agents.memory.evidence`). `skip` means that the user would not take the item; the other
+answers are the rating scale.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+from personagym_env.data.tables import Catalogue
+
+SKIP = "skip"
+_SEPARATORS = re.compile(r"[;\s]+")
+
+
+def answer_words(scale: Sequence[float]) -> tuple[str, ...]:
+    """`skip` and the rating scale as words: `("skip", "1", ..., "5")`."""
+    return (SKIP, *(f"{value:g}" for value in scale))
+
+
+def count_words(count: int) -> str:
+    """A count rounded down to about a factor of 1.4, so that neighbouring counts read alike.
+
+    >>> [count_words(count) for count in (0, 1, 4, 12, 99, 480)]
+    ['0', '1', '3', '10', '70', '300']
+    """
+    if count < 1:
+        return "0"
+    steps = [base * 10**power for power in range(9) for base in (1, 1.5, 2, 3, 5, 7)]
+    whole = sorted({int(step) for step in steps})
+    return str(whole[int(np.searchsorted(whole, count, side="right")) - 1])
+
+
+def one_line(text: str) -> str:
+    """Text from a data set with the document's own separators (line ends, semicolons) taken out."""
+    return _SEPARATORS.sub(" ", text).strip()
+
+
+def write_line(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float) -> str:
+    """What a user reads about an item before answering; the answer follows directly."""
+    title = one_line(catalogue.titles[item])
+    year = f" {catalogue.years[item]};" if catalogue.years[item] else ""
+    names = [one_line(catalogue.genre_names[index]) for index in np.flatnonzero(catalogue.genres[item])]
+    genres = f" {', '.join(names)};" if names else ""
+    crowd = f" crowd {crowd_mean:.1f}, {count_words(crowd_count)} ratings;" if crowd_count else " crowd unknown;"
+    return f"{title};{year}{genres}{crowd}"
+
+
+def write_document(profile: str, lines: Sequence[str], answers: Sequence[str]) -> str:
+    """The whole text of a user: profile, then each line with its answer."""
+    return "\n".join([one_header(profile), *(f"{line} {answer}" for line, answer in zip(lines, answers, strict=True))])
+
+
+def one_header(profile: str) -> str:
+    """The profile as the document's first line."""
+    return " ".join(profile.split())

@@ -1,0 +1,120 @@
+"""Profile writers: a user's traits in words. The statistical writer needs no model and is the default."""
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from personagym_agents.documents.document import count_words
+from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Users
+from personagym_env.data.traits import Traits
+
+NOTABLE_LIFT = 0.1
+"""A genre is liked or disliked if it is rated this many points above or below what is expected of the user."""
+STRONG_LIFT = 0.3
+"""From here on it is loved or hated."""
+RECENT_SHARE = 0.15
+"""A genre is named as recent taste if it is this much of the last ratings."""
+MOST_GENRES = 3
+"""Genres that a profile names at most for each of loves, likes, dislikes and hates."""
+
+
+class ProfileWriter(Protocol):
+    """Writes what is known about users beyond the history that a document shows."""
+
+    def write(self, people: IntArray, traits: Traits, catalogue: Catalogue, users: Users) -> list[str]:
+        """One line of text per row.
+
+        Args:
+            people: (n,) internal user ids, whose attributes introduce the rows.
+            traits: of n rows, one per person (the same person may come several times with different traits).
+            catalogue: names the genres.
+            users: holds the attributes.
+        """
+
+
+@runtime_checkable
+class FoldedProfileWriter(ProfileWriter, Protocol):
+    """A writer whose profiles know ratings beyond the given traits, and which can leave folds of them out.
+
+    A training document may show rows of one fold only, and its profile must know nothing of that fold: else the profile
+    could tell the answers that the document asks for.
+    """
+
+    @property
+    def fold_of_row(self) -> IntArray:
+        """(n,) fold of each training row."""
+
+    def without_folds(self, folds: IntArray) -> ProfileWriter:
+        """The writer of training documents, of which each shows rows of the given one of (n,) folds."""
+
+
+def _age_group(age: str) -> str:
+    if not age.isdigit():
+        return age
+    years = int(age)
+    return "under 18" if years < 18 else f"{years // 5 * 5}-{years // 5 * 5 + 4}"
+
+
+def introduce(users: Users, person: int) -> str:
+    """The user's attributes, as far as the source has them: "25-29, M, technician"."""
+    known = {name: column[person] for name, column in users.attributes.items() if column[person]}
+    parts = [
+        _age_group(known[name]) if name == "age" else known[name]
+        for name in ("age", "gender", "occupation")
+        if name in known
+    ]
+    return ", ".join(parts) if parts else "somebody"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 1) + 0.0:+.1f}"
+
+
+def _level(value: float, low: str, high: str, middle: str, cut: float) -> str:
+    return low if value < -cut else high if value > cut else middle
+
+
+class StatisticalProfileWriter:
+    """Activity, strictness, conformity, diversity, long-term and short-term taste, read off the traits.
+
+    Deterministic; the same traits always give the same words.
+    """
+
+    def write(self, people: IntArray, traits: Traits, catalogue: Catalogue, users: Users) -> list[str]:
+        """See `ProfileWriter.write`."""
+        names = catalogue.genre_names
+        introductions = {int(person): introduce(users, int(person)) for person in np.unique(people)}
+        return [
+            f"{introductions[int(person)]}; {self._habits(traits, row)}; {self._taste(traits, row, names)}"
+            for row, person in enumerate(people)
+        ]
+
+    def _habits(self, traits: Traits, row: int) -> str:
+        if traits.activity[row] == 0:
+            return "no earlier ratings"
+        strictness = float(traits.strictness[row])
+        habits = (
+            f"{count_words(int(traits.activity[row]))} earlier ratings",
+            f"{_level(strictness, 'generous', 'strict', 'fair', 0.15)} {_signed(-strictness)}",
+            _level(float(traits.conformity[row]), "contrary", "conformist", "moderate", 0.06),
+            _level(float(traits.spread[row]) - 0.95, "even", "extreme", "balanced", 0.12),
+            _level(float(traits.diversity[row]) - 0.72, "focused", "curious", "varied", 0.06),
+        )
+        return "; ".join(habits)
+
+    def _taste(self, traits: Traits, row: int, names: tuple[str, ...]) -> str:
+        lift, recent = traits.genre_lift[row], traits.recent_share[row]
+        parts = []
+        for word, strength in (("loves", lift), ("hates", -lift)):
+            parts += _named(word, strength, names, STRONG_LIFT, np.inf)
+        for word, strength in (("likes", lift), ("dislikes", -lift)):
+            parts += _named(word, strength, names, NOTABLE_LIFT, STRONG_LIFT)
+        lately = [names[i] for i in np.argsort(-recent, kind="stable")[:2] if recent[i] > RECENT_SHARE]
+        parts += ["lately " + ", ".join(lately)] if lately else []
+        return "; ".join(parts) if parts else "no marked taste"
+
+
+def _named(word: str, strength: FloatArray, names: tuple[str, ...], least: float, below: float) -> list[str]:
+    """The strongest genres within the bounds, as one phrase: `["likes Drama, War"]`, or nothing."""
+    order = [i for i in np.argsort(-strength, kind="stable") if least <= strength[i] < below][:MOST_GENRES]
+    return [f"{word} {', '.join(names[i] for i in order)}"] if order else []

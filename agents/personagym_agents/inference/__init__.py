@@ -1,0 +1,1 @@
+"""The reaction engine: slates scored in packed passes behind cached prefixes."""

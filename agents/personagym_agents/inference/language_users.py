@@ -1,0 +1,119 @@
+"""Language-model users behind the `UserAgent` protocol."""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import PreTrainedModel
+
+from personagym_agents.documents.corpus import Corpus
+from personagym_agents.documents.document import write_document
+from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
+from personagym_agents.documents.window import window_of
+from personagym_agents.inference.engine import NO_SEGMENT, LanguageSessions, Population
+from personagym_agents.inference.packed_pass import prepare_for_packed_passes
+from personagym_agents.model.adapters import AdapterGate
+from personagym_agents.model.packing import Segments
+from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.data.traits import user_traits
+
+HISTORY_LINES = 8
+"""A document shows this many of a user's latest ratings; the profile sums up what came before."""
+PASS_SIZE: Final = {"cpu": 320, "accelerator": 4096}
+"""Candidates of one packed pass by kind of device: a processor's cache is small, an accelerator wants to be full."""
+
+
+def recent_rows(train: Interactions, lines: int) -> npt.NDArray[np.bool_]:
+    """(n,) whether a row is among its user's last `lines`."""
+    from_end = np.repeat(train.indptr[1:], train.counts) - np.arange(len(train))
+    return np.asarray(from_end <= lines)
+
+
+class LanguageUserAgent:
+    """A population of documents read by one causal language model, with an adapter per group of users or none.
+
+    Args:
+        model: the causal LM, with its adapters if any, in evaluation mode.
+        corpus: texts and training rows.
+        name: for tables.
+        gate: of the model's mixed adapters; None if it has none.
+        adapter_of: (u,) which of the gate's adapters each user has; needed with a gate.
+        history_lines: latest ratings that a document shows when a session opens.
+        writer: writes the profile from the rows before those.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        corpus: Corpus,
+        *,
+        name: str,
+        gate: AdapterGate | None = None,
+        adapter_of: IntArray | None = None,
+        history_lines: int = HISTORY_LINES,
+        writer: ProfileWriter | None = None,
+    ) -> None:
+        if (gate is None) != (adapter_of is None):
+            raise ValueError("a gate and the adapter of each user belong together: give both or neither")
+        self.name = name
+        self.corpus = corpus
+        recent = recent_rows(corpus.train, history_lines)
+        traits = user_traits(corpus.train.take(~recent), corpus.dataset.catalogue, corpus.crowd)
+        people = np.arange(corpus.train.n_users)
+        self.writer: Final = StatisticalProfileWriter() if writer is None else writer
+        self._profiles = self.writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users)
+        self._recent = recent
+        prepare_for_packed_passes(model)
+        self.population: Final = Population(
+            model=model.eval(),  # type: ignore[no-untyped-call]
+            segments=Segments.of(corpus.encoded + corpus.encode_headers(self._profiles)),
+            prompts=_prompts(corpus, recent),
+            gate=gate,
+            adapters=np.zeros(len(people), np.int64) if adapter_of is None else np.asarray(adapter_of, np.int64),
+            corpus=corpus,
+            answer_ids=torch.tensor(corpus.answers.ids, device=model.device),
+            window=window_of(model),
+            pass_size=PASS_SIZE["cpu" if model.device.type == "cpu" else "accelerator"],
+        )
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """See `UserAgent.scale`."""
+        return self.corpus.train.scale
+
+    @property
+    def n_users(self) -> int:
+        """See `UserAgent.n_users`."""
+        return self.corpus.train.n_users
+
+    @property
+    def n_items(self) -> int:
+        """See `UserAgent.n_items`."""
+        return self.corpus.train.n_items
+
+    def open(self, n: int) -> LanguageSessions:
+        """See `UserAgent.open`."""
+        return LanguageSessions(self.population, n)
+
+    def document(self, user: int) -> str:
+        """The text that a session of the user begins with."""
+        train, own = self.corpus.train, self.corpus.own
+        rows = np.flatnonzero(self._recent & (train.users == user))
+        return write_document(
+            self._profiles[user],
+            [self.corpus.line_text(int(train.items[row]), own[row]) for row in rows],
+            [f"{rating:g}" for rating in train.ratings[rows]],
+        )
+
+
+def _prompts(corpus: Corpus, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """(u, 1 + h (2 + f)) pieces of each user's document: header, then line and answer of each shown training row."""
+    recent = corpus.train.take(shown)
+    line = corpus.with_memory(corpus.of_item[recent.items], corpus.own[shown])
+    told = np.column_stack([line, corpus.of_answer[1 + recent.rating_index]])
+    prompts = np.full((recent.n_users, 1 + told.shape[1] * int(recent.counts.max(initial=0))), NO_SEGMENT)
+    prompts[:, 0] = len(corpus.encoded) + np.arange(recent.n_users)
+    place = np.arange(len(recent)) - recent.indptr[recent.users]
+    prompts[recent.users[:, None], 1 + told.shape[1] * place[:, None] + np.arange(told.shape[1])] = told
+    return prompts

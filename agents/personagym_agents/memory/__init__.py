@@ -1,0 +1,1 @@
+"""What a user recalls about an item before answering."""

@@ -1,0 +1,141 @@
+"""How much an item belongs to what a user consumes: three readings of one consumption log.
+
+- `lately`: summed co-consumption with what the user consumed, the last counting most;
+- `next`: how often the item came soon after those, which tells order and sitting where co-consumption is blind to both
+  (an ordered form of the item transitions of Rendle, Freudenthaler and Schmidt-Thieme, "Factorizing personalized Markov
+  chains for next-basket recommendation", WWW 2010);
+- `latent`: the item's score under a low-rank approximation of the log (PureSVD: Cremonesi, Koren and Turrin,
+  "Performance of recommender algorithms on top-n recommendation tasks", RecSys 2010), of everything that the user
+  consumed.
+
+All three are linear in the user's history, so that a user of whom nothing was learned is folded in by a product, and
+all are told as a logarithm relative to the user's average item. Shapes: b histories, m items, n rows, c = 3 readings,
+d rank.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.utils.extmath import randomized_svd
+
+from personagym_agents.classical.neighbours import fit_affinity
+from personagym_env.data.tables import IntArray, Interactions
+
+READINGS = ("lately", "next", "latent")
+RECENT = 10.0
+"""Later consumptions after which one counts 1/e in `lately`."""
+_LAST = 5.0
+"""The same in `next`."""
+_WINDOW = 20
+"""Places after a consumption within which another counts as following it."""
+_SOON = 10.0
+"""Places after which a follower counts 1/e."""
+_SHRINKAGE = 10.0
+"""Consumptions added to the geometric mean of two items' numbers, by which their followings are divided."""
+_RANK = 16
+_PRIOR_ITEMS = 1.0
+"""Average consumptions that every history is mixed with: a short one says little, an empty one what is popular."""
+_PRIOR_FOLLOWED = 0.05
+"""The same for `next`."""
+_FLOOR = 0.02
+"""Added to the relative score, so that an item without any has a finite logarithm."""
+
+
+class Histories:
+    """What b users had consumed, as weights of items.
+
+    Args:
+        log: the rows, in order of time within each user.
+        users: (b,) whose rows.
+        length: (b,) how many of the user's first rows count; None for all.
+    """
+
+    def __init__(self, log: Interactions, users: IntArray, length: IntArray | None = None) -> None:
+        length = log.counts[users] if length is None else length
+        ends = np.cumsum(length)
+        indptr = np.concatenate([[0], ends])
+        offset = np.arange(indptr[-1]) - np.repeat(indptr[:-1], length)
+        items = log.items[np.repeat(log.indptr[users], length) + offset]
+        age = np.repeat(length, length) - 1 - offset
+        shape = (len(users), log.n_items)
+        self.whole = sparse.csr_array((np.ones(len(items), np.float32), items, indptr), shape=shape)
+        """(b, m) 1 where consumed."""
+        self.late, self.last = (
+            sparse.csr_array((np.exp(-age / fading).astype(np.float32), items, indptr), shape=shape)
+            for fading in (RECENT, _LAST)
+        )
+        """(b, m) from 1 for the last consumption downward, slowly and fast."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CoConsumptionModel:
+    """Fitted by `fit_co_consumption`. Memory: 8 bytes for each pair of items that is similar or met, and 4 m d."""
+
+    similarities: sparse.csr_array
+    """(m, m) column i holds how much each item speaks for i."""
+    followers: sparse.csr_array
+    """(m, m) column i holds how often i came soon after each item."""
+    factors: npt.NDArray[np.float32]
+    """(m, d) right singular vectors."""
+    prior_linked: npt.NDArray[np.float32]
+    """(m,) score by `similarities` that every history is mixed with."""
+    prior_followed: npt.NDArray[np.float32]
+    """(m,) the same by `followers`."""
+    prior_latent: npt.NDArray[np.float32]
+    """(m,) the same by `factors`."""
+
+    def readings(self, histories: Histories) -> npt.NDArray[np.float32]:
+        """(b, m, c) logs of what histories say about every item, relative to each history's mean over the catalogue."""
+        scores = [
+            (histories.late @ self.similarities).toarray() + self.prior_linked,
+            (histories.last @ self.followers).toarray() + self.prior_followed,
+            (histories.whole @ self.factors) @ self.factors.T + self.prior_latent,
+        ]
+        return np.stack([_log_relative(score) for score in scores], axis=-1)
+
+
+def _log_relative(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    scores = np.maximum(scores, 0)
+    mean = scores.mean(axis=1, keepdims=True)
+    relative = np.divide(scores, mean, out=np.ones_like(scores), where=mean > 0)
+    return np.asarray(np.log(relative + _FLOOR), np.float32)
+
+
+def _fit_followers(log: Interactions) -> sparse.csr_array:
+    """(m, m) how often column came within `_WINDOW` places after row, the sooner the more, over their numbers."""
+    met = sparse.csr_array((log.n_items, log.n_items), dtype=np.float32)
+    for distance in range(1, _WINDOW + 1):
+        same = log.users[:-distance] == log.users[distance:]
+        pairs = log.items[:-distance][same], log.items[distance:][same]
+        weight = np.full(len(pairs[0]), np.exp(-(distance - 1) / _SOON), np.float32)
+        met = met + sparse.csr_array((weight, pairs), shape=met.shape)
+    count = np.bincount(log.items, minlength=log.n_items)
+    row = np.repeat(np.arange(log.n_items), np.diff(met.indptr))
+    expected = np.sqrt(count[row] * count[met.indices]) + _SHRINKAGE
+    return sparse.csr_array(((met.data / expected).astype(np.float32), met.indices, met.indptr), shape=met.shape)
+
+
+def fit_co_consumption(log: Interactions) -> CoConsumptionModel:
+    """Learn what is consumed together; deterministic.
+
+    Raises:
+        ValueError: the log has no rows.
+    """
+    if not len(log):
+        raise ValueError("what belongs together cannot be learned from a log without rows")
+    consumed = log.matrix(np.ones(len(log), np.float32))
+    rank = min(_RANK, min(consumed.shape) - 1)
+    factors = randomized_svd(consumed, max(rank, 1), random_state=0)[2].T.astype(np.float32)
+    similarities, followers = fit_affinity(log).similarities, _fit_followers(log)
+    popularity = (np.bincount(log.items, minlength=log.n_items) / len(log)).astype(np.float32)
+    average = _PRIOR_ITEMS * popularity
+    return CoConsumptionModel(
+        similarities,
+        followers,
+        factors,
+        average @ similarities,
+        _PRIOR_FOLLOWED * popularity @ followers,
+        (average @ factors) @ factors.T,
+    )

@@ -1,0 +1,146 @@
+"""Training rows as the moments that they were: what the user knew just before, and what else could have been chosen.
+
+A memory that knew a row would hand the model the answer, and the model would learn to trust it more than it deserves.
+So nothing that is recalled at a row comes from the row itself, and what is recalled about the item chosen and about
+unseen items comes from the same rows:
+
+- opinions (`akin`, `peers`) are cross-fitted: the rows are dealt into folds, and each fold is recalled by models of the
+  other folds;
+- reasons are recalled from the user's earlier rows alone, with the same lag, and never from the row's own batch of
+  ratings, which a chat model reads together;
+- belonging is read off the user's earlier rows alone, as held-out rows are met: up to a fifth of what the user has
+  rated by then is not known yet. What belongs together is learned from other users, dealt into folds likewise. With
+  later rows of the same sitting in the history, what comes next would look far easier to tell than it is.
+
+Shapes: n training rows, e unseen items at each, f fields of the memory.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from personagym_agents.classical.choice import sample_unseen
+from personagym_agents.classical.users import at_pairs
+from personagym_agents.llm.batches import batch_numbers
+from personagym_agents.memory.co_consumption import Histories
+from personagym_agents.memory.evidence import Codes, Memory, field_words, fit_co_consumptions, fit_opinions
+from personagym_agents.memory.reasons import ReasonMemory, fit_reason_memory
+from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
+
+_FOLDS = 8
+_UNSEEN = 16
+"""Unseen items drawn for each row, of which every epoch takes one."""
+_LARGEST_LAG = 0.25
+"""Unknown rows right before a row, as a share of the known ones, at most: held-out rows are a fifth of a user's."""
+_BLOCK = 512
+"""Rows whose histories are read at once."""
+
+
+class CrossFittedExamples(NamedTuple):
+    """What was there to choose, and what was recalled about it."""
+
+    own: Codes
+    """(n, f) of the row's item."""
+    unseen: IntArray
+    """(n, e) items that the user has no row for."""
+    recalled: Codes
+    """(n, e, f) of those."""
+
+
+def draw_cross_fitted_examples(
+    train: Interactions, rng: np.random.Generator, *, evidence: bool = True, reasons: ReasonMemory | None = None
+) -> CrossFittedExamples:
+    """Draw unseen items for each training row and recall them and the row's own item without the row.
+
+    Args:
+        train: rows to learn from.
+        rng: deals folds, and draws lags and items.
+        evidence: whether users recall evidence.
+        reasons: of these rows, if users recall them; with neither f = 0.
+    """
+    drawing, dealing_rows, dealing_users, lagging = rng.spawn(4)
+    unseen = np.stack([sample_unseen(train, train.users, drawing) for _ in range(_UNSEEN)], axis=1)
+    items = np.column_stack([train.items, unseen])
+    parts: list[Codes] = [np.zeros((*items.shape, 0), np.uint8)]
+    if reasons is not None:
+        parts += [reasons.recall_before(items, np.minimum(_known(train, lagging), _before_batch(train)))]
+    if evidence:
+        parts += [_opinions(train, items, dealing_rows), _co_consumptions(train, items, dealing_users)]
+    codes: Codes = np.concatenate(parts, axis=-1)
+    return CrossFittedExamples(codes[:, 0], unseen, codes[:, 1:])
+
+
+def _known(train: Interactions, rng: np.random.Generator) -> IntArray:
+    """(n,) how many of its user's rows were known when each row came: those before it, less a lag."""
+    earlier = np.arange(len(train)) - train.indptr[train.users]
+    return np.asarray((earlier / (1 + _LARGEST_LAG * rng.random(len(train)))).astype(np.int64))
+
+
+def _before_batch(train: Interactions) -> IntArray:
+    """(n,) rows of its user before the batch of each row."""
+    number = batch_numbers(train)
+    return np.asarray(np.searchsorted(number, number) - train.indptr[train.users])
+
+
+def _deal(count: int, rng: np.random.Generator) -> IntArray:
+    """(count,) fold of each."""
+    return np.asarray(rng.permutation(count) % min(_FOLDS, max(2, count)))
+
+
+def _without(train: Interactions, inside: BoolArray) -> Interactions:
+    """The other rows; all of them if there are no others to learn from."""
+    return train if inside.all() else train.take(~inside)
+
+
+def _opinions(train: Interactions, items: IntArray, rng: np.random.Generator) -> Codes:
+    """(n, 1 + e, 2) levels, each row by models of the other folds."""
+    fold = _deal(len(train), rng)
+    found = np.zeros((*items.shape, 2), np.uint8)
+    for number in np.unique(fold):
+        inside = fold == number
+        asked = np.repeat(train.users[inside], items.shape[1])
+        levels = at_pairs(fit_opinions(_without(train, inside)), asked, items[inside].ravel(), train.n_items)
+        found[inside] = levels.reshape(-1, *found.shape[1:])
+    return found
+
+
+def _co_consumptions(train: Interactions, items: IntArray, rng: np.random.Generator) -> Codes:
+    """(n, 1 + e, 3) levels, each row by its user's earlier rows and what belongs together to other users."""
+    fold = _deal(train.n_users, rng)[train.users]
+    known = _known(train, rng)
+    found = np.zeros((*items.shape, len(field_words(train.scale)) - 2), np.uint8)
+    for number in np.unique(fold):
+        inside = fold == number
+        levels = fit_co_consumptions(_without(train, inside))
+        rows = np.flatnonzero(inside)
+        for block in np.array_split(rows, -(-len(rows) // _BLOCK)):
+            histories = Histories(train, train.users[block], known[block])
+            found[block] = np.take_along_axis(levels(histories), items[block][..., None], axis=1)
+    return found
+
+
+def make_memory(
+    catalogue: Catalogue,
+    train: Interactions,
+    rng: np.random.Generator,
+    *,
+    evidence: bool,
+    reasons: int,
+    written: Sequence[str | None] | None = None,
+) -> tuple[Memory | None, CrossFittedExamples]:
+    """What users recall, and the occasions of the training rows; no memory where nothing is to be recalled.
+
+    Args:
+        catalogue: the log's items.
+        train: rows to learn from.
+        rng: see `draw_cross_fitted_examples`.
+        evidence: whether users recall evidence.
+        reasons: how many reasons they recall about an item.
+        written: (n,) see `fit_reason_memory`.
+    """
+    fitted = fit_reason_memory(train, catalogue, reasons, written) if reasons else None
+    examples = draw_cross_fitted_examples(train, rng, evidence=evidence, reasons=fitted)
+    if not evidence and fitted is None:
+        return None, examples
+    return Memory(train, examples.own, evidence=evidence, reasons=fitted), examples

@@ -1,0 +1,172 @@
+"""The causal language model of the users: made from a configuration or loaded by name, asked for answers only."""
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as hf_logging
+
+from personagym_agents.documents.tokenizer import Answers
+from personagym_agents.model.packing import Packed
+
+MAX_TOKENS = 1024
+"""Positions of the bundled model."""
+WEIGHTS = {"cuda": torch.bfloat16}
+"""Precision of the weights of a model that is only asked, by kind of device; single on all others."""
+
+
+def small_model(vocabulary: int, *, width: int = 128, layers: int = 3, heads: int = 4) -> LlamaForCausalLM:
+    """A Llama-architecture model small enough to train and run on a laptop, from random weights."""
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=width,
+        intermediate_size=3 * width,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        num_key_value_heads=heads,
+        max_position_embeddings=MAX_TOKENS,
+        tie_word_embeddings=True,
+        pad_token_id=0,
+        bos_token_id=1,
+        eos_token_id=None,
+    )
+    return LlamaForCausalLM(config)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without progress bars that are meant for gigabytes, and without a warning that users can do nothing about.
+
+    `peft` asks `transformers` for a property by a name that is deprecated there.
+    """
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings(
+                "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
+            )
+            yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def checkpointed(model: PreTrainedModel) -> Iterator[None]:
+    """In training, layers keep their inputs alone, and compute the rest again when gradients are due.
+
+    Memory for activations falls to that of one layer, for a third more work (Chen et al. 2016); gradients are the same.
+
+    Raises:
+        ValueError: the architecture does not support it.
+    """
+    with warnings.catch_warnings():
+        # The name that all supported versions of `transformers` know is deprecated in the latest.
+        warnings.filterwarnings("ignore", message="`gradient_checkpointing_", category=FutureWarning)
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})  # type: ignore[no-untyped-call]
+        # Only the reentrant kind needs embeddings that require gradients where the base is frozen.
+        model.disable_input_require_grads()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="`gradient_checkpointing_", category=FutureWarning)
+            model.gradient_checkpointing_disable()  # type: ignore[no-untyped-call]
+
+
+def chosen_device(name: str | None) -> torch.device:
+    """The device of a name, as `torch` has it; None takes a GPU if there is one.
+
+    Raises:
+        ValueError: there is no such device here.
+    """
+    if name is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"no device {name!r} here: expected 'cpu', or a GPU such as 'cuda' ({reason})") from error
+
+
+def place_on(model: PreTrainedModel, device: torch.device) -> None:
+    """Move a model that is only asked to a device, with weights in the precision that suits it.
+
+    Only weights: of rotary frequencies, which are buffers, half precision would leave nothing at far positions.
+    """
+    model.to(device)  # type: ignore[arg-type]
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(WEIGHTS.get(device.type, torch.float32))
+
+
+def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A causal LM in single precision and its tokenizer; weights from safetensors alone, and no code is run."""
+    tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+    model = AutoModelForCausalLM.from_pretrained(
+        name, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+    )
+    return model, tokenizer
+
+
+@torch.no_grad()
+def spell_answers(model: PreTrainedModel, answers: Answers) -> None:
+    """Give each added answer token the mean of the embeddings, and of the head's rows, of the tokens that spell it.
+
+    A base stays as it is when adapters are trained, so rows that are all alike would leave its answers alike.
+
+    Args:
+        model: a causal LM whose vocabulary has room for the answers.
+        answers: those of its tokenizer; without added tokens nothing happens.
+    """
+    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    tables = [embeddings.weight, *([] if head.weight is embeddings.weight else [head.weight])]
+    if getattr(head, "bias", None) is not None:
+        tables.append(head.bias)
+    for table in tables:
+        for token, segments in zip(answers.ids[: len(answers.spelled)], answers.spelled, strict=True):
+            table[token] = table[list(segments)].mean(dim=0)
+
+
+def decoder_of(model: PreTrainedModel) -> torch.nn.Module:
+    """The model below its language-modelling head, with whatever adapters were injected into it."""
+    return model.base_model
+
+
+def hidden_states(model: PreTrainedModel, packed: Packed, *, dropout: float = 0.0) -> torch.Tensor:
+    """(b, L, d) last hidden states of packed sequences; `dropout` applies to the embeddings."""
+    embedded = model.get_input_embeddings()(packed.tokens)
+    embedded = torch.nn.functional.dropout(embedded, dropout, training=dropout > 0)
+    outputs = decoder_of(model)(
+        inputs_embeds=embedded,
+        attention_mask=packed.mask(embedded.dtype),
+        position_ids=packed.positions,
+        use_cache=False,
+    )
+    hidden: torch.Tensor = outputs.last_hidden_state
+    return hidden
+
+
+def answer_logits(model: PreTrainedModel, hidden: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+    """(..., 1 + r) logits of the answer tokens alone, skip first.
+
+    Args:
+        model: the causal LM whose head is read.
+        hidden: (..., d) last hidden states where an answer is due.
+        answers: (1 + r,) token ids of the answers.
+    """
+    head: torch.nn.Linear = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    bias = getattr(head, "bias", None)
+    # In single precision, whatever the weights are in: a bfloat16 logit has two and a half digits.
+    shift = None if bias is None else bias[answers].float()
+    return torch.nn.functional.linear(hidden.float(), head.weight[answers].float(), shift)

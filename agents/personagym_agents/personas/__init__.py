@@ -1,0 +1,1 @@
+"""Personas: groups of similar users."""

@@ -1,0 +1,1 @@
+"""Control populations and probes of what a base knows."""

@@ -1,0 +1,115 @@
+"""Control populations of a language model: the same weights, told less, told lies, or with each other's adapters.
+
+What a population without histories gets right, the weights know by heart; what one with shuffled ratings gets right,
+does not come from the ratings that a document tells; what one with each other's adapters gets right, comes from
+training adapters at all and not from whom they were trained on.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from personagym_agents.documents.corpus import Corpus
+from personagym_agents.documents.profile import ProfileWriter
+from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.memory.cross_fitted import make_memory
+from personagym_agents.memory.evidence import Codes, Memory
+from personagym_agents.memory.reasons import ReasonMemory
+from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.evaluation.fidelity.contamination import shuffled_ratings
+
+
+class ColdStartMemory(Memory):
+    """What somebody without a single rating recalls, whoever is asked: what the crowd thinks.
+
+    Args:
+        train: rows that the crowd may know.
+        own: (n, f) of those rows, from `draw_cross_fitted_examples`.
+        evidence: see `Memory`.
+        reasons: of those rows, none of which is the stranger's.
+    """
+
+    def __init__(
+        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: ReasonMemory | None = None
+    ) -> None:
+        self._stranger = train.n_users
+        widened = replace(train, n_users=train.n_users + 1)
+        reasons = None if reasons is None else replace(reasons, train=widened)
+        super().__init__(widened, own, evidence=evidence, reasons=reasons)
+        self.own = own[:0]
+
+    def recall(self, users: IntArray) -> Codes:
+        """(b, m, f) the same for each of (b,) users."""
+        return super().recall(np.full(len(users), self._stranger))
+
+
+def without_history(agent: LanguageUserAgent) -> LanguageUserAgent:
+    """The population as if nobody had rated anything: no lines, a profile of no ratings, a stranger's memory.
+
+    Attributes such as age stay, and so do the crowd's opinions and each user's adapter: what is left is what weights
+    and catalogue know.
+    """
+    corpus = agent.corpus
+    known = corpus.memory
+    memory = None
+    if known is not None:
+        memory = ColdStartMemory(corpus.train, known.own, evidence=known.evidence, reasons=known.reasons)
+    nothing = corpus.train.take(np.zeros(len(corpus.train), np.bool_))
+    return _told(agent, replace(corpus, train=nothing, memory=memory), "without history")
+
+
+def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) -> LanguageUserAgent:
+    """The population with each user's ratings dealt anew over the user's own rows, in history, profile and memory.
+
+    The crowd's opinions stay as they are: they are about items, not about the user. Reasons are composed anew.
+    """
+    corpus = agent.corpus
+    train = shuffled_ratings(corpus.train, rng)
+    known = corpus.memory
+    memory = None
+    if known is not None:
+        count = 0 if known.reasons is None else known.reasons.count
+        memory, _ = make_memory(corpus.dataset.catalogue, train, rng, evidence=known.evidence, reasons=count)
+    return _told(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
+
+
+def with_adapters_of_others(agent: LanguageUserAgent, rng: np.random.Generator) -> LanguageUserAgent:
+    """The population with each user's adapter given to another user, drawn at random; documents stay as they are.
+
+    Of adapters that are shared a user can draw the same again, about as often as it has users.
+
+    Raises:
+        ValueError: the population has no adapters.
+    """
+    if agent.population.gate is None:
+        raise ValueError(f"the adapters of {agent.name!r} cannot be dealt to other users: it has none")
+    circle = rng.permutation(agent.n_users)
+    dealt = np.empty_like(agent.population.adapters)
+    dealt[circle] = agent.population.adapters[np.roll(circle, 1)]
+    return _told(agent, agent.corpus, "adapters of others", adapter_of=dealt, writer=agent.writer)
+
+
+def _told(
+    agent: LanguageUserAgent,
+    corpus: Corpus,
+    what: str,
+    *,
+    adapter_of: IntArray | None = None,
+    writer: ProfileWriter | None = None,
+) -> LanguageUserAgent:
+    """The population with another corpus; its own adapters and statistical profiles unless others are given.
+
+    Profiles that somebody else wrote tell of ratings, so controls that are told less must not have them.
+    """
+    population = agent.population
+    pieces_of_line = 2 + len(corpus.of_memory)
+    own = None if population.gate is None else population.adapters
+    return LanguageUserAgent(
+        population.model,
+        corpus,
+        name=f"{agent.name}, {what}",
+        gate=population.gate,
+        adapter_of=own if adapter_of is None else adapter_of,
+        history_lines=(population.prompts.shape[1] - 1) // pieces_of_line,
+        writer=writer,
+    )

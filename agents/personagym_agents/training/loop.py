@@ -1,0 +1,195 @@
+"""The training loop: packed documents in, averaged weights out; the same for the base model and for its adapters."""
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from transformers import PreTrainedModel
+
+from personagym_agents.documents.corpus import Corpus
+from personagym_agents.documents.window import window_of, within_window
+from personagym_agents.model.causal_lm import answer_logits, checkpointed, hidden_states
+from personagym_agents.model.packing import pack
+from personagym_agents.training.checkpoint import Progress, restore, store
+from personagym_agents.training.loss import answer_losses
+from personagym_agents.training.sampling import NONE, Epoch, Epochs, SamplingOptions, Sequences
+from personagym_env.data.tables import FloatArray, IntArray
+
+Teacher = Callable[[IntArray, IntArray], FloatArray]
+"""Gives, for users (n,) and items (n,) without a rating, rating distributions (n, r) learned from training rows."""
+Report = Callable[[str, int, dict[str, float], float], None]
+"""Called with the name of the training, the step, its losses in nats, and the share of the training that is done."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Hyper-parameters of one training."""
+
+    epochs: int = 8
+    """Times that every training row is shown."""
+    batch: int = 24
+    """Sequences in a step."""
+    learning_rate: float = 2e-3
+    """Peak of the cosine schedule, after `warmup` steps."""
+    warmup: int = 100
+    weight_decay: float = 0.3
+    """AdamW's, on matrices alone."""
+    dropout: float = 0.15
+    """Of the embeddings and of the last hidden states."""
+    choice_weight: float = 1.0
+    """Weight of the choice loss beside the rating loss."""
+    teaching_weight: float = 1.0
+    """Weight of the teacher's loss beside the rating loss."""
+    averaging: float = 0.995
+    """Decay of the moving average of the weights, which is what training returns; 0 for the last weights."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    checkpointing: bool = False
+    """Whether layers are computed again for their gradients: a third more work for a fraction of the memory."""
+    seed: int = 0
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "warmup"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"TrainingSettings.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("dropout", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"TrainingSettings.{name} must lie in [0, 1), got {getattr(self, name)}")
+
+
+def _optimiser(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=settings.learning_rate, betas=(0.9, 0.98)
+    )
+
+
+def _batches(epoch: Epoch, size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
+    """Sequences of like length together, in random order: padding costs as much as text."""
+    segment = epoch.sequences.segment
+    length = np.where(segment != NONE, epoch.segments.lengths[segment], 0).sum(axis=1)
+    order = np.argsort(length + rng.normal(0, 30, len(length)))
+    starts = rng.permutation(np.arange(0, len(order), size))
+    return (order[start : start + size] for start in starts)
+
+
+def _schedule(done: float, step: int, settings: TrainingSettings) -> float:
+    """Share of the peak learning rate after `done` of the training."""
+    return min(1.0, (step + 1) / settings.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
+
+
+@contextmanager
+def _flushed_denormals() -> Iterator[None]:
+    """Numbers too small to matter, such as the moments of rare tokens, count as zero: they are slow on a CPU."""
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+
+
+@_flushed_denormals()
+def train(
+    model: PreTrainedModel,
+    epochs: Epochs,
+    teacher: Teacher,
+    settings: TrainingSettings,
+    *,
+    name: str,
+    run: Path,
+    identity: str,
+    report: Report,
+    users: npt.NDArray[np.bool_] | None = None,
+) -> None:
+    """Train the model's trainable parameters in place; they end as their moving average.
+
+    Every epoch ends in a checkpoint, so that a training that was killed and started again gives the weights that it
+    would have given.
+
+    Args:
+        model: a causal LM; parameters that do not require gradients stay as they are.
+        epochs: what is shown.
+        teacher: says what ratings unseen items would get: targets with less noise than one rating.
+        settings: hyper-parameters.
+        name: names the checkpoint within `run`.
+        run: folder of the checkpoints.
+        identity: of the rows and settings; a checkpoint with another one is refused.
+        report: is told the losses after every step.
+        users: (u,) whose documents to train on; None for all.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimiser = _optimiser(parameters, settings)
+    average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))  # type: ignore[no-untyped-call]
+    progress = restore(run / name, parameters, average, optimiser, identity) or Progress(0, 0, identity)
+    model.train()
+    with checkpointed(model) if settings.checkpointing else nullcontext():
+        for number in range(progress.epoch, settings.epochs):
+            epoch, rng = epochs.draw(number)
+            epoch = epoch if users is None else epoch.of_users(users)
+            epoch = within_window(epoch, epochs.corpus, window_of(model))
+            torch.manual_seed(epochs.seed * 10_007 + number)
+            batches = list(_batches(epoch, settings.batch, rng))
+            step = progress.step
+            for place, batch in enumerate(batches):
+                share = _schedule((number + place / len(batches)) / settings.epochs, step, settings)
+                for group in optimiser.param_groups:
+                    group["lr"] = settings.learning_rate * share
+                losses = _step(model, epoch, batch, epochs.corpus, teacher, settings)
+                torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
+                optimiser.step()
+                optimiser.zero_grad()
+                average.update_parameters(torch.nn.ParameterList(parameters))
+                step += 1
+                report(name, step, losses, (number + (place + 1) / len(batches)) / settings.epochs)
+            progress = Progress(number + 1, step, identity)
+            store(run / name, parameters, average, optimiser, progress)
+    with torch.no_grad():
+        for parameter, averaged in zip(parameters, average.module.parameters(), strict=True):
+            parameter.copy_(averaged)
+    model.eval()  # type: ignore[no-untyped-call]
+
+
+def _step(
+    model: PreTrainedModel,
+    epoch: Epoch,
+    batch: npt.NDArray[np.int64],
+    corpus: Corpus,
+    teacher: Teacher,
+    settings: TrainingSettings,
+) -> dict[str, float]:
+    """Gradients of one batch."""
+    sequences, device = epoch.sequences, model.device
+    packed = pack(epoch.segments, sequences.segment[batch], sequences.block[batch]).to(device)
+    rating = torch.from_numpy(sequences.rating[batch]).to(device)
+    chosen = torch.from_numpy(sequences.chosen[batch]).to(device)
+    asked = torch.from_numpy(sequences.item[batch] != NONE).to(device)
+    row = torch.nonzero(asked)[:, 0]
+    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+        hidden = hidden_states(model, packed, dropout=settings.dropout)
+    due = torch.nn.functional.dropout(hidden[row, packed.ends[asked]].float(), settings.dropout)
+    answers = torch.tensor(corpus.answers.ids, device=device)
+    taught = torch.from_numpy(_lesson(sequences, batch, teacher)).to(device, torch.float32)
+    losses = answer_losses(answer_logits(model, due, answers), rating[asked], chosen[asked], taught)
+    total = losses.total(settings.choice_weight, settings.teaching_weight)
+    total.backward()  # type: ignore[no-untyped-call]
+    return {name: value.item() for name, value in losses._asdict().items()}
+
+
+def _lesson(sequences: Sequences, batch: npt.NDArray[np.int64], teacher: Teacher) -> FloatArray:
+    """(s, r) the teacher's answers on the unseen candidates of a batch, in the order of the sequences.
+
+    Only on those: on a training row the teacher knows the rating itself, and a model that learns from it learns to
+    remember.
+    """
+    row, column = np.nonzero(sequences.chosen[batch] == 0)
+    return teacher(sequences.user[batch][row], sequences.item[batch][row, column])

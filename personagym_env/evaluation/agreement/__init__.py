@@ -1,0 +1,1 @@
+"""The agreement study: do judges order recommenders as real users do?"""

@@ -1,0 +1,174 @@
+"""The report's page on the agreement study."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from personagym_env.evaluation.agreement.analysis import AgreementBoard, JudgeAgreement, Kind
+from personagym_env.evaluation.agreement.plots import tau_plot, value_plot
+from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.agreement.tables import FIGURES, KIND_TITLES, without_range
+from personagym_env.evaluation.reporting.plots import inline
+from personagym_env.evaluation.reporting.views import (
+    Cell,
+    Grid,
+    Line,
+    Page,
+    Plot,
+    Tile,
+    between,
+    estimate,
+    heads,
+    kind_line,
+    name,
+    number,
+    words,
+)
+from personagym_env.evaluation.robustness.page import robustness_view
+from personagym_env.evaluation.robustness.verdicts import Robustness
+
+LEADERS = 12
+"""Contestants in the plot of the really best."""
+TILE_KINDS: dict[Kind, str] = {"users": "simulated", "sessions": "closed", "metric": "offline", "check": "floor"}
+"""Kind of judge to class in the style sheet."""
+
+
+def agreement_page(study: AgreementStudy, robustness: Robustness | None = None) -> Page:
+    """Every way to know real value, with its plots and tables, and what of it stands when the study is done otherwise.
+
+    Args:
+        study: the judges and what they say.
+        robustness: verdicts of judges on the same data in other settings.
+    """
+    content = {
+        "dataset": study.dataset,
+        "boards": [_board(board) for board in study.boards],
+        "robustness": None if robustness is None else robustness_view(robustness),
+    }
+    varied = {} if robustness is None else {"other settings": _of_robustness(robustness)}
+    title = "Do simulated users pick the real winner?"
+    return Page("agreement", "Agreement", title, content, {**study.setting, **varied}, study.environment)
+
+
+def _of_robustness(robustness: Robustness) -> dict[str, Any]:
+    """What one has to know to run the robustness study again, which was a run of its own."""
+    return {**robustness.setting, "commit": robustness.environment.get("commit") or "unknown"}
+
+
+def _board(board: AgreementBoard) -> dict[str, Any]:
+    best = {kind: first for kind in KIND_TITLES if (first := _first(board, kind)) is not None}
+    return {
+        "board": board,
+        "tiles": [_tile(judge) for kind, judge in best.items() if kind != "check"],
+        "plots": list(_plots(board, best)),
+        "grids": list(_grids(board)),
+        "bounds": ", ".join(f"{title} {number(bound.value)}" for title, bound in board.bounds.items()),
+        "reliability": estimate(board.reliability, 2),
+    }
+
+
+def _first(board: AgreementBoard, kind: Kind) -> JudgeAgreement | None:
+    """The best judge of a kind."""
+    return next((judge for judge in board.judges if judge.kind == kind), None)
+
+
+def _tile(judge: JudgeAgreement) -> Tile:
+    what = f"τ of {judge.title} with real value, the best of all judges of its kind ({KIND_TITLES[judge.kind]})"
+    return Tile(TILE_KINDS[judge.kind], number(judge.tau.value, 2), what, between(judge.tau))
+
+
+def _plots(board: AgreementBoard, best: dict[Kind, JudgeAgreement]) -> Iterator[Plot]:
+    caption = (
+        "Kendall’s τ of each judge with real value: 1 the same order, 0 unrelated, −1 reversed. The grey band holds "
+        "95 % of random orders. Blue: simulated users asked about the same picks; green: whole sessions with them; "
+        "orange: offline metrics; grey: checks of the test’s own power."
+    )
+    yield Plot(inline(tau_plot(board)), "Kendall's tau of each judge with its interval", caption)
+    for kind in ("users", "sessions", "metric"):
+        if kind in best:
+            title = best[kind].title
+            caption = f"{title} against real value, both with 95 % intervals over users; a good judge’s points climb."
+            yield Plot(inline(value_plot(board, title)), f"What {title} says against real value", caption, wide=True)
+            if kind == "users" and len(board.contestants) > LEADERS:
+                caption = f"The same of the {LEADERS} really best, which stand close together above."
+                svg = inline(value_plot(board, title, LEADERS))
+                yield Plot(svg, f"What {title} says of the really best", caption, wide=True)
+
+
+def _grids(board: AgreementBoard) -> Iterator[Grid]:
+    yield _judges(board)
+    if board.differences:
+        yield Grid(
+            heads("left less right", ("Kendall’s τ", "regret, points", "self-preference, ranks")),
+            [
+                Line(
+                    (
+                        name(f"{row.left} – {row.right}"),
+                        estimate(row.tau),
+                        estimate(row.regret),
+                        estimate(row.self_preference, 2),
+                    )
+                )
+                for row in board.differences
+            ],
+            "Paired differences between judges",
+            "An interval that leaves out 0 is no accident of the sample of users.",
+        )
+    yield _preferences(board)
+    yield _contestants(board)
+
+
+def _judges(board: AgreementBoard) -> Grid:
+    lines, kind = [], None
+    for row in board.judges:
+        if row.kind != kind:
+            lines.append(kind_line(KIND_TITLES[row.kind], TILE_KINDS[row.kind]))
+        kind = row.kind
+        figures = [estimate(getattr(row, figure), 3 if figure.startswith("regret") else 2) for figure in FIGURES]
+        without = Cell(without_range(row).replace("..", " to "))
+        lines.append(Line((name(row.title), *figures, without, words(row.winner))))
+    return Grid(
+        (*heads("judge", (*FIGURES.values(), "tau without a class")), words("its winner")),
+        lines,
+        "Every judge",
+        "Pairs in order: share of pairs of recommenders that the judge orders as real users do; clear pairs: those "
+        "whose real difference has an interval without 0. Regret: real value lost by taking the judge’s first instead "
+        "of the really best, in rating points, and as a share of the way from the really worst to the really best. "
+        "Tau without a class: lowest and highest when one model class is left out.",
+    )
+
+
+def _preferences(board: AgreementBoard) -> Grid:
+    classes = list(board.judges[0].class_shift)
+    lines = []
+    for row in board.judges:
+        if row.kind != "metric":
+            shifts = (
+                Cell(f"{row.class_shift[one].value:+.1f}".replace("-", "−"), style="own" * (one == row.model_class))
+                for one in classes
+            )
+            lines.append(Line((name(row.title), estimate(row.self_preference, 2), *shifts)))
+    return Grid(
+        heads("judge", ("its own class", *classes)),
+        lines,
+        "Self-preference: ranks by which a judge puts a model class higher than real users do",
+        "Means over the contestants of a class; framed is the judge’s own class.",
+    )
+
+
+def _contestants(board: AgreementBoard) -> Grid:
+    judges = [judge.title for judge in board.judges if judge.kind in ("users", "sessions")]
+    return Grid(
+        (*heads("recommender", ()), words("class"), Cell("real value"), *(Cell(title) for title in judges)),
+        [
+            Line(
+                (
+                    name(row.name),
+                    words(row.model_class),
+                    estimate(row.real),
+                    *(Cell(number(row.said[title].value)) for title in judges),
+                )
+            )
+            for row in board.contestants
+        ],
+        "Contestants by real value, and what simulated users expect of the same picks (rating points)",
+    )

@@ -1,0 +1,1 @@
+"""What all studies share: statistics over users, offline metrics, simulated sessions, closed pools, results on disk."""

@@ -1,0 +1,1 @@
+"""The fidelity board: how true simulated users are to held-out people."""

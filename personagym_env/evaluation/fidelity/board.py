@@ -1,0 +1,338 @@
+"""The fidelity board: how true populations of users are to held-out people, floors first, all on the same questions.
+
+Shapes: n held-out rows, r ratings, u users, b rows of weights (1 + resamples), s training seeds of one population.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from personagym_env.data.tables import FloatArray
+from personagym_env.evaluation.core.calibration import Reliability, reliability, threshold_error, top_label_error
+from personagym_env.evaluation.core.result_file import read_intervals, read_result, write_result
+from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, interval, point, user_resamples
+from personagym_env.evaluation.fidelity.breakdowns import Labels
+from personagym_env.evaluation.fidelity.fidelity_test import Answers, rating_fidelity
+from personagym_env.evaluation.fidelity.rating_shares import RatingShares, share_fidelity
+from personagym_env.evaluation.fidelity.taste import TasteTest
+from personagym_env.evaluation.leaderboard.board import NO_INTERVAL
+
+FORMAT = 1
+"""Version of the JSON layout."""
+Kind = Literal["floor", "users", "control"]
+"""What a population is there for: to be beaten, to be measured, or to show that others do not cheat."""
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """One row before it is measured."""
+
+    name: str
+    kind: Kind
+    runs: tuple[Answers, ...]
+    """Answers of each training seed; the i-th seeds of two populations count as a pair."""
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """One population, measured."""
+
+    name: str
+    kind: Kind
+    seeds: int
+    figures: Mapping[str, Interval]
+    """Mean over training seeds; the interval is over users and, if there are several, seeds."""
+    spread: Mapping[str, tuple[float, float]]
+    """Lowest and highest of the seeds; empty with one."""
+    shares: tuple[float, ...] | None
+    """(r,) share of each rating among samples."""
+    reliability: Reliability | None
+
+    @property
+    def title(self) -> str:
+        """The name, with the number of training seeds if there are several."""
+        return self.name if self.seeds == 1 else f"{self.name} ({self.seeds} seeds)"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One population less another, over the same users, questions and resamples."""
+
+    left: str
+    right: str
+    figures: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The same figures over a part of the held-out rows."""
+
+    by: str
+    """What the rows were parted by."""
+    label: str
+    rows: int
+    users: int
+    figures: Mapping[str, Mapping[str, Interval]]
+    """Population to figure to estimate."""
+
+
+@dataclass(frozen=True)
+class FidelityBoard:
+    """What one protocol showed; plain values only."""
+
+    protocol: str
+    description: str
+    dataset: str
+    scale: tuple[float, ...]
+    real_shares: tuple[float, ...]
+    """(r,) share of each rating among held-out rows."""
+    sizes: Mapping[str, int]
+    """Rows, users and questions."""
+    rows: tuple[BoardRow, ...]
+    differences: tuple[Difference, ...]
+    parts: tuple[Part, ...]
+    leak_test: Mapping[str, int] = field(default_factory=dict)
+    """Population to prompts that were searched for held-out items; none was found, or there would be no board."""
+    recitation: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Base to what it knows of titles: how many were asked for, and shares with intervals."""
+
+    def row(self, name: str) -> BoardRow:
+        """A row by name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {row.name: row for row in self.rows}[name]
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """Inverse of `asdict` after a trip through JSON."""
+        return cls(
+            **dict(raw)
+            | {
+                "scale": tuple(raw["scale"]),
+                "real_shares": tuple(raw["real_shares"]),
+                "rows": tuple(_row(row) for row in raw["rows"]),
+                "differences": tuple(
+                    Difference(d["left"], d["right"], read_intervals(d["figures"])) for d in raw["differences"]
+                ),
+                "parts": tuple(_part(part) for part in raw["parts"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class FidelityReport:
+    """Boards of several protocols, and what one has to know to make them again."""
+
+    boards: tuple[FidelityBoard, ...]
+    setting: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    """From `environment_snapshot`."""
+
+    def save(self, path: Path) -> None:
+        """Write JSON, whole or not at all."""
+        write_result(path, FORMAT, self)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is no fidelity report of this format.
+        """
+        return read_result(
+            path,
+            FORMAT,
+            "fidelity report",
+            lambda raw: cls(**raw | {"boards": tuple(FidelityBoard.from_json(board) for board in raw["boards"])}),
+        )
+
+
+def statistics_of(answers: Answers, taste: TasteTest) -> dict[str, Statistic]:
+    """Every figure that a population's answers allow, named as in `personagym_env.evaluation.reporting.figures`."""
+    test = taste.test.split.test
+    figures = dict(taste.test.measure(answers).statistics)
+    if answers.ratings is not None:
+        unreadable = (~answers.readable).astype(np.float64)
+        figures["urr"] = RatioOfSums.of_users(test.users, unreadable, test.n_users)
+        distributions, rated = answers.distributions(), test.take(answers.readable)
+        figures["ece"] = threshold_error(distributions, rated)
+        figures["ece_top"] = top_label_error(distributions, rated)
+        figures |= share_fidelity(RatingShares.count(distributions, rated))
+    return figures | taste.figures(answers)
+
+
+class Resampler:
+    """Figures of populations under one set of resamples, so that whatever is compared is paired.
+
+    A population of several training seeds is resampled in users and in seeds; its figure is the mean over seeds.
+    Populations with equally many seeds are given the same draws of them.
+
+    Args:
+        weights: (b, u) from `user_resamples`.
+        rng: draws the seeds.
+    """
+
+    def __init__(self, weights: FloatArray, rng: np.random.Generator) -> None:
+        self.weights = weights
+        self._rng = rng
+        self._seeds: dict[int, FloatArray] = {}
+
+    def samples(self, runs: Sequence[Statistic]) -> tuple[FloatArray, FloatArray]:
+        """(b,) the figure over all seeds, and (s,) the figure of each seed on the whole sample."""
+        single = np.stack([run.resampled(self.weights) for run in runs], axis=1)  # (b, s)
+        if len(runs) not in self._seeds:
+            self._seeds[len(runs)] = user_resamples(len(runs), len(self.weights) - 1, self._rng)
+        drawn = self._seeds[len(runs)]
+        return (single * drawn).sum(axis=1) / drawn.sum(axis=1), single[0]
+
+
+def make_board(
+    populations: Sequence[Population],
+    taste: TasteTest,
+    labels: Sequence[Labels],
+    compared: Sequence[tuple[str, str]],
+    resampler: Resampler,
+    *,
+    protocol: str,
+    description: str,
+    dataset: str,
+    leak_test: Mapping[str, int],
+    recitation: Mapping[str, Mapping[str, Any]] | None = None,
+) -> FidelityBoard:
+    """Measure populations that answered the same questions.
+
+    Args:
+        populations: in the order of the board.
+        taste: panels and lists over the questions.
+        labels: ways to break rating errors down.
+        compared: pairs of names whose differences are wanted, left less right.
+        resampler: of users and seeds.
+        protocol: name of the split.
+        description: the split in words.
+        dataset: name of the data.
+        leak_test: population to prompts searched.
+        recitation: base to what it knows of titles.
+
+    Raises:
+        ValueError: two populations have one name, or a compared name is none of them.
+    """
+    names = [population.name for population in populations]
+    if len(set(names)) != len(names):
+        raise ValueError(f"populations need distinct names, got {names}")
+    unknown = sorted({name for pair in compared for name in pair} - set(names))
+    if unknown:
+        raise ValueError(f"cannot compare {', '.join(unknown)}: the board has {', '.join(names)}")
+    split = taste.test.split
+    measured = {
+        population.name: _samples([statistics_of(answers, taste) for answers in population.runs], resampler)
+        for population in populations
+    }
+    return FidelityBoard(
+        protocol=protocol,
+        description=description,
+        dataset=dataset,
+        scale=split.test.scale,
+        real_shares=tuple((np.eye(len(split.test.scale))[split.test.rating_index].mean(axis=0)).tolist()),
+        sizes={
+            "training rows": len(split.train),
+            "held-out rows": len(split.test),
+            "users": len(taste.test.owners),
+            "questions": taste.test.n_questions,
+        }
+        | {f"users of panels 1:{ratio}": len(panels.owners) for ratio, panels in taste.panels.items()}
+        | {f"lists of {size}": len(lists.owners) for size, lists in taste.lists.items()},
+        rows=tuple(_board_row(population, measured[population.name], taste) for population in populations),
+        differences=tuple(_difference(left, right, measured) for left, right in compared),
+        parts=tuple(_parts(populations, taste, labels, resampler)),
+        leak_test=dict(leak_test),
+        recitation=dict(recitation or {}),
+    )
+
+
+Samples = dict[str, tuple[FloatArray, FloatArray]]
+"""Figure to what `Resampler.samples` gives."""
+
+
+def _samples(runs: Sequence[Mapping[str, Statistic]], resampler: Resampler) -> Samples:
+    return {figure: resampler.samples([run[figure] for run in runs]) for figure in runs[0]}
+
+
+def _estimate(figure: str, samples: FloatArray) -> Interval:
+    return (point if figure in NO_INTERVAL else interval)(samples)
+
+
+def _board_row(population: Population, samples: Samples, taste: TasteTest) -> BoardRow:
+    several = len(population.runs) > 1
+    rated = [answers for answers in population.runs if answers.ratings is not None and answers.readable.any()]
+    shares = diagram = None
+    if rated:
+        test = taste.test.split.test
+        distributions = np.concatenate([answers.distributions() for answers in rated])
+        rows = [np.flatnonzero(answers.readable) for answers in rated]
+        shares = tuple(distributions.mean(axis=0).tolist())
+        diagram = reliability(distributions, test.rating_index[np.concatenate(rows)])
+    return BoardRow(
+        name=population.name,
+        kind=population.kind,
+        seeds=len(population.runs),
+        figures={figure: _estimate(figure, drawn) for figure, (drawn, _) in samples.items()},
+        spread={f: (float(each.min()), float(each.max())) for f, (_, each) in samples.items()} if several else {},
+        shares=shares,
+        reliability=diagram,
+    )
+
+
+def _difference(left: str, right: str, measured: Mapping[str, Samples]) -> Difference:
+    both = [figure for figure in measured[left] if figure in measured[right] and figure not in NO_INTERVAL]
+    return Difference(
+        left, right, {figure: interval(measured[left][figure][0] - measured[right][figure][0]) for figure in both}
+    )
+
+
+def _parts(
+    populations: Sequence[Population], taste: TasteTest, labels: Sequence[Labels], resampler: Resampler
+) -> list[Part]:
+    test = taste.test.split.test
+    raters = [one for one in populations if all(answers.ratings is not None for answers in one.runs)]
+    parts = []
+    for way in labels:
+        for number, label in enumerate(way.names):
+            inside = way.of_row == number
+            if not inside.any():
+                continue
+            figures = {}
+            for population in raters:
+                runs = []
+                for answers in population.runs:
+                    kept = inside & answers.readable
+                    if kept.any():
+                        runs.append(rating_fidelity(answers.distributions()[inside[answers.readable]], test.take(kept)))
+                if runs:
+                    figures[population.name] = {
+                        figure: interval(drawn) for figure, (drawn, _) in _samples(runs, resampler).items()
+                    }
+            parts.append(Part(way.by, label, int(inside.sum()), len(np.unique(test.users[inside])), figures))
+    return parts
+
+
+def _row(raw: Mapping[str, Any]) -> BoardRow:
+    diagram = raw["reliability"]
+    return BoardRow(
+        **dict(raw)
+        | {
+            "figures": read_intervals(raw["figures"]),
+            "spread": {name: tuple(ends) for name, ends in raw["spread"].items()},
+            "shares": None if raw["shares"] is None else tuple(raw["shares"]),
+            "reliability": None if diagram is None else Reliability(*(tuple(column) for column in diagram)),
+        }
+    )
+
+
+def _part(raw: Mapping[str, Any]) -> Part:
+    figures = {population: read_intervals(entry) for population, entry in raw["figures"].items()}
+    return Part(**dict(raw) | {"figures": figures})

@@ -1,0 +1,1 @@
+"""The leaderboard: recommenders ranked by simulated users, beside held-out real behaviour."""

@@ -1,0 +1,220 @@
+"""The leaderboard: what was measured of each recommender, how far judges agree with reality, and how to keep it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from personagym_env.data.tables import FloatArray
+from personagym_env.evaluation.agreement.judges import Agreement, JudgeKind, agreement_table
+from personagym_env.evaluation.core.data_overlap import Independence
+from personagym_env.evaluation.core.result_file import read_interval, read_intervals, read_result, write_result
+from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, interval, point
+from personagym_env.evaluation.fidelity.fidelity_test import Fidelity
+from personagym_env.evaluation.reporting.figures import EXPECTED, OFFLINE, SIMULATED, judge_name
+
+FORMAT = 2
+"""Version of the JSON layout."""
+NO_INTERVAL = frozenset({"coverage", "ece", "ece_top", "ks", "wasserstein"})
+"""Figures that a resample of the users biases, printed without an interval: a resample holds fewer distinct items, and
+its noise only ever adds to a distance."""
+RANKED_BY = "return"
+"""The simulated figure that orders the leaderboard."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Everything measured of one recommender, still per user."""
+
+    name: str
+    fit_seconds: float
+    offline: Mapping[str, Statistic]
+    """Ranking metrics on the held-out log, by name."""
+    simulated: Mapping[str, Mapping[str, Statistic]]
+    """Population of users to figure to statistic; the first population is the one that ranks."""
+    real: RatioOfSums
+    """Closed-pool real value."""
+    judged: Mapping[str, RatioOfSums]
+    """Population of users to its expectation of the closed-pool picks."""
+    reference: bool = False
+    """Whether it sees what no contestant may see; a reference is shown, and left out of the agreement."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the leaderboard."""
+
+    name: str
+    reference: bool
+    fit_seconds: float
+    offline: Mapping[str, Interval]
+    simulated: Mapping[str, Interval]
+    real: Interval
+    lead: Interval | None
+    """Simulated return less that of the next line, over the same users with the same luck; None on the last line."""
+
+
+@dataclass(frozen=True)
+class FidelityRow:
+    """How true one population of users, or one floor, is to held-out people."""
+
+    name: str
+    figures: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """A finished comparison; plain values only."""
+
+    dataset: str
+    agent: str
+    rows: tuple[Row, ...]
+    """By simulated return, best first."""
+    bounds: Mapping[str, Interval]
+    """Real value of a clairvoyant (best), of chance, and of the worst possible picks (worst)."""
+    agreements: tuple[Agreement, ...]
+    fidelity: tuple[FidelityRow, ...]
+    """Of users who know the rows that `independence` tells of, and of floors that know the same."""
+    independence: Independence | None = None
+    """Which training rows contestants and users learned from; None where both know all of them."""
+    setting: Mapping[str, Any] = field(default_factory=dict)
+    """Seeds, sizes, data fingerprint: what one has to know to run it again."""
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """From `environment_snapshot`."""
+    card: Mapping[str, Any] = field(default_factory=dict)
+    """The simulation card as JSON has it: which parameters were fitted and which were assumed."""
+
+    def save(self, path: Path) -> None:
+        """Write JSON, whole or not at all."""
+        write_result(path, FORMAT, self)
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is no leaderboard of this format.
+        """
+        return read_result(
+            path,
+            FORMAT,
+            "leaderboard",
+            lambda raw: cls(
+                **raw
+                | {
+                    "rows": tuple(_row(row) for row in raw["rows"]),
+                    "bounds": read_intervals(raw["bounds"]),
+                    "agreements": tuple(
+                        Agreement(row["judge"], row["kind"], read_interval(row["tau"]), read_interval(row["regret"]))
+                        for row in raw["agreements"]
+                    ),
+                    "fidelity": tuple(
+                        FidelityRow(row["name"], read_intervals(row["figures"])) for row in raw["fidelity"]
+                    ),
+                    "independence": None if raw.get("independence") is None else Independence(**raw["independence"]),
+                }
+            ),
+        )
+
+
+def compare(
+    measurements: Sequence[Measurement],
+    bounds: Mapping[str, RatioOfSums],
+    fidelity: Sequence[Fidelity],
+    weights: FloatArray,
+    rng: np.random.Generator,
+    *,
+    dataset: str,
+    setting: Mapping[str, Any],
+    environment: Mapping[str, Any],
+    card: Mapping[str, Any],
+    independence: Independence | None = None,
+) -> Leaderboard:
+    """Turn per-user measurements into a leaderboard with intervals.
+
+    Args:
+        measurements: one per recommender, measured with the same figures on the same users.
+        bounds: closed-pool statistics that need no recommender, by name.
+        fidelity: populations and floors.
+        weights: (b, u) from `user_resamples`; everything is resampled by the same rows.
+        rng: throws the random judge's dice.
+        dataset: name of the data.
+        setting: what one has to know to run it again.
+        environment: from `environment_snapshot`.
+        card: the simulation card.
+        independence: which training rows contestants and users learned from; None where both know all of them.
+
+    Raises:
+        ValueError: no measurements, or two recommenders of one name.
+    """
+    names = [measurement.name for measurement in measurements]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"a leaderboard needs recommenders of distinct names, got {names}")
+    returns = {m.name: _ranking(m)[RANKED_BY].resampled(weights) for m in measurements}
+    ranked = sorted(measurements, key=lambda m: -returns[m.name][0])
+    following = [returns[m.name] for m in ranked[1:]]
+    leads = [interval(returns[m.name] - after) for m, after in zip(ranked, following, strict=False)]
+    contestants = [m for m in ranked if not m.reference]
+    return Leaderboard(
+        dataset=dataset,
+        agent=next(iter(measurements[0].simulated)),
+        rows=tuple(
+            Row(
+                name=m.name,
+                reference=m.reference,
+                fit_seconds=m.fit_seconds,
+                offline=_estimates(m.offline, weights),
+                simulated=_estimates(_ranking(m), weights),
+                real=interval(m.real.resampled(weights)),
+                lead=lead,
+            )
+            for m, lead in zip(ranked, [*leads, None], strict=True)
+        ),
+        bounds=_estimates(bounds, weights),
+        agreements=tuple(_agreements(contestants, weights, rng)) if len(contestants) > 1 else (),
+        fidelity=tuple(FidelityRow(row.name, _estimates(row.statistics, weights)) for row in fidelity),
+        independence=independence,
+        setting=dict(setting),
+        environment=dict(environment),
+        card=dict(card),
+    )
+
+
+def _ranking(measurement: Measurement) -> Mapping[str, Statistic]:
+    return next(iter(measurement.simulated.values()))
+
+
+def _agreements(contestants: Sequence[Measurement], weights: FloatArray, rng: np.random.Generator) -> list[Agreement]:
+    first = contestants[0]
+    judges: dict[tuple[JudgeKind, str], list[Statistic]] = {}
+    for population, figures in first.simulated.items():
+        for figure in figures:
+            judges["simulated", judge_name(SIMULATED[figure], population)] = [
+                m.simulated[population][figure] for m in contestants
+            ]
+    for population in first.judged:
+        judges["closed pool", judge_name(EXPECTED, population)] = [m.judged[population] for m in contestants]
+    for figure in first.offline:
+        judges["offline", OFFLINE[figure].title] = [m.offline[figure] for m in contestants]
+    return agreement_table(judges, [m.real for m in contestants], weights, rng)
+
+
+def _estimates(statistics: Mapping[str, Statistic], weights: FloatArray) -> dict[str, Interval]:
+    return {
+        name: (point if name in NO_INTERVAL else interval)(statistic.resampled(weights))
+        for name, statistic in statistics.items()
+    }
+
+
+def _row(raw: Mapping[str, Any]) -> Row:
+    return Row(
+        **dict(raw)
+        | {
+            "offline": read_intervals(raw["offline"]),
+            "simulated": read_intervals(raw["simulated"]),
+            "real": read_interval(raw["real"]),
+            "lead": None if raw["lead"] is None else read_interval(raw["lead"]),
+        }
+    )

@@ -1,0 +1,123 @@
+"""The report: one self-contained HTML file with a page for each result; it opens offline, prints, and fits a phone.
+
+Pages are sections that the address after `#` chooses, by style sheet alone: no script runs. A browser that cannot do
+that, and a printer, show them one after the other.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from personagym_env.evaluation.agreement.page import agreement_page
+from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.core.result_file import write_atomically
+from personagym_env.evaluation.core.snapshot import describe
+from personagym_env.evaluation.fidelity.board import FidelityReport
+from personagym_env.evaluation.fidelity.page import fidelity_page
+from personagym_env.evaluation.leaderboard.board import Leaderboard
+from personagym_env.evaluation.leaderboard.page import leaderboard_page
+from personagym_env.evaluation.reporting.card_page import card_page
+from personagym_env.evaluation.reporting.plots import with_own_ids
+from personagym_env.evaluation.reporting.views import Page, number, told
+from personagym_env.evaluation.robustness.verdicts import Robustness
+from personagym_env.evaluation.validation.board import Validation
+from personagym_env.evaluation.validation.page import validation_page
+
+
+def render_report(
+    board: Leaderboard | None,
+    study: AgreementStudy | None = None,
+    validation: Validation | None = None,
+    fidelity: FidelityReport | None = None,
+    robustness: Robustness | None = None,
+) -> str:
+    """The report as text; every name from outside is escaped.
+
+    Args:
+        board: gives the leaderboard, and the simulation card that it carries.
+        study: gives the page on agreement.
+        validation: gives the page on validation.
+        fidelity: gives the page with the fidelity board.
+        robustness: tells the page on agreement which verdicts flip when the study is done otherwise, and the simulation
+            card what moves when a parameter of sessions moves; each if it is of the same data set.
+
+    Raises:
+        ValueError: nothing was given.
+    """
+    pages = list(_pages(board, study, validation, fidelity, robustness))
+    if not pages:
+        raise ValueError("a report needs a leaderboard, an agreement study, a validation or a fidelity report")
+    environment = Environment(
+        loader=PackageLoader("personagym_env.evaluation.reporting"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+    environment.filters |= {
+        "number": number,
+        "told": told,
+        "drawing": _Drawings(),
+        "describe": describe,
+        "breakable": _breakable,
+    }
+    datasets = [
+        *(one.dataset for one in (board, study, validation) if one is not None),
+        *(part.dataset for part in (() if fidelity is None else fidelity.boards)),
+    ]
+    template = environment.get_template("report.html.j2")
+    return template.render(pages=pages, datasets=", ".join(dict.fromkeys(datasets)))
+
+
+def write_report(
+    board: Leaderboard | None,
+    path: Path,
+    study: AgreementStudy | None = None,
+    validation: Validation | None = None,
+    fidelity: FidelityReport | None = None,
+    robustness: Robustness | None = None,
+) -> None:
+    """Render the report and put it in place whole; see `render_report`."""
+    write_atomically(path, render_report(board, study, validation, fidelity, robustness))
+
+
+def _pages(
+    board: Leaderboard | None,
+    study: AgreementStudy | None,
+    validation: Validation | None,
+    fidelity: FidelityReport | None,
+    robustness: Robustness | None,
+) -> Iterator[Page]:
+    if board is not None:
+        yield leaderboard_page(board)
+    if study is not None:
+        yield agreement_page(study, _same(robustness, study.dataset))
+    if fidelity is not None:
+        yield fidelity_page(fidelity)
+    if board is not None and board.card:
+        yield card_page(board.card, _same(robustness, board.dataset))
+    if validation is not None:
+        yield validation_page(validation)
+
+
+def _same(robustness: Robustness | None, dataset: str) -> Robustness | None:
+    """None if it is of other data."""
+    return None if robustness is None or robustness.dataset != dataset else robustness
+
+
+def _breakable(text: str) -> Markup:
+    """The text, which may be broken after dots and underscores."""
+    return Markup(str(escape(text)).replace(".", ".<wbr>").replace("_", "_<wbr>"))
+
+
+class _Drawings:
+    """Lets SVG that this package drew into the page, with ids of its own for every drawing."""
+
+    def __init__(self) -> None:
+        self._shown = 0
+
+    def __call__(self, svg: str) -> Markup:
+        self._shown += 1
+        return Markup(with_own_ids(svg, f"g{self._shown}"))

@@ -1,0 +1,1 @@
+"""The robustness study: do verdicts stand when the study is done otherwise?"""

@@ -1,0 +1,1 @@
+"""Validation: are simulated logs like real held-out logs?"""

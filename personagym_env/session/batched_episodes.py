@@ -1,0 +1,153 @@
+"""Rows of episodes: the kernel's state, the agent's sessions and the rows' randomness, moved together.
+
+Both environments are shells over this class; it knows neither Gymnasium nor when to start an episode again.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray
+from personagym_env.protocols import NO_ITEM, ForgetfulSessions, Observation
+from personagym_env.session import kernel
+from personagym_env.session.episode_history import EpisodeHistory
+from personagym_env.session.random import UIntArray
+from personagym_env.world import World
+
+BLOCK = 4096
+"""Rows that are advanced at a time: what they need in between stays in the processor's caches."""
+
+
+class RowStep(NamedTuple):
+    """One step of b rows."""
+
+    outcome: kernel.Outcome
+    components: dict[str, FloatArray]
+    """Each (b,): the reward's parts by name."""
+    reward: FloatArray
+    """(b,) float64."""
+    terminated: BoolArray
+    """(b,) the user left, and does not come back in this episode."""
+    truncated: BoolArray
+    """(b,) the episode has reached `max_episode_steps`."""
+
+    @classmethod
+    def joined(cls, steps: Sequence["RowStep"]) -> "RowStep":
+        """The steps of different rows as one."""
+        outcomes = zip(*(step.outcome for step in steps), strict=True)
+        return cls(
+            kernel.Outcome._make(np.concatenate(parts) for parts in outcomes),
+            {name: np.concatenate([step.components[name] for step in steps]) for name in steps[0].components},
+            *(np.concatenate([step[place] for step in steps]) for place in range(2, len(cls._fields))),
+        )
+
+    def __repr__(self) -> str:
+        return f"RowStep({len(self.reward)} rows)"
+
+
+class BatchedEpisodes:
+    """Episodes of one world side by side, each with its own user, clock and luck."""
+
+    def __init__(
+        self, world: World, n: int, *, slate_size: int, history_length: int, max_episode_steps: int | None
+    ) -> None:
+        """Make room for n episodes; each row must be keyed and restarted before it is advanced.
+
+        Raises:
+            ValueError: a size is below 1, or the slate has more places than the catalogue has items.
+        """
+        limits = (("number of environments", n), ("history_length", history_length), ("slate_size", slate_size))
+        for name, value in (*limits, ("max_episode_steps", 1 if max_episode_steps is None else max_episode_steps)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if slate_size > world.train.n_items:
+            raise ValueError(f"slate_size must be at most the {world.train.n_items} items there are, got {slate_size}")
+        self.world = world
+        self.slate_size = slate_size
+        self.history_length = history_length
+        self.max_episode_steps = max_episode_steps
+        self._sessions = world.agent.open(n)
+        self._next_episode = np.zeros(n, np.int64)
+        everyone = np.zeros(n, np.int64)
+        self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), everyone, everyone)
+        self._diary = EpisodeHistory(n, history_length)
+
+    def set_keys(self, rows: IntArray, keys: UIntArray) -> None:
+        """Give rows (b,) new randomness (b,); their next episode is their first."""
+        self.state.key[rows] = keys
+        self._next_episode[rows] = 0
+
+    def restart(self, rows: IntArray, users: IntArray | None = None) -> None:
+        """Begin the next episode of rows (b,), with the given users (b,) or with users drawn uniformly."""
+        key, episode = self.state.key[rows], self._next_episode[rows]
+        if users is None:
+            users = kernel.draw_users(key, episode, self.world.train.n_users)
+        self._put(rows, kernel.initial(self.world.dynamics, key, episode, users))
+        self._diary.clear(rows)
+        self._next_episode[rows] += 1
+        self._sessions.start(rows, users)
+
+    def advance(self, rows: IntArray, slates: IntArray) -> RowStep:
+        """One step of rows (b,) with slates (b, k) of internal item ids."""
+        steps = [
+            self._advance(rows[begin : begin + BLOCK], slates[begin : begin + BLOCK])
+            for begin in range(0, len(rows), BLOCK)
+        ]
+        return steps[0] if len(steps) == 1 else RowStep.joined(steps)
+
+    def _advance(self, rows: IntArray, slates: IntArray) -> RowStep:
+        state = kernel.State._make(array[rows] for array in self.state)
+        step = state.step
+        places = kernel.check_places(slates, state.user, self._diary.consumed(rows, step), self.world.train)
+        reaction = self._sessions.react(rows, slates)
+        state, outcome = kernel.transition(state, slates, places, reaction, self.world.dynamics)
+        self._put(rows, state)
+        taken = outcome.item != NO_ITEM
+        given = np.where(taken, self.world.dynamics.scale[outcome.rating], np.float32(0))
+        self._diary.write(rows, step, outcome.item, given)
+        if taken.any():
+            self._sessions.consume(rows[taken], outcome.item[taken], outcome.rating[taken])
+        components = kernel.reward_components(outcome, self.world.dynamics)
+        reward = kernel.reward(components, self.world.parameters.reward)
+        terminated, truncated = kernel.terminal(state, outcome, self.max_episode_steps)
+        return RowStep(outcome, components, reward, terminated, truncated)
+
+    def observe(self, rows: IntArray | None = None) -> Observation:
+        """What policies may see of rows (b,), of all by default; every array is a copy."""
+        rows = np.arange(len(self.state.user)) if rows is None else rows
+        user, step = self.state.user[rows], self.state.step[rows]
+        items, ratings = self._diary.latest(rows, step)
+        return Observation(
+            user=user, profile=self.world.profiles[user], history_items=items, history_ratings=ratings, step=step
+        )
+
+    def describe(self, rows: IntArray, step: RowStep) -> dict[str, Any]:
+        """The `info` of rows (b,) after a step: arrays with leading axis b, and dictionaries of such arrays."""
+        outcome = step.outcome
+        took = outcome.item != NO_ITEM
+        info: dict[str, Any] = {
+            "reward_components": step.components,
+            "clicked_item": outcome.item,
+            "clicked_place": outcome.place,
+            "rating": np.where(took, self.world.dynamics.scale[outcome.rating], np.float32(0)),
+            "examined": outcome.examined,
+            "places": outcome.places,
+            # A return has moved the state on already; the step itself still belongs to the session that it ended.
+            "session": self.state.session[rows] - outcome.returned,
+            "gap_days": outcome.gap_days,
+            "latent": {
+                "satisfaction": self.state.satisfaction[rows],
+                "satiation": self.state.satiation[rows],
+                "drift": self.state.drift[rows],
+                "choice_probability": outcome.choice_probability,
+                "hazard": outcome.hazard,
+            },
+        }
+        if isinstance(self._sessions, ForgetfulSessions):
+            info["dropped_lines"] = self._sessions.dropped_lines[rows]
+        return info
+
+    def _put(self, rows: IntArray, part: kernel.State) -> None:
+        for whole, values in zip(self.state, part, strict=True):
+            whole[rows] = values

@@ -1,0 +1,1 @@
+"""What a training log says about sessions, as estimates with intervals."""

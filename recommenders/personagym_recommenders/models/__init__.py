@@ -1,0 +1,1 @@
+"""Heuristics and models that score items."""

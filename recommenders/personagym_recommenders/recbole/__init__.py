@@ -1,0 +1,1 @@
+"""RecBole models as recommenders."""

@@ -1,0 +1,1 @@
+"""Policies of reinforcement learning: actions, environments, Stable-Baselines3."""

@@ -1,0 +1,179 @@
+"""Contestants that learn in simulated sessions before anybody judges them: a bandit, and a policy trained by PPO.
+
+`fit` makes a world of the training rows and of users who know these rows and no others, lets the recommender learn
+there, and ends the learning, so that what is judged is what came out of `fit`. Session parameters are the documented
+defaults.
+
+Both weigh the same few opinions about an item (see `personagym_recommenders.models.candidates`), at each step anew.
+Asked for picks from a pool, they do for the whole pool what they do for their candidates in a session that has just
+begun: the bandit takes the items with the highest upper bounds, the policy those with the highest sum under the weights
+of its opening action.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Self
+
+from personagym_env.data.tables import BoolArray, Catalogue, Dataset, IntArray, Interactions, Users
+from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
+from personagym_env.evaluation.core.simulate import SessionPlan, longest_session, simulate
+from personagym_env.protocols import Observation, Recommender, UserAgent
+from personagym_env.session.parameters import SessionParameters
+from personagym_env.vector_env import PersonaRecVectorEnv
+from personagym_env.world import World
+from personagym_recommenders.bandits.linear import LinUCB
+from personagym_recommenders.models.candidates import CandidateFeatures
+from personagym_recommenders.models.heuristics import BestRated, MostPopular
+from personagym_recommenders.models.item_models import EASE, ItemKNN
+from personagym_recommenders.rl.action_decoders import WeightedFeatures
+from personagym_recommenders.rl.action_wrappers import VectorDecodeAction
+
+UsersOf = Callable[[Dataset, Interactions], UserAgent]
+"""Makes users from a data set and the rows that they may know, for example
+`functools.partial(personagym_agents.load, "mf")`."""
+
+
+class LearnsInSessions(ABC):
+    """Shared: the world to learn in, and answering as the recommender that came out of it.
+
+    Args:
+        users: who reacts during training.
+    """
+
+    def __init__(self, users: UsersOf) -> None:
+        self.users = users
+        self._learned: Recommender | None = None
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """A short name for tables."""
+
+    @abstractmethod
+    def learn(self, world: World, longest: int) -> Recommender:
+        """What has learned from sessions of at most `longest` steps in the world, and learns no more."""
+
+    def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
+        """Learn from sessions with users who know the training rows; returns itself.
+
+        Raises:
+            ValueError: a user has so many training rows that no slate can be filled.
+        """
+        nobody = Users(tuple(map(str, range(log.n_users))))
+        dataset = Dataset("training rows", catalogue, nobody, log)
+        world = World(dataset, log, self.users(dataset, log), SessionParameters())
+        self._learned = self.learn(world, longest_session(log, SLATE_SIZE, MAX_EPISODE_STEPS))
+        return self
+
+    def recommend(self, observation: Observation, k: int, candidates: BoolArray | None = None) -> IntArray:
+        """(n, k) see `Recommender.recommend`.
+
+        Raises:
+            ValueError: not fitted.
+        """
+        if self._learned is None:
+            raise ValueError(f"{self.name} must be fitted before it is used")
+        return self._learned.recommend(observation, k, candidates)
+
+
+class TrainedBandit(LearnsInSessions):
+    """`LinUCB` after some sessions, all users taking turns.
+
+    Args:
+        users: see `LearnsInSessions`.
+        sessions: to learn from, at least 1.
+        seed: of the sessions.
+    """
+
+    def __init__(self, users: UsersOf, sessions: int = 1_000, seed: int = 0) -> None:
+        super().__init__(users)
+        if sessions < 1:
+            raise ValueError(f"sessions must be at least 1, got {sessions}")
+        self.sessions = sessions
+        self.seed = seed
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return "LinUCB"
+
+    def learn(self, world: World, longest: int) -> Recommender:
+        """One update of the regression after each step of 256 sessions side by side."""
+        bandit = LinUCB(_opinions())
+        bandit.fit(world.train, world.dataset.catalogue)
+        n_users = world.train.n_users
+        users = min(self.sessions, n_users)
+        plan = SessionPlan.draw(n_users, users=users, episodes_per_user=-(-self.sessions // users), seed=self.seed)
+        simulate(bandit, world, plan, max_episode_steps=longest, rows=256, in_place=True)
+        return bandit
+
+
+class TrainedPolicy(LearnsInSessions):
+    """A policy trained by PPO (Schulman et al., arXiv 1707.06347) that says how to weigh the opinions.
+
+    Actions are decoded by `WeightedFeatures`, and the policy sees `SessionFeatures`, as in `examples/ppo.py`; here it
+    trains for a fraction of the steps.
+
+    Args:
+        users: see `LearnsInSessions`.
+        steps: user-steps of training, at least 1.
+        envs: users side by side.
+        seed: of policy and sessions.
+
+    Raises:
+        ImportError: Stable-Baselines3 is not installed.
+    """
+
+    def __init__(self, users: UsersOf, steps: int = 100_000, envs: int = 64, seed: int = 0) -> None:
+        super().__init__(users)
+        if steps < 1 or envs < 1:
+            raise ValueError(f"steps and envs must be at least 1, got {steps} and {envs}")
+        self.steps = steps
+        self.envs = envs
+        self.seed = seed
+
+    @property
+    def name(self) -> str:
+        """A short name for tables."""
+        return "PPO"
+
+    def learn(self, world: World, longest: int) -> Recommender:
+        """Train, and take the most likely actions from then on."""
+        # Here, because they import torch, which no other contestant of this package needs.
+        from stable_baselines3 import PPO
+
+        from personagym_recommenders.rl.sb3_features import NEEDED, SessionFeatures
+        from personagym_recommenders.rl.sb3_recommender import SB3Recommender
+        from personagym_recommenders.rl.sb3_vec_env import SB3VecEnv
+
+        catalogue = world.dataset.catalogue
+        decoder = WeightedFeatures(_opinions()).fit(world.train, catalogue)
+        sessions = PersonaRecVectorEnv(
+            world, self.envs, max_episode_steps=longest, history_length=HISTORY_LENGTH, autoreset_mode="SameStep"
+        )
+        settings: dict[str, Any] = {
+            "features_extractor_class": SessionFeatures,
+            "features_extractor_kwargs": {"item_genres": catalogue.genre_shares},
+            "net_arch": [64, 64],
+            "log_std_init": -1.0,
+        }
+        model = PPO(
+            "MultiInputPolicy",
+            SB3VecEnv(VectorDecodeAction(sessions, decoder), parts=NEEDED),
+            n_steps=64,
+            batch_size=min(1024, 64 * self.envs),
+            n_epochs=6,
+            learning_rate=lambda left: 2e-3 * left,
+            gamma=0.97,
+            gae_lambda=0.95,
+            seed=self.seed,
+            device="cpu",
+            policy_kwargs=settings,
+        )
+        model.learn(self.steps)
+        return SB3Recommender(model.policy, decoder)
+
+
+def _opinions() -> CandidateFeatures:
+    """Those of recommenders that stand in the line-up themselves."""
+    return CandidateFeatures([MostPopular(), BestRated(), ItemKNN(), EASE()])

@@ -1,0 +1,76 @@
+"""Item neighbours against planted twins."""
+
+import numpy as np
+import pytest
+
+from personagym_agents.classical.neighbours import (
+    NeighbourSettings,
+    fit_affinity,
+    fit_neighbours,
+    nearest_items,
+)
+from personagym_env.data.tables import Interactions
+
+SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
+@pytest.fixture(scope="module")
+def twins() -> Interactions:
+    """Items 2j and 2j + 1 are twins: each user rates both alike, 5 or 1 by a coin. User 0 knows item 0 only (5)."""
+    rng = np.random.default_rng(0)
+    ratings = np.repeat(rng.choice([1.0, 5.0], (200, 10)), 2, axis=1)
+    users, items = np.nonzero(np.ones(ratings.shape))
+    keep = (users > 0) | (items == 0)
+    ratings[0, 0] = 5.0
+    users, items = users[keep], items[keep]
+    return Interactions.from_columns(users, items, ratings[users, items], None, n_users=200, n_items=20, scale=SCALE)
+
+
+def test_a_rating_carries_over_to_the_twin_alone(twins):
+    model = fit_neighbours(twins, NeighbourSettings(neighbours=3))
+    moved = (model.predict(np.array([0])).mean - model.bias.predict(np.array([0])).mean)[0]
+    assert moved[1] > 0.8, "the twin of what user 0 loves must go up"
+    assert np.abs(np.delete(moved, [0, 1])).max() < 0.4 * moved[1]
+
+
+def test_similarity_is_the_shrunk_cosine_over_common_raters():
+    # Two items, three common raters; the third item has no raters in common with anything.
+    users, items = np.array([0, 0, 1, 1, 2, 2, 3]), np.array([0, 1, 0, 1, 0, 1, 2])
+    ratings = np.array([5, 4, 1, 2, 4, 5, 3.0])
+    log = Interactions.from_columns(users, items, ratings, None, n_users=4, n_items=3, scale=SCALE)
+    model = fit_neighbours(log, NeighbourSettings(neighbours=2, shrinkage=6.0))
+    residual = model.residuals.toarray()
+    a, b = residual[:3, 0], residual[:3, 1]
+    expected = a @ b / np.sqrt((a @ a) * (b @ b)) * 3 / (3 + 6)
+    similarity = model.similarities.toarray()
+    assert similarity[0, 1] == pytest.approx(max(expected, 0), abs=1e-5)
+    assert similarity[0, 2] == similarity[2, 0] == similarity[1, 1] == 0
+
+
+def test_only_the_nearest_are_kept():
+    rng = np.random.default_rng(1)
+    full = rng.random((600, 600)).astype(np.float32)
+    kept = nearest_items(lambda rows: full[rows], 600, 5).toarray()
+    assert (np.count_nonzero(kept, axis=1) == 5).all()
+    off_diagonal = np.where(np.eye(600) > 0, 0, full)
+    np.testing.assert_array_equal(np.sort(kept, axis=1)[:, -5:], np.sort(off_diagonal, axis=1)[:, -5:])
+
+
+def test_affinity_follows_what_is_consumed_together():
+    # Users of the first half consume items 0..4, users of the second half items 5..9; user 0 knows item 0 only.
+    rng = np.random.default_rng(2)
+    users, items = np.nonzero(rng.random((60, 10)) < 0.7)
+    keep = ((users < 30) == (items < 5)) & ((users > 0) | (items == 0))
+    users, items = np.append(users[keep], 0), np.append(items[keep], 0)
+    _, first = np.unique(users * 10 + items, return_index=True)
+    users, items = users[first], items[first]
+    log = Interactions.from_columns(users, items, np.full(len(users), 3.0), None, n_users=61, n_items=10, scale=SCALE)
+    affinity = fit_affinity(log).log_affinity(np.array([0, 60]))
+    assert affinity[0, 1:5].min() > affinity[0, 5:].max() + 1
+    np.testing.assert_allclose(affinity[1], affinity[1, 0], err_msg="a user without rows has no affinity")
+
+
+@pytest.mark.parametrize(("field", "value"), [("neighbours", 0), ("shrinkage", 0.0), ("damping", -1.0)])
+def test_settings_name_the_bad_value(field, value):
+    with pytest.raises(ValueError, match=f"{field}.*got {value}"):
+        NeighbourSettings(**{field: value})

@@ -1,0 +1,27 @@
+"""Fixtures that stand in `tests/fixtures`."""
+
+from fixtures.language_models import (
+    check_exactness,
+    make_language_agent,
+    plain_answers,
+    reference_model,
+    small_data,
+    small_examples,
+    small_memory,
+    small_split,
+    small_tokenizer,
+    tiny_model,
+)
+
+__all__ = [
+    "check_exactness",
+    "make_language_agent",
+    "plain_answers",
+    "reference_model",
+    "small_data",
+    "small_examples",
+    "small_memory",
+    "small_split",
+    "small_tokenizer",
+    "tiny_model",
+]

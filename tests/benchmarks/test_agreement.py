@@ -1,0 +1,190 @@
+"""The agreement benchmark runs from the command line on a small log, and what it writes fills tables."""
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import tyro
+from rich.console import Console
+
+from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS
+
+ROOT = Path(__file__).parents[2]
+HEAD = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+
+
+def load_script(name: str) -> ModuleType:
+    module = importlib.import_module(f"personagym_benchmarks.{name}")
+    return module
+
+
+def load_tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_tables", ROOT / "benchmarks" / "docs_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def write_log(folder: Path, seed: int, users: int, items: int) -> None:
+    """A log in RecBole's format in which late items are better, so that quality can be learned and tested."""
+    folder.mkdir()
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(users):
+        for item in rng.choice(60, items, replace=False):
+            rating = int(np.clip(round(1 + 4 * item / 60 + rng.normal(0, 0.7)), 1, 5))
+            rows.append(f"u{user}\ti{item}\t{rating}\t{rng.integers(10**6)}")
+    (folder / f"{folder.name}.inter").write_text(HEAD + "\n".join(rows) + "\n")
+
+
+def arguments_of(script: ModuleType, *arguments: str) -> Any:
+    return tyro.cli(script.Args, args=["--no-shipped", "--no-slow", *arguments])
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    return load_script("agreement")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("data") / "log"
+    write_log(place, 0, 40, 50)
+    return place
+
+
+def test_from_log_to_tables(
+    script: ModuleType,
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few = ("random", "popular", "best rated", "worst rated", "user-kNN", "MF, rank 2", "SASRec", "genres")
+    study_module = sys.modules["personagym_recommenders.line_up"]
+    monkeypatch.setattr(study_module, "LINE_UP", {name: study_module.LINE_UP[name] for name in few})
+    write_log(tmp_path / "shown", 1, 40, 30)
+    output = tmp_path / "out" / "agreement.json"
+    arguments = (
+        *("--dataset", str(folder), "--judges", "bias", "--resamples", "50", "--picks", "3"),
+        *("--least", "5", "--train-share", "0.7", "--random-test", str(tmp_path / "shown"), "--sessions", "12"),
+    )
+    script.main(arguments_of(script, *arguments, "--output", str(output)))
+    assert "random exposure: agreement with real value" in capsys.readouterr().out
+    study = AgreementStudy.load(output)
+    assert [board.truth for board in study.boards] == ["closed pool", "random exposure"]
+    plots = {
+        f"agreement-{board.truth.replace(' ', '-')}-{plot}.svg"
+        for board in study.boards
+        for plot in ("tau", "value", "leaders")
+    }
+    assert {path.name for path in output.parent.iterdir()} == {"agreement.json"} | plots
+    assert set(study.setting["left out"]) == {"SASRec", "genres"}
+    for board in study.boards:
+        assert {row.name for row in board.contestants} == set(few) - {"SASRec", "genres"}
+        assert board.judge("oracle").tau.value == 1
+        for rows in DATA_OVERLAPS:
+            bias = board.judge(f"bias ({rows})")
+            assert bias.tau.value > 0.4  # items differ in quality, which is all that a bias model learns
+            assert bias.self_preference is not None
+        sessions = [judge for judge in board.judges if judge.kind == "sessions"]
+        assert {judge.title for judge in sessions} == {
+            "bias, session return (disjoint)",
+            "bias, session rating (disjoint)",
+        }
+        assert all(judge.tau.value > 0 for judge in sessions)
+    tables = load_tables().agreement_study(output)
+    assert "| bias (disjoint) – bias (same) |" in tables["study-closed-pool-differences"]
+    for text in tables.values():
+        assert len({line.count("|") for line in text.splitlines()}) == 1
+        assert "nan" not in text
+
+
+def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logs are watched where contestants and judges are given them."""
+    study_module = sys.modules["personagym_recommenders.line_up"]
+    seen: dict[str, list[Any]] = {"contestants": [], "judges": []}
+
+    class Watching(study_module.MostPopular):  # type: ignore[name-defined, misc]
+        def learn(self, log: Any, catalogue: Any) -> None:
+            seen["contestants"].append(log)
+            super().learn(log, catalogue)
+
+    def watching(name: str, dataset: Any, log: Any) -> Any:
+        seen["judges"] += [log, dataset.interactions]
+        return load(name, dataset, log)
+
+    load = script.personagym_agents.load
+    entry = study_module.RecommenderSpec("popularity", lambda liked: Watching())
+    monkeypatch.setattr(study_module, "LINE_UP", {"a": entry, "b": entry})
+    monkeypatch.setattr(script.personagym_agents, "load", watching)
+    arguments = (
+        *("--dataset", str(folder), "--judges", "bias", "--resamples", "5", "--half-split", "random"),
+        *("--sessions", "0"),
+    )
+    study = script.run(arguments_of(script, *arguments), Console(quiet=True))
+    split = script.temporal_split(script.load_dataset(str(folder)).interactions, 0.8)
+    assert len(seen["contestants"]) == 2
+    assert len(seen["judges"]) == 6
+    for log in (*seen["contestants"], *seen["judges"]):
+        assert len(log)
+        assert not log.contains(split.test.users, split.test.items).any()
+    prints = {log.fingerprint() for log in seen["contestants"]}
+    assert prints == {study.setting["row fingerprints"]["same"]}
+    assert {log.fingerprint() for log in seen["judges"]} == set(study.setting["row fingerprints"].values())
+
+
+def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_path: Path) -> None:
+    write_log(tmp_path / "log", 0, 20, 50)
+    write_log(tmp_path / "log" / "shown", 1, 20, 30)
+    (tmp_path / "log" / "personagym.json").write_text('{"random_exposure": "shown", "fully_observed": 0.8}')
+    args = arguments_of(script, "--dataset", str(tmp_path / "log"))
+    dataset = script.load_dataset(args.dataset)
+    ground_truths = script.find_truths(args, dataset, script.temporal_split(dataset.interactions))
+    assert [truth.name for truth in ground_truths] == ["closed pool", "fully observed", "random exposure"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--bundles", "persona"), "a bundle is given as name=path with the path of a folder, got 'persona'"),
+        (("--bundles", "mf=tests"), "two judges would be called 'mf'"),
+        (("--bundles", "shipped persona=tests"), "two judges would be called 'shipped persona'"),
+        (("--data-overlap", "same", "same", "--session-rows", "same"), "each once"),
+        (("--data-overlap", "same"), "session rows must be some of the data overlaps"),
+    ],
+)
+def test_bad_requests(script: ModuleType, arguments: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        script.run(arguments_of(script, *arguments), Console(quiet=True))
+
+
+def test_bundles_that_know_different_rows_share_a_name(
+    script: ModuleType, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves = [tmp_path / "bundles" / name for name in ("disjoint", "superset")]
+    for half in halves:
+        half.mkdir(parents=True)
+    named = [f"persona={half}" for half in halves]
+    args = arguments_of(script, "--dataset", str(folder), "--judges", "--no-shipped", "--bundles", *named)
+    assert script.bundle_places(args) == {"persona": halves}
+    dataset = script.load_dataset(args.dataset)
+    split = script.temporal_split(dataset.interactions)
+    dealt = script.deal_rows(split.train, args.half_split, np.random.default_rng(0))
+    bench = script.Bench(dataset, split, dealt, ())
+    prints = {rows: dealt.of_judge(rows).fingerprint() for rows in DATA_OVERLAPS}
+    monkeypatch.setattr(script, "load_bundle_agent", lambda place, dataset, log: place.name)
+    monkeypatch.setattr(script, "bundle_fits", lambda place, log: prints[place.name] == log.fingerprint())
+    judges = list(script.make_judges(args, bench, script.ProgressDisplay(Console(quiet=True)), {}))
+    assert sorted(judges) == [("persona", "disjoint", "disjoint"), ("persona", "superset", "superset")]
+    monkeypatch.setattr(script, "bundle_fits", lambda place, log: prints["same"] == log.fingerprint())
+    with pytest.raises(ValueError, match="two bundles are called 'persona' and know the same rows"):
+        list(script.make_judges(args, bench, script.ProgressDisplay(Console(quiet=True)), {}))

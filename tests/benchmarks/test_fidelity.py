@@ -1,0 +1,102 @@
+"""The fidelity benchmark runs from the command line on a small log, and what it writes fills tables."""
+
+import importlib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import tyro
+from rich.console import Console
+
+from personagym_env.evaluation.fidelity.markdown import fidelity_boards
+
+ROOT = Path(__file__).parents[2]
+
+
+def load_script(name: str) -> ModuleType:
+    module = importlib.import_module(f"personagym_benchmarks.{name}")
+    return module
+
+
+def write_log(folder: Path) -> None:
+    """A small log in RecBole's format."""
+    folder.mkdir()
+    rows = [
+        f"u{user}\ti{(user * 7 + j * 3) % 80}\t{1 + (user + j * j) % 5}\t{j}" for user in range(40) for j in range(25)
+    ]
+    text = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n" + "\n".join(rows) + "\n"
+    (folder / f"{folder.name}.inter").write_text(text)
+
+
+def arguments_of(script: ModuleType, *arguments: str) -> Any:
+    return tyro.cli(script.Args, args=["--no-shipped", *arguments])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("data") / "log"
+    write_log(place)
+    return place
+
+
+def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "fidelity.json"
+    script = load_script("fidelity")
+    arguments = (
+        *("--dataset", str(folder), "--protocols", "temporal", "cold", "--agents", "bias", "mf"),
+        *("--recommenders", "item-knn", "--resamples", "50", "--compare", "mf:bias", "--output", str(output)),
+    )
+    script.main(arguments_of(script, *arguments))
+    assert "cold: paired differences" in capsys.readouterr().out
+    names = {
+        f"fidelity-{protocol}-{plot}.svg" for protocol in ("temporal", "cold") for plot in ("reliability", "stars")
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"fidelity.json"} | names
+    tables = fidelity_boards(output)
+    assert "| mf – bias |" in tables["board-cold-differences"]
+    assert {name for name in tables if name.startswith("board-temporal")} == {
+        f"board-temporal-{name}"
+        for name in (
+            *("fidelity", "ratings", "shares", "taste", "ablation", "differences"),
+            *("by-user", "by-item", "by-persona"),
+        )
+    }
+    for text in tables.values():
+        widths = {line.count("|") for line in text.splitlines()}
+        assert len(widths) == 1
+        assert "nan" not in text
+
+
+def test_adapters_that_are_compared_have_a_table_of_their_own() -> None:
+    tables = fidelity_boards(ROOT / "benchmarks" / "results" / "fidelity.json")
+    first = {
+        name: [line.split("|")[1].strip() for line in tables[f"board-temporal-{name}"].splitlines()[2:]]
+        for name in ("ablation", "taste", "fidelity")
+    }
+    kinds = {"none", "single", "random", "persona"}
+    assert kinds <= {title.partition(" (")[0] for title in first["ablation"]}
+    assert "BPR" not in first["ablation"]
+    for name in ("taste", "fidelity"):
+        shown = {title.partition(" (")[0] for title in first[name]}
+        assert shown & kinds == {"persona"}
+        assert "BPR" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--protocols", "weekly"), "protocols must be some of temporal, paper, cold, got weekly"),
+        (("--bundles", "persona"), "a bundle is given as name=path with the path of a folder, got 'persona'"),
+        (("--bundles", "persona=nowhere"), "a bundle is given as name=path"),
+        (("--bundles", "mf=tests"), "'mf' names populations of two kinds"),
+        (("--bundles", "one=tests", "--bases", "one=tests"), "'one' names populations of two kinds"),
+        (("--protocols", "cold", "--bundles", "one=tests"), "no bundle at"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is(
+    folder: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    script = load_script("fidelity")
+    with pytest.raises(ValueError, match=words):
+        script.run(arguments_of(script, "--dataset", str(folder), *arguments), Console())

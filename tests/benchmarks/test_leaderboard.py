@@ -1,0 +1,146 @@
+"""The leaderboard's judge is independent: who learns from which rows, what is shown, and what is on record."""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import tyro
+from rich.console import Console
+
+from personagym_agents.bundle.storage import FORMAT
+from personagym_env.data.splits import temporal_split
+from personagym_env.data.tables import Dataset
+from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, DataOverlap, DealtRows, deal_rows
+from personagym_env.evaluation.leaderboard.board import Leaderboard
+from personagym_env.vector_env import PersonaRecVectorEnv
+from personagym_env.world import make_world
+from personagym_recommenders import BestRated, CandidateFeatures, MostPopular, VectorDecodeAction, WeightedFeatures
+
+ROOT = Path(__file__).parents[2]
+FEW = ("--floors", "bias", "--contestants", "random,popular,linucb", "--users", "8", "--resamples", "20")
+
+
+@pytest.fixture
+def data(make_dataset: Callable[..., Dataset]) -> Dataset:
+    return make_dataset(n_users=20, n_items=120, per_user=60)
+
+
+@pytest.fixture
+def dealt(data: Dataset) -> DealtRows:
+    return deal_rows(temporal_split(data.interactions).train, "alternate", np.random.default_rng(0))
+
+
+@pytest.fixture
+def script(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    module = importlib.import_module("personagym_benchmarks.leaderboard")
+    monkeypatch.setattr(module, "load_dataset", lambda name: data)
+    return module
+
+
+def arguments(script: ModuleType, *given: str) -> Any:
+    return tyro.cli(script.Args, args=[*FEW, *given])
+
+
+@pytest.mark.parametrize("rows", DATA_OVERLAPS)
+def test_contestants_and_users_learn_from_the_rows_on_record(
+    script: ModuleType, dealt: DealtRows, monkeypatch: pytest.MonkeyPatch, rows: DataOverlap
+) -> None:
+    """Logs are watched where contestants and users are given them, slates where sessions show them."""
+    seen: dict[str, set[str]] = {"contestants": set(), "users": set()}
+    load, simulate, choose = script.personagym_agents.load, script.simulate, script.choose_recommenders
+
+    def loading(name: str, dataset: Dataset, log: Any) -> Any:
+        seen["users"] |= {log.fingerprint(), dataset.interactions.fingerprint()}
+        return load(name, dataset, log)
+
+    def choosing(args: Any, world: Any) -> Any:
+        chosen = choose(args, world)
+        for one in chosen:
+            fit = one.fit
+
+            def watched(log: Any, catalogue: Any, fit: Any = fit) -> Any:
+                seen["contestants"].add(log.fingerprint())
+                return fit(log, catalogue)
+
+            one.fit = watched
+        return chosen
+
+    def simulating(recommender: Any, world: Any, plan: Any, **options: Any) -> Any:
+        assert options["hidden"] is not None
+        recommend = recommender.recommend
+
+        def watched(observation: Any, k: int, candidates: Any = None) -> Any:
+            slates = recommend(observation, k, candidates=candidates)
+            people = np.repeat(observation["user"], k)
+            assert not dealt.train.contains(people, slates.ravel()).any()
+            return slates
+
+        recommender.recommend = watched
+        try:
+            return simulate(recommender, world, plan, **options)
+        finally:
+            del recommender.recommend
+
+    monkeypatch.setattr(script.personagym_agents, "load", loading)
+    monkeypatch.setattr(script, "choose_recommenders", choosing)
+    monkeypatch.setattr(script, "simulate", simulating)
+    board = script.run(arguments(script, "--agent", "mf", "--data-overlap", rows), Console(quiet=True))
+    assert seen == {
+        "contestants": {dealt.contestants.fingerprint()},
+        "users": {dealt.of_judge(rows).fingerprint()},
+    }
+    assert board.independence == dealt.independence(rows, "alternate")
+    assert {row.name for row in board.rows} == {"Random", "MostPopular", "LinUCB", "OracleGreedy"}
+    assert rows in board.setting["users know"]
+
+
+def test_a_saved_policy_is_a_contestant(script: ModuleType, data: Dataset, tmp_path: Path) -> None:
+    ppo = pytest.importorskip("stable_baselines3").PPO
+    from personagym_recommenders.rl.sb3_features import NEEDED
+    from personagym_recommenders.rl.sb3_recommender import SB3Recommender
+    from personagym_recommenders.rl.sb3_vec_env import SB3VecEnv
+
+    world = make_world(data, "bias")
+    decoder = WeightedFeatures(CandidateFeatures([MostPopular(), BestRated()]))
+    decoder.fit(world.train, data.catalogue)
+    users = PersonaRecVectorEnv(world, 2, autoreset_mode="SameStep")
+    env = SB3VecEnv(VectorDecodeAction(users, decoder), parts=NEEDED)
+    SB3Recommender(ppo("MultiInputPolicy", env, device="cpu").policy, decoder, name="mine").save(tmp_path / "policy")
+    board = script.run(
+        arguments(script, "--agent", "mf", "--recommender", str(tmp_path / "policy")), Console(quiet=True)
+    )
+    assert "mine" in {row.name for row in board.rows}
+
+
+def test_the_independent_judge_is_the_default_and_says_so(
+    script: ModuleType,
+    dealt: DealtRows,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(script, "write_report", lambda board, path: path.write_text(str(board.independence)))
+    output, report = tmp_path / "board.json", tmp_path / "board.html"
+    script.main(arguments(script, "--agent", "bias", "--output", str(output), "--report", str(report)))
+    board = Leaderboard.load(output)
+    assert board.independence == dealt.independence("disjoint", "alternate")
+    told = " ".join(capsys.readouterr().out.split())
+    assert str(board.independence) in told
+    assert f"know {len(dealt.others):,} training rows (disjoint)" in told
+    assert "no row of which a contestant knows" in report.read_text()
+    assert {law["name"] for law in board.card["goodness"]} <= {"leaving", "returning", "satiation", "drift"}
+    assert board.card["goodness"]
+
+
+def test_a_bundle_of_other_rows_is_refused(script: ModuleType, dealt: DealtRows, tmp_path: Path) -> None:
+    """Users who were trained on all training rows are no independent judges."""
+    about = {"dataset": "synthetic", "split": "all", "command": "", "history_lines": 1, "settings": {}, "versions": {}}
+    manifest = about | {"train_fingerprint": dealt.train.fingerprint(), "metrics": {}, "format": FORMAT}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="was trained on other rows"):
+        script.run(arguments(script, "--agent", str(tmp_path)), Console(quiet=True))

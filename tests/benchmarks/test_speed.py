@@ -1,0 +1,72 @@
+"""The benchmarks of speed, at sizes at which they are done in seconds; what they measure then says nothing."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(script: str, output: Path, *options: str) -> dict[str, Any]:
+    """The results that a script writes."""
+    command = [sys.executable, str(ROOT / "benchmarks" / "speed" / f"{script}.py"), "--output", str(output), *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(output.read_text())
+    assert isinstance(result, dict)
+    return result
+
+
+def test_throughput(tmp_path: Path) -> None:
+    sizes = ("--classical-envs", "1", "8", "--language-envs", "2", "--frozen-envs", "8")
+    options = (*sizes, "--filling-items", "12", "--filling-steps", "8", "--repeats", "2", "--seconds", "0.05")
+    result = run("throughput", tmp_path / "throughput.json", *options)
+    rates = [(rate["users"], rate["envs"]) for rate in result["rates"]]
+    assert rates[:4] == [("mf", 1), ("mf", 8), ("frozen mf, table full", 8), ("persona", 2)]
+    assert all(0 < rate["low"] <= rate["median"] <= rate["high"] for rate in result["rates"])
+    assert all(len(shares) == 5 for shares in result["profiles"].values())
+    times, low, high = result["frozen"]["times_classical"]
+    assert 0 < low <= times <= high
+    known = [step["known"] for step in result["frozen"]["filling"]["steps"]]
+    assert known == sorted(known)
+    assert known[0] == 0 < known[-1] <= 1
+
+
+def test_growth(tmp_path: Path) -> None:
+    result = run("growth", tmp_path / "growth.json", "--users", "30", "60", "--seconds", "0.01")
+    small, large = result["sizes"]
+    assert (small["users"], large["users"]) == (30, 60)
+    assert all(size["step_us"] > 0 and size["reset_us"] > 0 for size in (small, large))
+    assert 0 < small["held_mb"] <= small["peak_mb"]
+    assert small["further_kb"] is None
+    # A user has 20 rows of the log, a diary of the session, an observation: kilobytes, not megabytes.
+    assert 1 < large["further_kb"] < 100
+    assert large["memory_kb"] == pytest.approx(1024 * large["held_mb"] / 60)
+    shares = result["profile"]["time_shares"]
+    assert len(shares) == 5
+    assert result["profile"]["next_bottleneck"] == max(shares, key=shares.get)
+
+
+def test_mixed_adapters(tmp_path: Path) -> None:
+    sizes = ("--adapters", "3", "--width", "128", "--layers", "3", "--users", "4")
+    result = run("mixed_adapters", tmp_path / "mixed.json", *sizes, "--repeats", "1", "--seconds", "0.01")
+    rates = {rate["way"]: rate for rate in result["rates"]}
+    ways = {"merged weights", "low-rank by run", "low-rank stacked", "peft's mixed batch", "a model per adapter"}
+    assert set(rates) == ways
+    assert all(rate["largest_difference"] < 1e-4 for rate in rates.values())
+    assert rates["merged weights"]["weights_mb"] > rates["low-rank by run"]["weights_mb"]
+    assert set(result["fastest"]) == {"width 128, 3 adapters"}
+
+
+def test_ppo(tmp_path: Path) -> None:
+    pytest.importorskip("stable_baselines3")
+    result = run("ppo_throughput", tmp_path / "ppo.json", "--envs", "4", "--rollout", "4", "--repeats", "1")
+    (comparison,) = result["comparisons"]
+    low, high = comparison["ratio"][1:]
+    assert low == high == comparison["ratio"][0] > 0
+    assert comparison["user_steps"].keys() == {"SB3VecEnv", "DummyVecEnv"}
+    assert all(0 < share < 1 for share in comparison["update_share"].values())

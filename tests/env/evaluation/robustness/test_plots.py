@@ -1,0 +1,46 @@
+"""The plot of the robustness study: a mark per verdict, hollow where the winner is another."""
+
+import re
+
+from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.robustness.plots import KIND_STYLE, stability_plot
+from personagym_env.evaluation.robustness.tables import KIND_TITLES
+from personagym_env.evaluation.robustness.verdicts import Kind, Robustness, RobustnessRow
+
+SOME = Interval(0.5, 0.25, 0.75)
+
+
+def report(winner: str, kind: Kind = "assumed") -> Robustness:
+    def row(of: Kind, who: str, tau: float) -> RobustnessRow:
+        return RobustnessRow(of, "x", 1.0, "x", "mf", who, SOME, SOME, 3.0, tau, "a", None)
+
+    rows = row("default", "a", 1.0), row(kind, winner, 0.5)
+    return Robustness("data", rows, 0.8, {"mf": 0.9}, {}, {}, {}, {})
+
+
+def marks(svg: str, colour: str) -> tuple[int, int]:
+    """How many marks of a colour are filled, and how many are hollow."""
+    styles = re.findall(r'style="([^"]*)"', svg)
+    edged = [style for style in styles if f"stroke: {colour}" in style.lower()]
+    return sum(f"fill: {colour}" in style.lower() for style in edged), sum("fill: #ffffff" in style for style in edged)
+
+
+def test_another_winner_is_hollow() -> None:
+    colour = KIND_STYLE["assumed"][0].lower()
+    same, other = (marks(stability_plot(report(winner)), colour) for winner in "ab")
+    assert (same[1], other[1]) == (0, other[1])
+    assert other[1] > 0
+    assert same[0] > other[0] > 0  # the legend shows the kind filled
+
+
+def test_every_kind_has_a_mark_of_its_own() -> None:
+    assert len({KIND_STYLE[kind] for kind in KIND_STYLE}) == len(KIND_STYLE)
+    assert len({colour for colour, _ in KIND_STYLE.values()}) == len(KIND_STYLE)
+    assert set(KIND_STYLE) == set(KIND_TITLES) - {"default"}
+    for kind in KIND_STYLE:
+        assert stability_plot(report("a", kind))
+
+
+def test_a_judge_without_chance_has_no_stroke() -> None:
+    bare = Robustness("data", report("a").rows, 0.8, {}, {}, {}, {}, {})
+    assert len(stability_plot(bare)) < len(stability_plot(report("a")))
