@@ -7,7 +7,6 @@ from pathlib import Path
 from personagym_env.evaluation.agreement.analysis import AgreementBoard
 from personagym_env.evaluation.agreement.study_file import AgreementStudy
 from personagym_env.evaluation.agreement.tables import without_range
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.fidelity.markdown import fidelity_boards
 from personagym_env.evaluation.leaderboard.board import Leaderboard
@@ -15,6 +14,7 @@ from personagym_env.evaluation.reporting import markdown
 from personagym_env.evaluation.reporting.figures import KIND_TITLES
 from personagym_env.evaluation.validation.board import AspectBoard, Validation
 from personagym_env.evaluation.validation.tables import distance_title
+from personagym_env.files import write_atomically
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

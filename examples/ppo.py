@@ -24,9 +24,9 @@ import tyro
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.simulate import SessionPlan, simulate
 from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
+from personagym_env.files import write_atomically
 from personagym_env.protocols import Recommender
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import make_world

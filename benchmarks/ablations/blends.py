@@ -24,10 +24,10 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.data.traits import user_traits
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
+from personagym_env.files import write_atomically
 from personagym_env.protocols import UserAgent
 
 MEASURES = {"rmse": "RMSE", "nll": "NLL", "auc": "AUC"}

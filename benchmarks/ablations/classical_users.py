@@ -23,10 +23,10 @@ from personagym_agents.classical.users import RATING_FITS, at_pairs, fit_classic
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import interval, user_resamples
 from personagym_env.evaluation.fidelity.fidelity_test import Fidelity, FidelityTest
+from personagym_env.files import write_atomically
 
 RANKS = (0, 2, 4, 8, 16, 32)
 SHRINKAGES = (30.0, 100.0, 300.0)

@@ -16,10 +16,10 @@ from rich.console import Console
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
 from personagym_env.evaluation.fidelity.group_signal import group_signal
+from personagym_env.files import write_atomically
 
 POPULARITY = (0.5, 0.75, 0.9, 0.97)
 """Quantiles of the items' training rows between which an item is as popular as others."""

@@ -40,11 +40,11 @@ from personagym_env.evaluation.agreement.study_file import AgreementStudy
 from personagym_env.evaluation.agreement.tables import agreement_tables, user_judges
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, HALF_SPLITS, DataOverlap, HalfSplit, deal_rows
 from personagym_env.evaluation.core.progress_display import ProgressDisplay
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.simulate import SessionPlan
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.contamination import blind
+from personagym_env.files import write_atomically
 from personagym_env.protocols import Recommender, UserAgent
 from personagym_env.session.fitting.sessions import fit_sessions
 from personagym_env.session.parameters import SessionParameters

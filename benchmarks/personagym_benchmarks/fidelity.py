@@ -28,7 +28,6 @@ from personagym_env.data.traits import Traits, profile_features, user_traits
 from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.core.offline import opening_scores
 from personagym_env.evaluation.core.progress_display import ProgressDisplay
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.board import (
@@ -45,6 +44,7 @@ from personagym_env.evaluation.fidelity.fidelity_test import FLOORS, Answers, Fi
 from personagym_env.evaluation.fidelity.plots import choose_rows, reliability_plot, share_plot
 from personagym_env.evaluation.fidelity.taste import TasteTest
 from personagym_env.evaluation.leaderboard.tables import fidelity_tables
+from personagym_env.files import write_atomically
 from personagym_env.protocols import UserAgent
 from personagym_recommenders import load_recommender
 from personagym_recommenders.base import ScoringRecommender

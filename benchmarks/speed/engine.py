@@ -36,8 +36,8 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock, TimedCall, interleaved_rates
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
+from personagym_env.files import write_atomically
 
 RESULTS = Path(__file__).parents[1] / "results"
 GEMM = 1024

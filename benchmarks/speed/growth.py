@@ -22,9 +22,9 @@ from rich.table import Table
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
 from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.time_shares import time_shares
+from personagym_env.files import write_atomically
 from personagym_env.protocols import Reaction
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.vector_env import PersonaRecVectorEnv

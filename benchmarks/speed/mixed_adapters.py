@@ -44,8 +44,8 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.evaluation.core.interleaved_timing import Clock, TimedCall, interleaved_rates
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
+from personagym_env.files import write_atomically
 from speed.engine import RESULTS, Sessions
 
 MERGED, BY_RUN, STACKED, PEFT = "merged weights", "low-rank by run", "low-rank stacked", "peft's mixed batch"

@@ -23,9 +23,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from personagym_env.env import PersonaRecEnv
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.time_shares import time_shares
+from personagym_env.files import write_atomically
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world
 from personagym_env.wrappers import StepAsVector

@@ -27,9 +27,9 @@ from rich.table import Table
 from personagym_agents.classical.static_cached import StaticCachedUsers
 from personagym_agents.inference.thread_pool import one_thread
 from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock, TimedCall, interleaved_rates
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.time_shares import time_shares
+from personagym_env.files import write_atomically
 from personagym_env.protocols import UserAgent
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world

@@ -1,13 +1,13 @@
 """Data sets written as RecBole's atomic files, the exchange format."""
 
 import itertools
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from personagym_env.data.tables import Catalogue, Dataset
+from personagym_env.files import replacing
 
 
 def write_atomic_files(dataset: Dataset, folder: str | Path) -> Path:
@@ -78,15 +78,6 @@ def _quoted(text: str) -> str:
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a file beside its place and move it there when it is whole and on disk."""
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with scratch.open("w", encoding="utf-8", newline="") as file:
-            for row in itertools.chain([header], rows):
-                file.write("\t".join(_quoted(str(field)) for field in row) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(scratch, path)
-    except BaseException:
-        scratch.unlink(missing_ok=True)
-        raise
+    with replacing(path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
+        for row in itertools.chain([header], rows):
+            file.write("\t".join(_quoted(str(field)) for field in row) + "\n")

@@ -1,8 +1,6 @@
 """Saved recommenders: one safetensors file whose header holds the settings as JSON; nothing is ever unpickled."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +10,8 @@ import numpy.typing as npt
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 from scipy import sparse
+
+from personagym_env.files import replacing
 
 FILE_NAME = "recommender.safetensors"
 """The one file of a saved recommender's folder."""
@@ -43,16 +43,8 @@ def write_saved(folder: str | Path, kind: str, settings: Mapping[str, Any], lear
     except TypeError as error:
         raise TypeError(f"settings of {kind} must fit into JSON: {error}") from error
     tensors = _flatten(learned)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata=header)
-        os.replace(temporary, folder / FILE_NAME)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with replacing(Path(folder) / FILE_NAME) as scratch:
+        save_file(tensors, scratch, metadata=header)
 
 
 def read_saved(folder: str | Path) -> Saved:

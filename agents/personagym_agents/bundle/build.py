@@ -22,11 +22,11 @@ from personagym_agents.bundle.storage import (
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.model.adapters import add_adapters, lora_config
 from personagym_agents.training.base import Say, TrainedBase
-from personagym_agents.training.checkpoint import fresh_folder, replace_folder
 from personagym_agents.training.loop import Report, train
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import BoolArray, IntArray
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
+from personagym_env.files import replacing_folder
 
 
 def build_bundle(
@@ -56,30 +56,29 @@ def build_bundle(
     """
     dataset, split, corpus = trained_base.dataset, trained_base.split, trained_base.corpus
     settings = trained_base.settings if adapters is None else replace(trained_base.settings, adapters=adapters)
-    made = fresh_folder(place)
-    save_base(made, trained_base.model, corpus.tokenizer)
-    manifest = Manifest(
-        dataset=dataset.name,
-        train_fingerprint=split.train.fingerprint(),
-        split=split_words,
-        command=command,
-        history_lines=settings.history_lines,
-        settings=asdict(settings),
-        versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
-        metrics={},
-    )
-    save_population(made, trained_base.personas, corpus.memory, trained_base.book, manifest)
-    if trained_base.reason_book is not None:
-        trained_base.reason_book.save(made / REASONS, dataset)
-    identity = trained_base.identity(settings, without=("history_lines",))
-    _train_adapters(trained_base, settings.adapters, made, run=run, identity=identity, say=say, report=report)
-    if measure:
-        metrics = {}
-        for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
-            agent = load_bundle_agent(made, dataset, split.train, adapters=with_adapters)
-            metrics[agent.name] = _measure(agent, split)
-        save_manifest(made, replace(manifest, metrics=metrics))
-    replace_folder(made, place)
+    with replacing_folder(place) as made:
+        save_base(made, trained_base.model, corpus.tokenizer)
+        manifest = Manifest(
+            dataset=dataset.name,
+            train_fingerprint=split.train.fingerprint(),
+            split=split_words,
+            command=command,
+            history_lines=settings.history_lines,
+            settings=asdict(settings),
+            versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
+            metrics={},
+        )
+        save_population(made, trained_base.personas, corpus.memory, trained_base.book, manifest)
+        if trained_base.reason_book is not None:
+            trained_base.reason_book.save(made / REASONS, dataset)
+        identity = trained_base.identity(settings, without=("history_lines",))
+        _train_adapters(trained_base, settings.adapters, made, run=run, identity=identity, say=say, report=report)
+        if measure:
+            metrics = {}
+            for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
+                agent = load_bundle_agent(made, dataset, split.train, adapters=with_adapters)
+                metrics[agent.name] = _measure(agent, split)
+            save_manifest(made, replace(manifest, metrics=metrics))
     return read_manifest(place)
 
 

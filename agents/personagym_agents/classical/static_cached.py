@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_env.data.tables import IntArray
-from personagym_env.evaluation.core.result_file import write_atomically
+from personagym_env.files import write_atomically
 from personagym_env.protocols import ForgetfulSessions, Reaction, UserAgent
 
 TABLE_BYTES = 2**30

@@ -1,13 +1,12 @@
 """Answers on disk, one file each, written as they come: a run that was killed goes on where it was."""
 
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from personagym_agents.llm.chat import Answer, ChatModel, Conversation, Usage
+from personagym_env.files import write_atomically
 
 
 def request_key(identity: Mapping[str, object], conversation: Conversation, max_tokens: int) -> str:
@@ -49,18 +48,7 @@ class AnswerCache:
 
     def put(self, key: str, answer: Answer) -> None:
         """Write an answer."""
-        place = self._place(key)
-        place.parent.mkdir(exist_ok=True)
-        handle, scratch = tempfile.mkstemp(prefix=".", suffix=".part", dir=place.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(answer._asdict(), file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(scratch, place)
-        except BaseException:
-            Path(scratch).unlink(missing_ok=True)
-            raise
+        write_atomically(self._place(key), json.dumps(answer._asdict()))
 
 
 def _is_answer(content: object) -> bool:

@@ -1,8 +1,6 @@
 """The profiles of a population: checked, written as JSON, read back with every field looked at."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import Any
 
 from personagym_agents.llm.safety import plain
 from personagym_env.data.tables import Interactions
+from personagym_env.files import write_atomically
 
 FORMAT = 1
 
@@ -81,15 +80,7 @@ class ProfileStore:
     def save(self, place: Path) -> None:
         """Write the book as one file, which appears complete or not at all."""
         content = {"format": FORMAT, **asdict(self)}
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(prefix=f".{place.name}-", dir=place.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(content, file, ensure_ascii=False, indent=1)
-            os.replace(scratch, place)
-        except BaseException:
-            Path(scratch).unlink(missing_ok=True)
-            raise
+        write_atomically(place, json.dumps(content, ensure_ascii=False, indent=1))
 
     @classmethod
     def load(cls, place: Path) -> "ProfileStore":

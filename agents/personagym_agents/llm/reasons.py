@@ -29,7 +29,7 @@ from personagym_agents.llm.prompts import ask_for_reasons
 from personagym_agents.llm.safety import plain
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.data.traits import Crowd, crowd_statistics
-from personagym_env.evaluation.core.result_file import write_atomically
+from personagym_env.files import write_atomically
 
 FORMAT = 1
 _BLOCK_ROWS = 500_000

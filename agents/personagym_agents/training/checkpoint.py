@@ -1,14 +1,14 @@
 """Checkpoints of a training: safetensors and JSON, complete or absent."""
 
 import json
-import os
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import AveragedModel
+
+from personagym_env.files import replacing_folder, restore_folder
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,6 @@ class Progress:
     """Of the rows and settings: a checkpoint continues this training and no other."""
 
 
-def replace_folder(made: Path, place: Path) -> None:
-    """Put a finished folder where a reader looks for it; a kill in between leaves the old one or the finished one."""
-    old = place.with_name(place.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if place.exists():
-        os.replace(place, old)
-    os.replace(made, place)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def fresh_folder(place: Path) -> Path:
-    """An empty folder beside `place`, to be finished and then put there with `replace_folder`."""
-    made = place.with_name(place.name + ".part")
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
-    return made
-
-
 def store(
     place: Path,
     parameters: list[torch.nn.Parameter],
@@ -49,14 +31,13 @@ def store(
     progress: Progress,
 ) -> None:
     """Write everything that the next epoch needs."""
-    made = fresh_folder(place)
     tensors = {f"parameter.{i}": p.detach().cpu().contiguous() for i, p in enumerate(parameters)}
     tensors |= {f"average.{name}": value.detach().cpu().contiguous() for name, value in average.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser.{index}.{name}": value.cpu().contiguous() for name, value in state.items()}
-    save_file(tensors, made / "state.safetensors")
-    (made / "progress.json").write_text(json.dumps(asdict(progress)))
-    replace_folder(made, place)
+    with replacing_folder(place) as made:
+        save_file(tensors, made / "state.safetensors")
+        (made / "progress.json").write_text(json.dumps(asdict(progress)))
 
 
 def restore(
@@ -71,9 +52,7 @@ def restore(
     Raises:
         ValueError: the checkpoint is of a training on other rows or with other settings.
     """
-    old = place.with_name(place.name + ".old")
-    if not place.exists() and old.exists():
-        os.replace(old, place)  # killed between the two renames of `replace_folder`
+    restore_folder(place)
     if not place.exists():
         return None
     progress = Progress(**json.loads((place / "progress.json").read_text()))

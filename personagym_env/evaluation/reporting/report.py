@@ -12,7 +12,6 @@ from markupsafe import Markup, escape
 
 from personagym_env.evaluation.agreement.page import agreement_page
 from personagym_env.evaluation.agreement.study_file import AgreementStudy
-from personagym_env.evaluation.core.result_file import write_atomically
 from personagym_env.evaluation.core.snapshot import describe
 from personagym_env.evaluation.fidelity.board import FidelityReport
 from personagym_env.evaluation.fidelity.page import fidelity_page
@@ -24,6 +23,7 @@ from personagym_env.evaluation.reporting.views import Page, number, told
 from personagym_env.evaluation.robustness.verdicts import Robustness
 from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.page import validation_page
+from personagym_env.files import write_atomically
 
 
 def render_report(

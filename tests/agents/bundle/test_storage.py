@@ -153,7 +153,7 @@ def test_bundle_holds_safetensors_and_text_only(made: Path) -> None:
     assert {path.suffix for path in made.rglob("*") if path.is_file()} <= {".safetensors", ".json", ".md", ".jinja"}
     names = sorted(path.name for path in (made / "adapters").iterdir() if path.is_dir())
     assert names == ["persona-0", "persona-1"]
-    assert not made.with_name(made.name + ".part").exists()
+    assert not list(made.parent.glob(f".{made.name}.*"))
 
 
 def test_manifest_says_how_well_it_does(made: Path) -> None:
