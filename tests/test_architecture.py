@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,50 @@ def test_source_roots_are_no_packages() -> None:
         assert not (ROOT / root / "__init__.py").exists()
     for folder in PACKAGES.values():
         assert (folder / "py.typed").exists()
+
+
+def imports_within(folder: Path) -> dict[str, set[str]]:
+    """What each module of a package imports of it, for types and inside functions too."""
+    modules = {}
+    for path in folder.rglob("*.py"):
+        parts = path.relative_to(folder.parent).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = ast.parse(path.read_text())
+    graph = {}
+    for name, tree in modules.items():
+        found = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = {f"{node.module}.{alias.name}" for alias in node.names}
+                found |= names & modules.keys() if names <= modules.keys() else names | {node.module}
+        graph[name] = found & modules.keys()
+    return graph
+
+
+def circle_of(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle, empty if none do."""
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+@pytest.mark.parametrize("package", [*sorted(PACKAGES), "personagym_benchmarks"])
+def test_no_modules_import_each_other_in_a_circle(package: str) -> None:
+    graph = imports_within(PACKAGES.get(package, ROOT / "benchmarks" / package))
+    assert len(graph) > 5
+    assert any(graph.values())
+    assert circle_of(graph) == []
+
+
+def test_circles_are_found_through_types_and_functions(tmp_path: Path) -> None:
+    folder = tmp_path / "some"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "one.py").write_text("if TYPE_CHECKING:\n    from some.two import Two\n")
+    (folder / "two.py").write_text("def made():\n    from some import one\n    return one\n")
+    assert set(circle_of(imports_within(folder))) == {"some.one", "some.two"}
+    (folder / "two.py").write_text("import some\n")
+    assert circle_of(imports_within(folder)) == []

@@ -16,7 +16,8 @@ import torch
 from transformers import PreTrainedModel
 
 from personagym_agents.documents.corpus import Corpus
-from personagym_agents.inference.packed_pass import PackedPass, packed_attention
+from personagym_agents.inference.model_hooks import packed_attention
+from personagym_agents.inference.packed_pass import PackedPass
 from personagym_agents.inference.pass_layout import lay_out, ragged
 from personagym_agents.inference.prefix_cache import PrefixStore
 from personagym_agents.inference.thread_pool import side_by_side

@@ -12,7 +12,7 @@ from personagym_agents.documents.document import write_document
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.documents.window import window_of
 from personagym_agents.inference.engine import NO_SEGMENT, LanguageSessions, Population
-from personagym_agents.inference.packed_pass import prepare_for_packed_passes
+from personagym_agents.inference.model_hooks import prepare_for_packed_passes
 from personagym_agents.model.adapters import AdapterGate
 from personagym_agents.model.packing import Segments
 from personagym_env.data.tables import IntArray, Interactions

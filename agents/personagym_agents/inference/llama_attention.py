@@ -5,14 +5,13 @@ rotary embedding (Su et al., arXiv 2104.09864) is written straight into its plac
 only where a pass asks for them: the last layer's queries and outputs for the answers' tokens alone.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 from transformers.models.llama.modeling_llama import LlamaAttention
 
-if TYPE_CHECKING:
-    from personagym_agents.inference.packed_pass import PackedPass
+from personagym_agents.inference.packed_pass import PackedPass
 
 
 class PackedLlamaAttention(LlamaAttention):
@@ -23,7 +22,7 @@ class PackedLlamaAttention(LlamaAttention):
         hidden_states: torch.Tensor,
         position_embeddings: tuple[torch.Tensor, torch.Tensor] | None = None,
         *args: Any,
-        packed_pass: "PackedPass | None" = None,
+        packed_pass: PackedPass | None = None,
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """(1, t, d) of the tokens that ask, with rotary embeddings (1, t, head width) of their positions."""

@@ -1,12 +1,10 @@
 """Packed passes through any `transformers` decoder: pending tokens and candidates behind stored prefixes.
 
 The tokens of all rows go through the linear layers as one sequence without padding; attention alone tells the rows
-apart, through the attention interface of `transformers`. The last layer is asked for the tokens whose answer is due
-only: of the others it gives keys and values.
+apart. The last layer is asked for the tokens whose answer is due only: of the others it gives keys and values.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, cast
 
@@ -14,12 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import nn
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import PreTrainedModel
 
 from personagym_agents.inference.attention import Prefix, attend_to_prefix_and_run
 from personagym_agents.inference.kernels.row_attention import attend_row_by_row, suits_row_attention
-from personagym_agents.inference.linear import PACKED, take_faster_products
-from personagym_agents.inference.llama_attention import take_short_cuts
 from personagym_agents.inference.pass_layout import (
     Layout,
     Queries,
@@ -38,10 +34,6 @@ Index = npt.NDArray[np.int64]
 COLUMNS = 16
 """The prefix is read in multiples of so many columns, which fused kernels take up to a fifth faster than what lies
 between, masked columns included. Divides what a store grows by."""
-_HARMLESS = frozenset(
-    ("position_ids", "cache_position", "use_cache", "output_attentions", "output_hidden_states", "is_causal")
-)
-"""Arguments of an attention call that change nothing here: positions are in the keys already, or are not at all."""
 
 
 class _KeysKnown(Exception):  # noqa: N818 - nothing went wrong
@@ -52,7 +44,7 @@ class PackedPass:
     """One forward pass over rows of a store; its pending tokens are added to the store.
 
     Args:
-        model: the causal LM, made ready by `prepare_for_packed_passes`.
+        model: the causal LM, made ready by `personagym_agents.inference.model_hooks`.
         store: keys and values of the prefixes.
         rows: (b,) rows of the store.
         filled: (b,) stored tokens of each row.
@@ -86,7 +78,7 @@ class PackedPass:
     def run(self) -> torch.Tensor:
         """(b k, d) hidden states of each candidate's last token, (0,) in a pass without candidates.
 
-        Called within `packed_attention`; passes over different rows may run side by side.
+        Called within `model_hooks.packed_attention`; passes over different rows may run side by side.
 
         Raises:
             ValueError: the model's attention does something that packed passes do not know.
@@ -195,88 +187,3 @@ class PackedPass:
 
     def _moved_here(self, *parts: Index) -> list[torch.Tensor]:
         return [torch.from_numpy(part).to(self._device) for part in parts]
-
-
-def prepare_for_packed_passes(model: PreTrainedModel) -> None:
-    """Make a model ready for packed passes; in all other passes it works as before.
-
-    Raises:
-        ValueError: the architecture does not use the attention interface of `transformers`.
-    """
-    count = model.config.num_hidden_layers
-    stacks = [part for part in decoder_of(model).children() if isinstance(part, nn.ModuleList) and len(part) == count]
-    if not model._supports_attention_backend or len(stacks) != 1:
-        raise ValueError(
-            f"{type(model).__name__} cannot score packed candidates: expected a decoder of {count} layers whose "
-            "attention goes through the attention interface of `transformers`"
-        )
-    last = stacks[0][-1]
-    if _before_last in last._forward_pre_hooks.values():
-        return
-    last.register_forward_pre_hook(_before_last, with_kwargs=True)
-    last.register_forward_hook(_after_last, with_kwargs=True)
-    take_short_cuts(model)
-    take_faster_products(decoder_of(model), model.config)
-
-
-@contextmanager
-def packed_attention(model: PreTrainedModel) -> Iterator[None]:
-    """Let packed passes go through the model, until the end of the block."""
-    usual = model.config._attn_implementation
-    model.config._attn_implementation = PACKED
-    try:
-        yield
-    finally:
-        model.config._attn_implementation = usual
-
-
-def _before_last(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    packed: PackedPass | None = kwargs.get("packed_pass")
-    return None if packed is None else packed.only_answers(layer, args, kwargs)
-
-
-def _after_last(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-    packed: PackedPass | None = kwargs.get("packed_pass")
-    if packed is None:
-        return None
-    if isinstance(output, tuple):
-        return (packed.back_in_place(output[0]), *output[1:])
-    return packed.back_in_place(output)
-
-
-def _interface(
-    module: nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    *,
-    packed_pass: PackedPass,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    sliding_window: int | None = None,
-    **others: Any,
-) -> tuple[torch.Tensor, None]:
-    """What `transformers` calls in place of its own attention. No document outgrows a sliding window (`window_of`).
-
-    Raises:
-        ValueError: the architecture asks for something else than causal attention.
-    """
-    asked = {**others, "attention_mask": attention_mask, "dropout": dropout or None}
-    unknown = [name for name, given in asked.items() if given is not None and name not in _HARMLESS]
-    if unknown:
-        raise ValueError(
-            f"{type(module).__name__} asks for {', '.join(unknown)} in its attention, which packed passes do not "
-            "know: expected plain causal attention"
-        )
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    layer, (queries, keys, values) = (
-        cast(int, module.layer_idx),
-        (part[0].transpose(0, 1) for part in (query, key, value)),
-    )
-    if packed_pass.tells_in(layer):
-        packed_pass.tell(layer, keys, values)
-    return packed_pass.ask(layer, queries, scale)[None], None
-
-
-AttentionInterface.register(PACKED, _interface)
