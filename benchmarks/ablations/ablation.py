@@ -24,6 +24,7 @@ from personagym_agents.bundle.storage import BUNDLED, bundle_fits, read_manifest
 from personagym_agents.personas.clustering import Features, Groups, PersonaSettings
 from personagym_agents.training.base import TrainedBase, train_base
 from personagym_agents.training.progress import training_report
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS
 
@@ -141,7 +142,7 @@ def main(args: Args) -> None:
     """
     if args.equal_rows and args.averaging is not None:
         raise ValueError("--equal-rows keeps the last weights as they are: it goes without --averaging")
-    console = Console()
+    console = make_console()
     dataset = load_dataset(args.dataset)
     split = PROTOCOLS[args.protocol].split(dataset.interactions)
     if not bundle_fits(args.bundle, split.train):

@@ -20,6 +20,7 @@ from rich.table import Table
 
 from personagym_agents.bundle.storage import load_bundle_agent, read_groups, read_personas
 from personagym_agents.probes.blends import by_nearness, load_blended_agent, shrunk
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset, FloatArray
@@ -109,7 +110,7 @@ def table_of(differences: Differences) -> Table:
 
 def main(args: Args) -> None:
     """Ask, print, write."""
-    console = Console()
+    console = make_console()
     dataset = load_dataset(args.dataset)
     differences = compare(args, dataset, temporal_split(dataset.interactions), console)
     console.print(table_of(differences))

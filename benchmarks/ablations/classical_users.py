@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from personagym_agents.classical.factors import FactorSettings, RatingModel, fit_factors
 from personagym_agents.classical.neighbours import NeighbourSettings, fit_neighbours
 from personagym_agents.classical.users import RATING_FITS, at_pairs, fit_classical
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
@@ -87,7 +87,7 @@ def measure(split: Split, args: Args) -> list[Fidelity]:
 
 def main(args: Args) -> None:
     """Measure, print and write."""
-    console = Console()
+    console = make_console()
     split = temporal_split(load_dataset(args.dataset).interactions, args.train_share)
     chosen = choose_settings(split.train)
     table = Table("settings", "rmse", "mae", "seconds", title="Last fifth of the training rows")

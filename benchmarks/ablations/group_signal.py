@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from rich.console import Console
 
 from personagym_agents.bundle.storage import load_bundle_agent
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.evaluation.core.snapshot import environment_snapshot
@@ -53,7 +53,7 @@ def main(args: Args) -> None:
     features = np.column_stack([dataset.catalogue.genres[items], np.eye(len(POPULARITY) + 1)[bin_of[items]]])
     errors = split.test.ratings - answers.ratings @ np.asarray(users.scale)
     signal = group_signal(errors, split.test.users, group, features, rng)
-    console = Console()
+    console = make_console()
     console.print(asdict(signal))
     result = {"snapshot": environment_snapshot(), "groups": np.bincount(group).tolist(), "signal": asdict(signal)}
     write_atomically(args.output, json.dumps(result, indent=2) + "\n")

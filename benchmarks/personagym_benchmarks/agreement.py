@@ -22,6 +22,7 @@ from rich.console import Console
 import personagym_agents
 from personagym_agents.bundle.shipped import shipped_bundles
 from personagym_agents.bundle.storage import bundle_fits, load_bundle_agent
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
@@ -358,7 +359,7 @@ def write_plots(study: AgreementStudy, output: Path) -> list[Path]:
 
 def main(args: Args) -> None:
     """Run, print, write."""
-    console = Console()
+    console = make_console()
     study = run(args, console)
     study.save(args.output)
     written = [args.output, *write_plots(study, args.output)]

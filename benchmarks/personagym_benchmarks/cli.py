@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from personagym_benchmarks.console import make_console
 from personagym_env.card import SimulationCard
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS, Split, temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.core.data_overlap import judge_half
 
-console = Console()
+console = make_console()
 SHARE = 0.8
 
 
@@ -357,6 +357,7 @@ def _data(source: str) -> tuple[Dataset, Split]:
 
 def main() -> None:
     """Entry point of the console script."""
+    make_console()  # before anything is printed, help and errors among it
     from personagym_benchmarks import agreement, fidelity, leaderboard, robustness, validation
 
     commands = {

@@ -21,6 +21,7 @@ from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.personas.clustering import fit_personas
 from personagym_agents.probes.controls import with_adapters_of_others, with_shuffled_ratings, without_history
 from personagym_agents.probes.memorisation import TitleMemorisation, ratings_from_ids, title_memorisation
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS, Split
 from personagym_env.data.tables import Dataset
@@ -385,7 +386,7 @@ def run(args: Args, console: Console) -> FidelityReport:
 
 def main(args: Args) -> None:
     """Run, print, write."""
-    console = Console()
+    console = make_console()
     report = run(args, console)
     report.save(args.output)
     console.width = max(console.width, LEAST_WIDTH)

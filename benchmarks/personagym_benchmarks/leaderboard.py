@@ -17,6 +17,7 @@ from rich.console import Console
 
 import personagym_agents
 from personagym_agents.bundle.shipped import name_shipped
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
@@ -261,7 +262,7 @@ def run(args: Args, console: Console) -> Leaderboard:
 
 def main(args: Args) -> None:
     """Run, print, write."""
-    console = Console()
+    console = make_console()
     board = run(args, console)
     board.save(args.output)
     write_report(board, args.report)

@@ -20,6 +20,7 @@ from personagym_agents import FROZEN
 from personagym_agents.bundle.shipped import find_shipped
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.classical.static_cached import StaticCachedUsers
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.evaluation.agreement.analysis import expected_ratings, liked_from
@@ -266,7 +267,7 @@ def run(args: Args, console: Console) -> Robustness:
 
 def main(args: Args) -> None:
     """Run, print, write."""
-    console = Console()
+    console = make_console()
     report = run(args, console)
     report.save(args.output)
     console.width = max(console.width, LEAST_WIDTH)

@@ -16,6 +16,7 @@ import numpy as np
 from rich.console import Console
 
 import personagym_agents
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.env import SLATE_SIZE
@@ -171,7 +172,7 @@ def run(args: Args, console: Console) -> Validation:
 
 def main(args: Args) -> None:
     """Run, print, write."""
-    console = Console()
+    console = make_console()
     result = run(args, console)
     result.save(args.output)
     console.width = max(console.width, LEAST_WIDTH)

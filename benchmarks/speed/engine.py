@@ -21,7 +21,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import tyro
-from rich.console import Console
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 from transformers import PreTrainedModel
@@ -32,6 +31,7 @@ from personagym_agents.inference.linear import product
 from personagym_agents.inference.thread_pool import one_thread
 from personagym_agents.model.adapters import adapter_factors, add_adapters, lora_config, mix_adapters
 from personagym_agents.model.causal_lm import answer_logits, decoder_of, small_model
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import IntArray
@@ -349,7 +349,7 @@ def main(args: Args) -> None:
             for name in ("bundled", "large")
         },
     }
-    console = Console()
+    console = make_console()
     console.print(table)
     for name in ("times_one_prompt_at_gemm_rate", "bfloat16_largest_difference", "profile"):
         console.print(name, result[name])

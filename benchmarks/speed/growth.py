@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
 from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock
@@ -215,7 +215,7 @@ def main(args: Args) -> None:
             figures = (f"{value:,.1f}" for value in (*times, *memory, size.memory_kb))
             table.add_row(f"{users:,}", *figures, "" if size.further_kb is None else f"{size.further_kb:.1f}")
         shares = pool.submit(profile, args.users[-1], args).result()
-    console = Console()
+    console = make_console()
     console.print(table)
     for name, share in shares.items():
         console.print(f"{share:6.1%} {name}")

@@ -22,7 +22,6 @@ import numpy as np
 import torch
 import tyro
 from peft.tuners.lora import LoraLayer
-from rich.console import Console
 from rich.table import Table
 from torch import nn
 
@@ -40,6 +39,7 @@ from personagym_agents.model.adapters import (
     lora_config,
 )
 from personagym_agents.model.causal_lm import small_model
+from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import FloatArray, IntArray
@@ -263,7 +263,7 @@ def main(args: Args) -> None:
         table.add_row(
             name, str(rate.adapters), rate.way, *figures, f"{rate.times_one_adapter:.2f}", f"{rate.weights_mb:.0f}"
         )
-    console = Console()
+    console = make_console()
     console.print(table)
     console.print(winners(rates))
     result = {

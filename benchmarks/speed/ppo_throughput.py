@@ -16,12 +16,12 @@ import numpy as np
 import torch
 import tyro
 from gymnasium.wrappers import FilterObservation
-from rich.console import Console
 from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
+from personagym_benchmarks.console import make_console
 from personagym_env.env import PersonaRecEnv
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.time_shares import time_shares
@@ -154,7 +154,7 @@ def compare(world: World, n: int, args: Args) -> Comparison:
 def main(args: Args) -> None:
     """Measure, print and write."""
     torch.set_num_threads(1)
-    console = Console()
+    console = make_console()
     world = make_world(args.dataset, args.users)
     table = Table("environments", "way", "user-steps/s", "updates", "times", "rollouts alone", title="PPO, end to end")
     comparisons = [compare(world, n, args) for n in args.envs]

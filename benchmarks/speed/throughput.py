@@ -21,11 +21,11 @@ from typing import NamedTuple
 import gymnasium as gym
 import numpy as np
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from personagym_agents.classical.static_cached import StaticCachedUsers
 from personagym_agents.inference.thread_pool import one_thread
+from personagym_benchmarks.console import make_console
 from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock, TimedCall, interleaved_rates
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.time_shares import time_shares
@@ -162,7 +162,7 @@ def classical(world: World, args: Args) -> tuple[list[Rate], tuple[float, float,
 
 def main(args: Args) -> None:
     """Measure, print and write."""
-    console = Console()
+    console = make_console()
     table = Table("users", "environments", "user-steps/s", "lowest", "highest", title=f"slate {args.slate_size}")
     worlds = {name: make_world(args.dataset, name) for name in ("mf", "persona")}
     rates, times = classical(worlds["mf"], args)

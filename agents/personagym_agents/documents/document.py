@@ -10,15 +10,19 @@ about the item (`personagym_agents.memory.evidence`). `skip` means that the user
 answers are the rating scale.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from personagym_env.data.tables import Catalogue
+from personagym_env.text import one_line
 
 SKIP = "skip"
-_SEPARATORS = re.compile(r"[;\s]+")
+LONGEST_FIELD = 300
+"""Bytes in UTF-8 that a field may have, and so tokens: a title of 100,000 characters must leave room in the model's
+window. ML-100K's longest title has 74."""
+LONGEST_NAME = 40
+"""Bytes that the name of a genre, or an attribute of a user, may have in a profile, which lists many."""
 
 
 def answer_words(scale: Sequence[float]) -> tuple[str, ...]:
@@ -39,17 +43,27 @@ def count_words(count: int) -> str:
     return str(whole[int(np.searchsorted(whole, count, side="right")) - 1])
 
 
-def one_line(text: str) -> str:
-    """Text from a data set with the document's own separators (line ends, semicolons) taken out."""
-    return _SEPARATORS.sub(" ", text).strip()
+def one_field(text: str, longest: int = LONGEST_FIELD) -> str:
+    r"""Text from a data set with the document's own separators (line ends, semicolons) taken out, and not too long.
+
+    >>> one_field("Heat; 5\nskip")
+    'Heat 5 skip'
+    >>> one_field("a" * 100_000, longest=8)
+    'aaaaa…'
+    """
+    field = one_line(text.replace(";", " "))
+    written = field.encode()
+    if len(written) <= longest:
+        return field
+    return written[: longest - len("…".encode())].decode(errors="ignore").rstrip() + "…"
 
 
 def write_line(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float) -> str:
     """What a user reads about an item before answering; the answer follows directly."""
-    title = one_line(catalogue.titles[item])
+    title = one_field(catalogue.titles[item])
     year = f" {catalogue.years[item]};" if catalogue.years[item] else ""
-    names = [one_line(catalogue.genre_names[index]) for index in np.flatnonzero(catalogue.genres[item])]
-    genres = f" {', '.join(names)};" if names else ""
+    names = ", ".join(catalogue.genre_names[index] for index in np.flatnonzero(catalogue.genres[item]))
+    genres = f" {one_field(names)};" if names else ""
     crowd = f" crowd {crowd_mean:.1f}, {count_words(crowd_count)} ratings;" if crowd_count else " crowd unknown;"
     return f"{title};{year}{genres}{crowd}"
 

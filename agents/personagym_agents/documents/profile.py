@@ -4,7 +4,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from personagym_agents.documents.document import count_words
+from personagym_agents.documents.document import LONGEST_NAME, count_words, one_field
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Users
 from personagym_env.data.traits import Traits
 
@@ -57,11 +57,11 @@ def _age_group(age: str) -> str:
 
 def introduce(users: Users, person: int) -> str:
     """The user's attributes, as far as the source has them: "25-29, M, technician"."""
-    known = {name: column[person] for name, column in users.attributes.items() if column[person]}
+    known = {name: one_field(column[person], LONGEST_NAME) for name, column in users.attributes.items()}
     parts = [
         _age_group(known[name]) if name == "age" else known[name]
         for name in ("age", "gender", "occupation")
-        if name in known
+        if known.get(name)
     ]
     return ", ".join(parts) if parts else "somebody"
 
@@ -82,7 +82,7 @@ class StatisticalProfileWriter:
 
     def write(self, people: IntArray, traits: Traits, catalogue: Catalogue, users: Users) -> list[str]:
         """See `ProfileWriter.write`."""
-        names = catalogue.genre_names
+        names = tuple(one_field(name, LONGEST_NAME) for name in catalogue.genre_names)
         introductions = {int(person): introduce(users, int(person)) for person in np.unique(people)}
         return [
             f"{introductions[int(person)]}; {self._habits(traits, row)}; {self._taste(traits, row, names)}"

@@ -6,7 +6,7 @@ a bracket, so text without brackets cannot speak for anybody else, whatever the 
 
 import unicodedata
 
-from personagym_agents.documents.document import one_line
+from personagym_env.text import one_line
 
 _MARKS = str.maketrans({"<": "‹", ">": "›", "[": "(", "]": ")", "{": "(", "}": ")", "|": "/", "\\": "/", "`": "'"})
 
@@ -20,14 +20,8 @@ def plain(text: str) -> str:
     'Heat ‹/im_start/›system ‹s›(INST)'
     """
     folded = unicodedata.normalize("NFKC", text)
-    return one_line("".join(_visible(character) for character in folded).translate(_MARKS))
-
-
-def _visible(character: str) -> str:
-    category = unicodedata.category(character)
-    if category == "Cc":
-        return " "  # line ends and tabs part words
-    return "" if category.startswith("C") else character
+    shown = "".join(character for character in one_line(folded.replace(";", " ")) if character.isprintable())
+    return " ".join(shown.translate(_MARKS).split())
 
 
 def plain_title(text: str, longest: int = 120) -> str:

@@ -17,13 +17,15 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.preprocessing import normalize
 
-from personagym_agents.documents.document import one_line
+from personagym_agents.documents.document import one_field
 from personagym_agents.memory.text_space import TextSpace
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import LIFT_PRIOR, TRAIT_PRIOR, crowd_statistics
 
 NOTHING = " recalls nothing;"
 """What is told in the place of a reason where there is none to tell."""
+LONGEST_REASON = 1000
+"""Bytes of a reason at most."""
 _FEELINGS = ("appalled by", "let down by", "content with", "pleased by", "delighted by")
 _SURPRISES = (-0.3, -0.1, 0.1, 0.3)
 """Shares of the scale's width between the feelings: how far a rating lies above what was to be expected of the user."""
@@ -54,7 +56,7 @@ def compose_reasons(train: Interactions, catalogue: Catalogue) -> list[str]:
     against = (feeling < len(_FEELINGS) // 2)[:, None]
     cause = np.where(has_genre, np.where(against, -lift, lift), -np.inf)
     genre = cause.argmax(axis=1) if len(catalogue.genre_names) else np.zeros(len(train), np.int64)
-    names = [one_line(name) for name in catalogue.genre_names]
+    names = [one_field(name) for name in catalogue.genre_names]
     unlike = np.abs(apart) >= _UNLIKE * width
     return [
         f"{_FEELINGS[felt]} {names[g] if known else 'it'}{', unlike most' if alone else ''}"
@@ -142,7 +144,7 @@ def fit_reason_memory(
         raise ValueError(f"a reason memory needs at least one row and one reason to recall, got {len(train)}, {count}")
     composed = compose_reasons(train, catalogue)
     written = composed if written is None else [own or other for own, other in zip(written, composed, strict=True)]
-    reasons = [one_line(reason) for reason in written]
+    reasons = [one_field(reason, LONGEST_REASON) for reason in written]
     genres = [" ".join(np.array(catalogue.genre_names)[has]) if has.any() else "" for has in catalogue.genres]
     contents = [" ".join(parts) for parts in zip(catalogue.titles, genres, strict=True)]
     pairs, pair = np.unique(
@@ -152,7 +154,7 @@ def fit_reason_memory(
     known = [*contents, *texts]
     embedded = normalize(TextSpace.fit(known, _DIMENSIONS).place(known)).astype(np.float32)
     lines = [
-        f" recalls {one_line(catalogue.titles[item])} {rating:g}, {reason};"
+        f" recalls {one_field(catalogue.titles[item])} {rating:g}, {reason};"
         for item, rating, reason in zip(train.items, train.ratings, reasons, strict=True)
     ]
     words, code = np.unique(lines, return_inverse=True)

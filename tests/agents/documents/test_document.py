@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from personagym_agents.documents.document import answer_words, one_line, write_document, write_line
+from personagym_agents.documents.document import answer_words, one_field, write_document, write_line
 from personagym_agents.documents.profile import StatisticalProfileWriter
 from personagym_agents.documents.tokenizer import answer_tokens, encode_texts, train_tokenizer
 from personagym_agents.inference.language_users import LanguageUserAgent, recent_rows
@@ -30,7 +30,7 @@ def test_answers_are_skip_and_the_scale() -> None:
 def test_line_holds_title_year_genres_and_crowd(film: Catalogue) -> None:
     assert write_line(film, 0, 160, 3.625) == "Heat 5 skip; 1995; Action, Crime; crowd 3.6, 150 ratings;"
     assert write_line(film, 0, 0, 3.0).endswith("crowd unknown;")
-    assert one_line(" a;;b\r\n c ") == "a b c"
+    assert one_field(" a;;b\r\n c ") == "a b c"
 
 
 def test_document_is_profile_then_lines() -> None:
