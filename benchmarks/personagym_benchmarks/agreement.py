@@ -46,11 +46,10 @@ from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.contamination import blind
 from personagym_env.files import write_atomically
-from personagym_env.protocols import Recommender, UserAgent
+from personagym_env.protocols import UserAgent
 from personagym_env.session.fitting.sessions import fit_sessions
 from personagym_env.session.parameters import SessionParameters
-from personagym_recommenders import load_recommender
-from personagym_recommenders.line_up import Means, line_up
+from personagym_recommenders import NamedRecommender, RecommenderContext, available, make_contestants
 
 RUNS = Path("runs")
 LEAST_WIDTH = 190
@@ -63,8 +62,6 @@ LEADERS = 12
 """Contestants in the plot of the leaders."""
 SHIPPED = "shipped persona"
 """What the shipped bundle is called."""
-OWN_CLASS = "own"
-"""Model class of recommenders from files."""
 
 
 @dataclass(frozen=True)
@@ -116,29 +113,21 @@ class Args:
         main(self)
 
 
-def make_contestants(args: Args, bench: Bench) -> tuple[list[tuple[str, str, Recommender]], dict[str, str]]:
-    """Names, model classes and unfitted recommenders; and why others are left out.
+def choose_contestants(args: Args, bench: Bench) -> tuple[list[NamedRecommender], dict[str, str]]:
+    """Unfitted recommenders; and why others are left out.
 
     Raises:
         ValueError: two contestants have one name.
     """
     log = bench.dealt.contestants
-    entries, left_out = line_up(log, bench.dataset.catalogue, slow=args.slow, users=True)
-    means = Means(liked_from(log), partial(personagym_agents.load, LEARN_WITH))
-    chosen = [(name, entry.model_class, entry.make(means)) for name, entry in entries.items()]
-    for spec in args.recommender:
-        own = load_recommender(spec)
-        chosen.append((own.name, OWN_CLASS, own))
-    names = [name for name, _, _ in chosen]
-    if len(set(names)) != len(names):
-        raise ValueError(f"contestants need distinct names, got {names}")
-    return chosen, left_out
+    context = RecommenderContext(liked_from(log), partial(personagym_agents.load, LEARN_WITH))
+    chosen, left_out = available(log, bench.dataset.catalogue, context, slow=args.slow, online=False)
+    return make_contestants((*chosen, *args.recommender), context), left_out
 
 
-def enter(
-    name: str, model_class: str, recommender: Recommender, bench: Bench, work: ProgressDisplay
-) -> FittedRecommender:
+def enter(contestant: NamedRecommender, bench: Bench, work: ProgressDisplay) -> FittedRecommender:
     """Fit a contestant on its half, let it pick from every pool and measure it."""
+    name, model_class, recommender = contestant
     begin = time.perf_counter()
     with work.bar(f"fit {name}", None):
         recommender.fit(bench.dealt.contestants, bench.dataset.catalogue)
@@ -292,11 +281,11 @@ def run(args: Args, console: Console) -> AgreementStudy:
         split = temporal_split(dataset.interactions, args.train_share)
         dealt = deal_rows(split.train, args.half_split, rng)
         bench = Bench(dataset, split, dealt, find_truths(args, dataset, split))
-        chosen, left_out = make_contestants(args, bench)
+        chosen, left_out = choose_contestants(args, bench)
         with work.bar("all contestants", len(chosen)) as advance:
             fitted_recommenders = []
-            for name, model_class, recommender in chosen:
-                fitted_recommenders.append(enter(name, model_class, recommender, bench, work))
+            for contestant in chosen:
+                fitted_recommenders.append(enter(contestant, bench, work))
                 advance(1)
         judges = judge_all(args, bench, work, fitted_recommenders, left_out)
         weights = user_resamples(split.test.n_users, args.resamples, rng)

@@ -8,6 +8,7 @@ writes JSON and an HTML report. A recommender of one's own joins with `--recomme
 import json
 import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
+from personagym_env.evaluation.agreement.analysis import liked_from
 from personagym_env.evaluation.core.closed_pool import ClosedPool
 from personagym_env.evaluation.core.data_overlap import (
     HALF_SPLITS,
@@ -44,9 +46,22 @@ from personagym_env.evaluation.reporting.report import write_report
 from personagym_env.protocols import Recommender
 from personagym_env.session.fitting.goodness import goodness_of_fit
 from personagym_env.world import World, make_world
-from personagym_recommenders import ALL_CONTESTANTS, DEFAULT_CONTESTANTS, OracleGreedy, load_recommender
+from personagym_recommenders import (
+    DEFAULT_CONTESTANTS,
+    REGISTRY,
+    NamedRecommender,
+    OracleGreedy,
+    RecommenderContext,
+    available,
+    make_contestants,
+)
 
 RUNS = Path("runs")
+LEARN_WITH = "mf"
+"""Users with whom those contestants learn who learn in sessions before they are judged; they know the contestants'
+half."""
+REFERENCE = "oracle-greedy"
+"""What is shown beside the contestants and stands outside the agreement."""
 LEAST_WIDTH = 130
 """Characters that the tables need; a narrower terminal wraps them."""
 
@@ -63,7 +78,7 @@ class Args:
     floors: tuple[str, ...] = ("bias", "knn", "mf")
     """Classical users that judge too, as what the ranking users have to beat."""
     contestants: str = "default"
-    """`default`, `all`, or names with commas between them."""
+    """`default`, `all` that the data allows, or names with commas between them."""
     recommender: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default_factory=tuple)
     """One more recommender, `path/to/file.py:Class` or the folder of a saved one; may be given several times."""
     reference: bool = True
@@ -127,25 +142,26 @@ def make_worlds(args: Args, dataset: Dataset, dealt: DealtRows, work: ProgressDi
     return worlds
 
 
-def choose_recommenders(args: Args, world: World) -> list[Recommender]:
+def choose_recommenders(args: Args, world: World) -> list[NamedRecommender]:
     """The contestants by name, those from files, and the reference; not fitted.
 
     Raises:
         ValueError: a name is unknown, or two recommenders have the same one.
     """
-    groups = {"default": DEFAULT_CONTESTANTS, "all": ALL_CONTESTANTS}
-    specs = groups.get(args.contestants) or tuple(spec.strip() for spec in args.contestants.split(",") if spec.strip())
-    chosen = [load_recommender(spec) for spec in (*specs, *args.recommender)]
-    chosen += [OracleGreedy(world.agent, shortlist=args.shortlist)] if args.reference else []
-    names = [recommender.name for recommender in chosen]
-    if len(set(names)) != len(names):
-        raise ValueError(f"recommenders need distinct names, got {names}")
+    context = RecommenderContext(liked_from(world.train), partial(personagym_agents.load, LEARN_WITH))
+    everybody = tuple(available(world.train, world.dataset.catalogue, context)[0])
+    groups = {"default": DEFAULT_CONTESTANTS, "all": everybody}
+    words = groups.get(args.contestants) or tuple(word.strip() for word in args.contestants.split(",") if word.strip())
+    chosen = make_contestants((*words, *args.recommender), context)
+    if args.reference:
+        reference = OracleGreedy(world.agent, shortlist=args.shortlist)
+        chosen.append(NamedRecommender(REFERENCE, REGISTRY[REFERENCE].model_class, reference))
     return chosen
 
 
-def fit(recommender: Recommender, world: World, work: ProgressDisplay) -> float:
+def fit(name: str, recommender: Recommender, world: World, work: ProgressDisplay) -> float:
     """Fit on the training rows; seconds that it took."""
-    with work.bar(f"fit {recommender.name}", None) as advance:
+    with work.bar(f"fit {name}", None) as advance:
         if hasattr(recommender, "progress"):
             recommender.progress = lambda done, most: advance(1)
         begin = time.perf_counter()
@@ -153,14 +169,15 @@ def fit(recommender: Recommender, world: World, work: ProgressDisplay) -> float:
         return time.perf_counter() - begin
 
 
-def measure(recommender: Recommender, bench: RankingBench) -> Measurement:
+def measure(contestant: NamedRecommender, bench: RankingBench) -> Measurement:
     """Fit a recommender on the contestants' half and measure everything about it.
 
     Whatever it is asked for, it is told to leave out what its users have in the other half, which it cannot know.
     """
     world, work, split = next(iter(bench.worlds.values())), bench.work, bench.split
-    seconds = fit(recommender, world, work)
-    profiles, name, n_users = world.profiles, recommender.name, split.test.n_users
+    name, recommender = contestant.name, contestant.recommender
+    seconds = fit(name, recommender, world, work)
+    profiles, n_users = world.profiles, split.test.n_users
     with work.bar(f"{name}: top 10 against held-out items", int((split.test.counts > 0).sum())) as advance:
         offline = measure_offline(
             recommender,
@@ -184,7 +201,7 @@ def measure(recommender: Recommender, bench: RankingBench) -> Measurement:
         simulated=simulated,
         real=bench.pool.value(picks),
         judged={name: bench.pool.value(picks, one.expected_ratings) for name, one in bench.fidelity.items()},
-        reference=isinstance(recommender, OracleGreedy),
+        reference=name == REFERENCE,
     )
 
 

@@ -50,7 +50,7 @@ from personagym_env.evaluation.robustness.verdicts import (
 from personagym_env.protocols import UserAgent
 from personagym_env.session.fitting.sessions import fit_sessions
 from personagym_env.session.parameters import SessionParameters
-from personagym_recommenders.line_up import LINE_UP, Means, line_up
+from personagym_recommenders import REGISTRY, RecommenderContext, available
 
 RUNS = Path("runs")
 LEAST_WIDTH = 170
@@ -78,7 +78,7 @@ class Args:
     """Users whose sessions are varied, some of `judges`; after `frozen:`, users whose history does not grow in a
     session, so that all settings together ask them about each item once."""
     contestants: tuple[str, ...] = ()
-    """Names out of the agreement study's line-up; all that need no RecBole and no training in sessions if empty."""
+    """Names of the registry; all that need no RecBole, are quick, and learn in no sessions if empty."""
     users: int = 100
     """Users, drawn at random, who have a session with each contestant under each setting."""
     seeds: int = 3
@@ -127,16 +127,15 @@ def set_stage(args: Args, dataset: Dataset, setting: DataSetting) -> Stage:
     bench = setting.bench(dataset)
     log, catalogue = bench.dealt.contestants, bench.dataset.catalogue
     named = bool(args.contestants)
-    entries, left_out = line_up(log, catalogue, slow=named, users=named)
-    chosen = args.contestants or tuple(name for name, entry in entries.items() if "RecBole" not in entry.needs)
-    means = Means(liked_from(log), partial(personagym_agents.load, "mf"))
+    context = RecommenderContext(liked_from(log), partial(personagym_agents.load, "mf") if named else None)
+    specs, left_out = available(log, catalogue, context, slow=named, online=False)
+    chosen = args.contestants or tuple(name for name, spec in specs.items() if "RecBole" not in spec.needs)
     fitted_recommenders = []
     for name in chosen:
         if name not in left_out:  # this data lacks what it needs
-            recommender = entries[name].make(means).fit(log, catalogue)
-            fitted_recommenders.append(
-                FittedRecommender(name, entries[name].model_class, recommender, bench.picks(recommender))
-            )
+            recommender = specs[name].make(context).fit(log, catalogue)
+            picks = bench.picks(recommender)
+            fitted_recommenders.append(FittedRecommender(name, specs[name].model_class, recommender, picks))
     weights = user_resamples(bench.split.test.n_users, args.resamples, np.random.default_rng(args.seed))
     return Stage(bench, fitted_recommenders, make_agents(args, bench), weights)
 
@@ -219,8 +218,8 @@ def run(args: Args, console: Console) -> Robustness:
     begin = time.perf_counter()
     if unknown := set(map(known_as, args.session_judges)) - set(args.judges):
         raise ValueError(f"session judges must be some of the judges {args.judges}, got {sorted(unknown)} besides")
-    if unknown := set(args.contestants) - set(LINE_UP):
-        raise ValueError(f"contestants must be some of {', '.join(LINE_UP)}; got {sorted(unknown)} besides")
+    if unknown := set(args.contestants) - set(REGISTRY):
+        raise ValueError(f"contestants must be some of {', '.join(REGISTRY)}; got {sorted(unknown)} besides")
     work = ProgressDisplay(console)
     with work.bars:
         dataset = load_dataset(args.dataset)

@@ -6,17 +6,18 @@ Policies need Stable-Baselines3 and torch, so they are not imported here: see `p
 
 from personagym_recommenders.bandits.linear import LinearThompson, LinUCB
 from personagym_recommenders.base import ScoringRecommender, top_k
+from personagym_recommenders.loading import NamedRecommender, find_recommender, load_recommender, make_contestants
 from personagym_recommenders.models.candidates import CandidateFeatures
-from personagym_recommenders.models.heuristics import BestRated, LeastPopular, MostPopular, Random, WorstRated
+from personagym_recommenders.models.heuristics import BestRated, LeastPopular, MostPopular, Random, Recent, WorstRated
 from personagym_recommenders.models.item_models import EASE, ItemKNN
 from personagym_recommenders.models.oracle_greedy import OracleGreedy
 from personagym_recommenders.recbole.recommender import RecBole
 from personagym_recommenders.registry import (
-    ALL_CONTESTANTS,
-    BUILT_IN,
     DEFAULT_CONTESTANTS,
-    RECIPES,
-    load_recommender,
+    REGISTRY,
+    RecommenderContext,
+    RecommenderSpec,
+    available,
 )
 from personagym_recommenders.rl.action_decoders import (
     ActionDecoder,
@@ -28,11 +29,9 @@ from personagym_recommenders.rl.action_decoders import (
 from personagym_recommenders.rl.action_wrappers import DecodeAction, VectorDecodeAction
 
 __all__ = [
-    "ALL_CONTESTANTS",
-    "BUILT_IN",
     "DEFAULT_CONTESTANTS",
     "EASE",
-    "RECIPES",
+    "REGISTRY",
     "ActionDecoder",
     "BestRated",
     "CandidateFeatures",
@@ -44,14 +43,21 @@ __all__ = [
     "LinearThompson",
     "MostPopular",
     "NamedItems",
+    "NamedRecommender",
     "NearestItems",
     "OracleGreedy",
     "Random",
     "RecBole",
+    "Recent",
+    "RecommenderContext",
+    "RecommenderSpec",
     "ScoringRecommender",
     "VectorDecodeAction",
     "WeightedFeatures",
     "WorstRated",
+    "available",
+    "find_recommender",
     "load_recommender",
+    "make_contestants",
     "top_k",
 ]

@@ -2,7 +2,7 @@
 
 import importlib
 import importlib.util
-import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from personagym_env.evaluation.agreement.study_file import AgreementStudy
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS
+from personagym_recommenders import REGISTRY, MostPopular, RecommenderSpec
 
 ROOT = Path(__file__).parents[2]
 HEAD = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
@@ -61,6 +62,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def keep_in_registry(monkeypatch: pytest.MonkeyPatch, specs: Mapping[str, RecommenderSpec]) -> None:
+    for module in ("registry", "loading"):
+        monkeypatch.setattr(f"personagym_recommenders.{module}.REGISTRY", specs)
+
+
 def test_from_log_to_tables(
     script: ModuleType,
     folder: Path,
@@ -68,9 +74,8 @@ def test_from_log_to_tables(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    few = ("random", "popular", "best rated", "worst rated", "user-kNN", "MF, rank 2", "SASRec", "genres")
-    study_module = sys.modules["personagym_recommenders.line_up"]
-    monkeypatch.setattr(study_module, "LINE_UP", {name: study_module.LINE_UP[name] for name in few})
+    few = ("random", "popular", "best-rated", "worst-rated", "user-knn", "mf-2", "SASRec", "genres")
+    keep_in_registry(monkeypatch, {name: REGISTRY[name] for name in few})
     write_log(tmp_path / "shown", 1, 40, 30)
     output = tmp_path / "out" / "agreement.json"
     arguments = (
@@ -110,10 +115,9 @@ def test_from_log_to_tables(
 
 def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logs are watched where contestants and judges are given them."""
-    study_module = sys.modules["personagym_recommenders.line_up"]
     seen: dict[str, list[Any]] = {"contestants": [], "judges": []}
 
-    class Watching(study_module.MostPopular):  # type: ignore[name-defined, misc]
+    class Watching(MostPopular):
         def learn(self, log: Any, catalogue: Any) -> None:
             seen["contestants"].append(log)
             super().learn(log, catalogue)
@@ -123,8 +127,7 @@ def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkey
         return load(name, dataset, log)
 
     load = script.personagym_agents.load
-    entry = study_module.RecommenderSpec("popularity", lambda liked: Watching())
-    monkeypatch.setattr(study_module, "LINE_UP", {"a": entry, "b": entry})
+    keep_in_registry(monkeypatch, {name: RecommenderSpec(name, "popularity", Watching) for name in "ab"})
     monkeypatch.setattr(script.personagym_agents, "load", watching)
     arguments = (
         *("--dataset", str(folder), "--judges", "bias", "--resamples", "5", "--half-split", "random"),

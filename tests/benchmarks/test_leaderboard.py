@@ -61,13 +61,13 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
     def choosing(args: Any, world: Any) -> Any:
         chosen = choose(args, world)
         for one in chosen:
-            fit = one.fit
+            fit = one.recommender.fit
 
             def watched(log: Any, catalogue: Any, fit: Any = fit) -> Any:
                 seen["contestants"].add(log.fingerprint())
                 return fit(log, catalogue)
 
-            one.fit = watched
+            one.recommender.fit = watched
         return chosen
 
     def simulating(recommender: Any, world: Any, plan: Any, **options: Any) -> Any:
@@ -95,7 +95,7 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
         "users": {dealt.of_judge(rows).fingerprint()},
     }
     assert board.independence == dealt.independence(rows, "alternate")
-    assert {row.name for row in board.rows} == {"Random", "MostPopular", "LinUCB", "OracleGreedy"}
+    assert {row.name for row in board.rows} == {"random", "popular", "linucb", "oracle-greedy"}
     assert rows in board.setting["users know"]
 
 

@@ -22,7 +22,7 @@ from personagym_env.world import make_world
 
 ROOT = Path(__file__).parents[2]
 FEW = (
-    *("--contestants", "random", "popular", "best rated", "recent", "--judges", "bias", "--session-judges", "bias"),
+    *("--contestants", "random", "popular", "best-rated", "recent", "--judges", "bias", "--session-judges", "bias"),
     *("--users", "6", "--seeds", "1", "--resamples", "10"),
 )
 

@@ -1,6 +1,7 @@
 """Logs with a known answer."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -67,4 +68,6 @@ def checkerboard() -> Checkerboard:
         for item in rng.permutation(n_items)
         if item % 2 == user % 2 and item not in left[user]
     ]
-    return Checkerboard(*_make_log(rows, n_users, n_items), left=np.sort(left, axis=1))
+    log, catalogue = _make_log(rows, n_users, n_items)
+    timed = replace(log, timestamps=np.arange(len(log)))
+    return Checkerboard(timed, catalogue, left=np.sort(left, axis=1))

@@ -1,130 +1,95 @@
-"""Recommenders by word."""
+"""The registry of recommenders: every name works, and those who lack something are left out with the reason."""
 
-import sys
+import importlib
+import inspect
+import pkgutil
+from dataclasses import replace
 
 import pytest
 
+import personagym_recommenders
 from personagym_env.protocols import Recommender
 from personagym_recommenders import (
-    ALL_CONTESTANTS,
-    BUILT_IN,
     DEFAULT_CONTESTANTS,
-    EASE,
-    RECIPES,
-    CandidateFeatures,
-    MostPopular,
-    RecBole,
+    REGISTRY,
+    RecommenderContext,
+    available,
     load_recommender,
 )
 
-BARE = '''
-class Bare:
-    """The protocol without any base class."""
-
-    name = "bare"
-
-    def __init__(self, step=1):
-        self.step = step
-
-    def fit(self, log, catalogue):
-        return self
-
-    def recommend(self, observation, k, candidates=None):
-        return None
-
-
-def make_bare():
-    return Bare(step=7)
-
-
-class NoRecommender:
-    name = "no"
-
-
-constant = 3
-'''
-
 
 @pytest.fixture
-def file(tmp_path):
-    path = tmp_path / "own.py"
-    path.write_text(BARE)
-    yield path
-    sys.modules.pop("personagym_file_own", None)
+def context(make_agent):
+    return RecommenderContext(4.0, lambda dataset, log: pytest.fail("nobody learns here"), make_agent())
 
 
-@pytest.mark.parametrize("name", sorted(BUILT_IN))
-def test_built_in_names(name):
-    assert isinstance(load_recommender(name), Recommender)
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_name_makes_a_recommender(name, context):
+    assert isinstance(load_recommender(name, context), Recommender)
+    assert REGISTRY[name].name == name
+    assert not set(" ,:/") & set(name), "names stand in lists with commas, and beside files and folders"
 
 
-def test_line_ups_have_names():
-    assert set(DEFAULT_CONTESTANTS) < set(ALL_CONTESTANTS)
-    assert set(ALL_CONTESTANTS) <= {*BUILT_IN, *RECIPES}
+def test_every_recommender_of_the_package_has_a_name():
+    """But for `SB3Recommender`, which is made of a policy and comes from its folder."""
+    found = set()
+    for module in pkgutil.walk_packages(personagym_recommenders.__path__, "personagym_recommenders."):
+        for name, one in vars(importlib.import_module(module.name)).items():
+            if inspect.isclass(one) and hasattr(one, "recommend") and one.__module__ == module.name and name[0] != "_":
+                found.add(one)
+    concrete = {one for one in found if not inspect.isabstract(one)}
+    named = {spec.factory for spec in REGISTRY.values()}
+    assert {one.__name__ for one in concrete - named} == {"SB3Recommender"}
 
 
-def test_options_reach_the_constructor():
-    ease = load_recommender("ease", regularisation=7.0)
-    assert isinstance(ease, EASE)
-    assert ease.regularisation == 7.0
-    recipe, searching = load_recommender("BPR"), load_recommender("BPR", epochs=None)
-    assert isinstance(recipe, RecBole)
-    assert isinstance(searching, RecBole)
-    assert (recipe.epochs, searching.epochs) == (RECIPES["BPR"]["epochs"], None)
-    assert load_recommender("SimpleX").name == "SimpleX"
+def test_tags_tell_who_takes_part(dataset, context):
+    chosen, left_out = available(dataset.interactions, dataset.catalogue, context)
+    assert set(chosen) == set(REGISTRY)
+    assert not left_out
+    assert len({spec.model_class for spec in chosen.values()}) >= 12
+    assert set(DEFAULT_CONTESTANTS) == {
+        "random",
+        "popular",
+        "best-rated",
+        "item-knn",
+        "ease",
+        "BPR",
+        "LightGCN",
+        "NeuMF",
+    }
+    chosen, left_out = available(dataset.interactions, dataset.catalogue, context, slow=False, online=False)
+    assert set(left_out) == {"LightGCN", "NeuMF", "SASRec", "GRU4Rec", "ppo-trained", "linucb", "thompson"}
+    assert "slow" in left_out["SASRec"]
+    assert "sessions that judge" in left_out["linucb"]
+    alone = available(dataset.interactions, dataset.catalogue)[1]
+    assert alone["linucb-trained"] == "needs users to learn with"
+    assert alone["oracle-greedy"] == "needs users who judge"
 
 
-def test_by_file_and_by_module(file):
-    assert load_recommender(f"{file}:Bare", step=3).step == 3
-    assert load_recommender(f"{file}:make_bare").step == 7
-    assert isinstance(load_recommender("personagym_recommenders.models.heuristics:MostPopular"), MostPopular)
+def test_those_who_lack_something_are_left_out_and_why(make_dataset, monkeypatch):
+    data = make_dataset(timed=False)
+    bare = replace(data.catalogue, genre_names=(), genres=data.catalogue.genres[:, :0])
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    chosen, left_out = available(data.interactions, bare)
+    assert set(chosen) | set(left_out) == set(REGISTRY)
+    assert left_out["recent"] == "needs timestamps"
+    assert left_out["genres"] == "needs genres"
+    assert left_out["BPR"] == "needs RecBole"
+    assert left_out["ppo-trained"] == "needs Stable-Baselines3 and users to learn with"
 
 
 @pytest.mark.parametrize(
-    ("spec", "error", "message"),
+    ("name", "message"),
     [
-        ("poplar", ValueError, "no recommender is called 'poplar'.*popular"),
-        ("", ValueError, "no recommender is called ''"),
-        ("../BPR", ValueError, "no recommender is called"),
-        ("{file}:Missing", ValueError, "has no 'Missing'"),
-        ("{file}:NoRecommender", TypeError, "NoRecommender lacks fit, recommend"),
-        ("{file}:constant", TypeError, "is int"),
-        ("nowhere.py:Bare", FileNotFoundError, "no file nowhere.py"),
-        ("no_such_module:Bare", ImportError, "no_such_module"),
+        ("ease-liked", "the least rating that counts as liked"),
+        ("linucb-trained", "users to learn with"),
+        ("oracle-greedy", "the users who judge"),
     ],
 )
-def test_what_is_wrong_is_said(file, spec, error, message):
-    with pytest.raises(error, match=message):
-        load_recommender(spec.format(file=file))
+def test_what_the_context_lacks_is_said(name, message):
+    with pytest.raises(ValueError, match=f"'{name}' needs {message}"):
+        load_recommender(name)
 
 
-def test_saved_recommenders_come_from_their_folder(checkerboard, tmp_path):
-    MostPopular().fit(checkerboard.log, checkerboard.catalogue).save(tmp_path / "mine")
-    loaded = load_recommender(str(tmp_path / "mine"))
-    assert isinstance(loaded, MostPopular)
-    with pytest.raises(ValueError, match=r"has its own settings, got \{'depth': 2\}"):
-        load_recommender(str(tmp_path / "mine"), depth=2)
-    with pytest.raises(FileNotFoundError, match=r"recommender\.safetensors is missing; there are .*mine"):
-        load_recommender(str(tmp_path))
-    features = CandidateFeatures([MostPopular()]).fit(checkerboard.log, checkerboard.catalogue)
-    features.save(tmp_path / "features")
-    with pytest.raises(TypeError, match="holds a saved CandidateFeatures, which is no recommender"):
-        load_recommender(str(tmp_path / "features"))
-    with pytest.raises(
-        ValueError, match=r"model\.zip is a file of Stable-Baselines3: it holds pickles.*action decoder"
-    ):
-        load_recommender(str(tmp_path / "model.zip"))
-
-
-def test_unknown_options_are_refused():
-    with pytest.raises(ValueError, match=r"'ease' cannot be made .* 'lambda_'"):
-        load_recommender("ease", lambda_=3)
-
-
-def test_without_recbole_the_error_says_how_to_install_it(monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"--no-deps recbole==1\.2\.1\npip install personagym\[recbole\]"):
-        load_recommender("BPR")
-    with pytest.raises(ValueError, match="no recommender is called 'SimpleX'"):
-        load_recommender("SimpleX")
-    assert load_recommender("popular").name == "MostPopular"
+def test_options_come_before_the_context():
+    assert load_recommender("ease-liked", min_rating=3.0).settings()["min_rating"] == 3.0

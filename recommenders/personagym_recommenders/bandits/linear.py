@@ -6,7 +6,7 @@ context of an item is a 1 and what `CandidateFeatures` knows of it. Nothing but 
 Shapes: n rows, k places, p candidates, d numbers of a context.
 """
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import Self
 
 import numpy as np
@@ -26,7 +26,7 @@ from personagym_recommenders.storable import Storable
 Numbers = npt.NDArray[np.float64]
 
 
-class LinearBandit(Storable):
+class LinearBandit(Storable, ABC):
     """Ridge regression of worth on context, updated after every step; a subclass says how to explore.
 
     The worth of a consumed item is its rating, the ends of the scale being 0 and 1. What was shown and not taken is

@@ -11,6 +11,9 @@ from personagym_env.protocols import Observation
 from personagym_env.session.random import splitmix64
 from personagym_recommenders.base import ScoringRecommender
 
+_DAY = 86_400.0
+"""Seconds."""
+
 
 class Random(ScoringRecommender):
     """A uniformly random slate that depends on seed, user and step, and on nothing else.
@@ -64,6 +67,31 @@ class LeastPopular(MostPopular):
         """Count the rows of each item, and turn the order around."""
         super().learn(log, catalogue)
         self.item_scores_ = -self.item_scores_
+
+
+class Recent(MostPopular):
+    """The items with the most training rows of late: a row counts half as much for each half-life of age.
+
+    Args:
+        half_life: days, above 0.
+    """
+
+    def __init__(self, half_life: float = 14.0) -> None:
+        if half_life <= 0:
+            raise ValueError(f"half_life must be above 0 days, got {half_life}")
+        self.half_life = half_life
+
+    def learn(self, log: Interactions, catalogue: Catalogue) -> None:
+        """Sum the weights of each item's rows.
+
+        Raises:
+            ValueError: the log has no timestamps.
+        """
+        if log.timestamps is None:
+            raise ValueError("Recent needs timestamps, and this log has none")
+        newest = log.timestamps.max(initial=0)
+        weight = 0.5 ** ((newest - log.timestamps) / (_DAY * self.half_life))
+        self.item_scores_ = np.bincount(log.items, weight, minlength=log.n_items).astype(np.float64)
 
 
 class BestRated(_ItemOrder):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from personagym_recommenders import BestRated, LeastPopular, MostPopular, Random, WorstRated
+from personagym_recommenders import BestRated, LeastPopular, MostPopular, Random, Recent, WorstRated
 from personagym_recommenders.models.heuristics import credibility_strength
 
 ROWS = [(0, 1, 5), (1, 1, 1), (2, 1, 3), (0, 2, 4), (1, 2, 4), (2, 3, 5)]
@@ -76,3 +76,17 @@ def test_random_is_uniform(make_log, observe):
 def test_bad_arguments(make):
     with pytest.raises(ValueError, match="got"):
         make()
+
+
+def test_recent_rows_count_more(make_dataset, observe):
+    dataset = make_dataset()
+    log = dataset.interactions
+    newest = log.items[np.argmax(log.timestamps)]
+    scores = Recent(half_life=1e-3).fit(log, dataset.catalogue).score(observe([0]))[0]
+    assert np.argmax(scores) == newest
+    forever = Recent(half_life=1e9).fit(log, dataset.catalogue).score(observe([0]))[0]
+    np.testing.assert_allclose(forever, np.bincount(log.items, minlength=80), rtol=1e-6)
+    with pytest.raises(ValueError, match="half_life must be above 0"):
+        Recent(half_life=0)
+    with pytest.raises(ValueError, match="needs timestamps"):
+        Recent().fit(make_dataset(timed=False).interactions, dataset.catalogue)

@@ -1,13 +1,10 @@
-"""Recommenders that predict ratings, and the line-up of the agreement study, on logs with known answers."""
+"""Recommenders that predict ratings, on logs with known answers."""
 
 import numpy as np
 import pytest
 
 from personagym_env.conformance.recommender import check_recommender
-from personagym_recommenders.line_up import LINE_UP, Means, Recent, line_up
 from personagym_recommenders.models.rating_models import GenreTaste, MatrixFactorisation, UserKNN
-from personagym_recommenders.recbole.recommender import RecBole
-from personagym_recommenders.rl.trained import LearnsInSessions
 
 MODELS = {
     "mf": lambda: MatrixFactorisation(rank=2, regularisation=1.0),
@@ -81,7 +78,6 @@ def test_genres_without_quality_ignore_others(make_log, observe):
         lambda: UserKNN(neighbours=0),
         lambda: GenreTaste(shrinkage=0),
         lambda: GenreTaste(strength=0),
-        lambda: Recent(half_life=0),
     ],
 )
 def test_bad_options(make):
@@ -93,35 +89,3 @@ def test_an_empty_log_teaches_no_ratings(two_tastes):
     log, catalogue = two_tastes
     with pytest.raises(ValueError, match="UserKNN learns from ratings"):
         UserKNN().fit(log.take(np.array([], np.int64)), catalogue)
-
-
-def test_recent_rows_count_more(make_dataset, observe):
-    dataset = make_dataset()
-    log = dataset.interactions
-    newest = log.items[np.argmax(log.timestamps)]
-    scores = Recent(half_life=1e-3).fit(log, dataset.catalogue).score(observe([0]))[0]
-    assert np.argmax(scores) == newest
-    forever = Recent(half_life=1e9).fit(log, dataset.catalogue).score(observe([0]))[0]
-    np.testing.assert_allclose(forever, np.bincount(log.items, minlength=80), rtol=1e-6)
-    with pytest.raises(ValueError, match="needs timestamps"):
-        Recent().fit(make_dataset(timed=False).interactions, dataset.catalogue)
-
-
-def test_the_line_up_asks_for_what_the_data_has(make_dataset):
-    rich, poor = make_dataset(), make_dataset(timed=False)
-    chosen, left_out = line_up(rich.interactions, rich.catalogue)
-    assert len(chosen) >= 16
-    assert len({entry.model_class for entry in chosen.values()}) >= 7
-    assert set(left_out) == {"LightGCN", "NeuMF", "SASRec", "GRU4Rec", "LinUCB", "PPO"}
-    assert left_out["LinUCB"] == "needs users to learn with"
-    assert line_up(rich.interactions, rich.catalogue, slow=True, users=True)[1] == {}
-    assert line_up(poor.interactions, poor.catalogue)[1]["recent"] == "needs timestamps"
-
-
-def test_everybody_in_the_line_up_can_be_made(dataset):
-    """RecBole's models and those who learn in sessions are trained in their own tests."""
-    means = Means(liked=4.0, users=lambda dataset, known: pytest.fail("nobody learns here"))
-    for entry in LINE_UP.values():
-        recommender = entry.make(means)
-        if not isinstance(recommender, (RecBole, LearnsInSessions)):
-            recommender.fit(dataset.interactions, dataset.catalogue)

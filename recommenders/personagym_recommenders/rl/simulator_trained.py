@@ -1,4 +1,4 @@
-"""Contestants that learn in simulated sessions before anybody judges them: a bandit, and a policy trained by PPO.
+"""Recommenders trained in the simulator before anybody judges them: a bandit, and a policy trained by PPO.
 
 `fit` makes a world of the training rows and of users who know these rows and no others, lets the recommender learn
 there, and ends the learning, so that what is judged is what came out of `fit`. Session parameters are the documented
@@ -33,7 +33,7 @@ UsersOf = Callable[[Dataset, Interactions], UserAgent]
 `functools.partial(personagym_agents.load, "mf")`."""
 
 
-class LearnsInSessions(ABC):
+class SimulatorTrained(ABC):
     """Shared: the world to learn in, and answering as the recommender that came out of it.
 
     Args:
@@ -76,11 +76,11 @@ class LearnsInSessions(ABC):
         return self._learned.recommend(observation, k, candidates)
 
 
-class TrainedBandit(LearnsInSessions):
+class SimulatorTrainedLinUCB(SimulatorTrained):
     """`LinUCB` after some sessions, all users taking turns.
 
     Args:
-        users: see `LearnsInSessions`.
+        users: see `SimulatorTrained`.
         sessions: to learn from, at least 1.
         seed: of the sessions.
     """
@@ -108,14 +108,14 @@ class TrainedBandit(LearnsInSessions):
         return bandit
 
 
-class TrainedPolicy(LearnsInSessions):
+class SimulatorTrainedPPO(SimulatorTrained):
     """A policy trained by PPO (Schulman et al., arXiv 1707.06347) that says how to weigh the opinions.
 
     Actions are decoded by `WeightedFeatures`, and the policy sees `SessionFeatures`, as in `examples/ppo.py`; here it
     trains for a fraction of the steps.
 
     Args:
-        users: see `LearnsInSessions`.
+        users: see `SimulatorTrained`.
         steps: user-steps of training, at least 1.
         envs: users side by side.
         seed: of policy and sessions.
@@ -139,7 +139,7 @@ class TrainedPolicy(LearnsInSessions):
 
     def learn(self, world: World, longest: int) -> Recommender:
         """Train, and take the most likely actions from then on."""
-        # Here, because they import torch, which no other contestant of this package needs.
+        # Here, because they import torch, which no other recommender of this package needs.
         from stable_baselines3 import PPO
 
         from personagym_recommenders.rl.sb3_features import NEEDED, SessionFeatures
@@ -175,5 +175,5 @@ class TrainedPolicy(LearnsInSessions):
 
 
 def _opinions() -> CandidateFeatures:
-    """Those of recommenders that stand in the line-up themselves."""
+    """Those of recommenders that stand in the registry themselves."""
     return CandidateFeatures([MostPopular(), BestRated(), ItemKNN(), EASE()])

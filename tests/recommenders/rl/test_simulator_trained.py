@@ -9,11 +9,11 @@ from personagym_env.evaluation.core.simulate import OnlineRecommender, SessionPl
 from personagym_env.protocols import Recommender
 from personagym_env.world import make_world
 from personagym_recommenders import MostPopular
-from personagym_recommenders.rl.trained import TrainedBandit, TrainedPolicy
+from personagym_recommenders.rl.simulator_trained import SimulatorTrainedLinUCB, SimulatorTrainedPPO
 
 MAKES = {
-    "bandit": lambda users: TrainedBandit(users, sessions=60),
-    "policy": lambda users: TrainedPolicy(users, steps=3_000, envs=16),
+    "bandit": lambda users: SimulatorTrainedLinUCB(users, sessions=60),
+    "policy": lambda users: SimulatorTrainedPPO(users, steps=3_000, envs=16),
 }
 
 
@@ -65,9 +65,9 @@ def test_picks_come_from_the_pool(make, world):
 
 def test_what_does_not_fit_is_refused(world, make_dataset, make_agent):
     with pytest.raises(ValueError, match="sessions must be at least 1"):
-        TrainedBandit(lambda dataset, log: world.agent, sessions=0)
+        SimulatorTrainedLinUCB(lambda dataset, log: world.agent, sessions=0)
     with pytest.raises(ValueError, match="steps and envs"):
-        TrainedPolicy(lambda dataset, log: world.agent, steps=0)
+        SimulatorTrainedPPO(lambda dataset, log: world.agent, steps=0)
     small = make_dataset(n_items=24, per_user=20)
     with pytest.raises(ValueError, match="cannot be filled"):
-        TrainedBandit(lambda dataset, log: make_agent(n_items=24)).fit(small.interactions, small.catalogue)
+        SimulatorTrainedLinUCB(lambda dataset, log: make_agent(n_items=24)).fit(small.interactions, small.catalogue)
