@@ -1,6 +1,5 @@
 """A world: a data set, what of it may be known, the users that react, and the parameters of their sessions."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,9 +18,7 @@ from personagym_env.session.kernel import Dynamics
 from personagym_env.session.parameters import SessionParameters
 
 DEFAULT_AGENTS = "personagym_agents:load"
-"""Where user agents are looked up by name; a string, because the world does not import its users."""
-
-_ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+"""What finds user agents by name; a string, because the world does not import its users."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -68,18 +65,14 @@ class World:
 
 
 def _load_agent(agent: str, dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
-    """`module:function` is called with data set and training log; any other name is left to `DEFAULT_AGENTS`."""
-    is_entry_point = _ENTRY_POINT.fullmatch(agent) is not None
-    if is_entry_point and device is not None:
-        raise ValueError(f"users from {agent!r} choose their device themselves: leave out device, got {device!r}")
-    module, _, function = (agent if is_entry_point else DEFAULT_AGENTS).partition(":")
+    module, _, function = DEFAULT_AGENTS.partition(":")
     load = cast(Callable[..., UserAgent], getattr(import_module(module), function))
-    return load(dataset, train) if is_entry_point else load(agent, dataset, train, device=device)
+    return load(agent, dataset, train, device=device)
 
 
 def make_world(
     dataset: str | Path | Dataset = "ml-100k",
-    agent: str | UserAgent = "default",
+    agent: str | Path | UserAgent = "default",
     *,
     train_share: float = 0.8,
     parameters: Mapping[str, Mapping[str, float]] | None = None,
@@ -89,8 +82,9 @@ def make_world(
 
     Args:
         dataset: a name or path for `personagym_env.data.sources.load_dataset`, or the data set itself.
-        agent: a name or bundle path for `personagym_agents.load`, an entry point `module:function` that is called
-            with the data set and the training log, or the user agent itself.
+        agent: what `personagym_agents.load` takes - a name such as "mf" or "frozen:persona", the path of a bundle, or
+            an entry point `module:function` that is called with the data set and the training log - or the user agent
+            itself.
         train_share: share of each user's rows, first by time, that is known.
         parameters: session parameters that are set rather than fitted or assumed, for example
             `{"choice": {"outside": 1.0}}`.
@@ -103,5 +97,5 @@ def make_world(
     train = temporal_split(data.interactions, train_share).train
     chosen = parameters or {}
     fit = fit_sessions(train, SessionParameters().updated(chosen), catalogue=data.catalogue)
-    users = _load_agent(agent, data, train, device) if isinstance(agent, str) else agent
+    users = _load_agent(str(agent), data, train, device) if isinstance(agent, str | Path) else agent
     return World(data, train, users, fit.apply(SessionParameters()).updated(chosen), fit)

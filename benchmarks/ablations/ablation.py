@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from personagym_agents.bundle.build import build_bundle
+from personagym_agents.bundle.manifest import BUNDLED, bundle_fits, read_manifest
 from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
-from personagym_agents.bundle.storage import BUNDLED, bundle_fits, read_manifest
 from personagym_agents.personas.clustering import Features, Groups, PersonaSettings
 from personagym_agents.training.base import TrainedBase, train_base
 from personagym_agents.training.progress import training_report

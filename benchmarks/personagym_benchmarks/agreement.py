@@ -20,8 +20,8 @@ import tyro
 from rich.console import Console
 
 import personagym_agents
-from personagym_agents.bundle.shipped import shipped_bundles
-from personagym_agents.bundle.storage import bundle_fits, load_bundle_agent
+from personagym_agents.bundle.manifest import bundle_fits, shipped_bundles
+from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split

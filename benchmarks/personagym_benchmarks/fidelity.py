@@ -16,7 +16,8 @@ import numpy as np
 from rich.console import Console
 
 import personagym_agents
-from personagym_agents.bundle.storage import BUNDLED, bundle_fits, load_bundle_agent, read_manifest
+from personagym_agents.bundle.manifest import BUNDLED, bundle_fits, read_manifest
+from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.personas.clustering import fit_personas
 from personagym_agents.probes.controls import with_adapters_of_others, with_shuffled_ratings, without_history

@@ -17,7 +17,6 @@ import tyro
 from rich.console import Console
 
 import personagym_agents
-from personagym_agents.bundle.shipped import name_shipped
 from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
@@ -133,7 +132,7 @@ def make_worlds(args: Args, dataset: Dataset, dealt: DealtRows, work: ProgressDi
     log = dealt.of_judge(args.data_overlap)
     worlds: dict[str, World] = {}
     with work.bar("make users", 1 + len(args.floors)) as advance:
-        for name in (name_shipped(args.agent, log), *args.floors):
+        for name in (args.agent, *args.floors):
             agent = personagym_agents.load(name, blind(dataset, log), log)
             if not worlds:
                 whole = make_world(dataset, agent, train_share=args.train_share)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 import personagym_agents
 from personagym_agents import FROZEN
-from personagym_agents.bundle.shipped import find_shipped
+from personagym_agents.bundle.manifest import find_shipped
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.classical.static_cached import StaticCachedUsers
 from personagym_benchmarks.console import make_console

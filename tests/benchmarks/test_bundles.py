@@ -9,8 +9,8 @@ from types import ModuleType
 import pytest
 from rich.console import Console
 
+from personagym_agents.bundle.manifest import Manifest
 from personagym_agents.bundle.settings import BundleSettings
-from personagym_agents.bundle.storage import Manifest
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_env.data.splits import Split

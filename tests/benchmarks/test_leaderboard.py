@@ -12,7 +12,7 @@ import pytest
 import tyro
 from rich.console import Console
 
-from personagym_agents.bundle.storage import FORMAT
+from personagym_agents.bundle.manifest import FORMAT
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, DataOverlap, DealtRows, deal_rows

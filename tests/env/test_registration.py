@@ -109,11 +109,6 @@ def test_recording_statistics_works_on_both(arguments: dict[str, Any]) -> None:
     assert max(lengths) <= 50
 
 
-def test_an_unknown_agent_entry_point_is_an_error(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ModuleNotFoundError, match="no_such_module"):
-        gym.make("PersonaRec-v0", **{**arguments, "agent": "no_such_module:load"})
-
-
 def test_agent_names_are_left_to_the_agents_package(
     monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any], agent: Any
 ) -> None:
@@ -125,11 +120,6 @@ def test_agent_names_are_left_to_the_agents_package(
         assert isinstance(gym.make("PersonaRec-v0", **{**arguments, "agent": name}).unwrapped, PersonaRecEnv)
     gym.make_vec("PersonaRec-v0", num_envs=2, **{**arguments, "agent": "persona", "device": "cuda:1"})
     assert asked == [("mf", None), ("/a/path/to/a/bundle", None), ("persona", "cuda:1")]
-
-
-def test_a_device_for_users_from_an_entry_point_is_refused(arguments: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="choose their device themselves: leave out device, got 'cpu'"):
-        gym.make("PersonaRec-v0", **arguments, device="cpu")
 
 
 def test_public_names_exist() -> None:

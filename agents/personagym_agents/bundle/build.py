@@ -7,16 +7,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from personagym_agents.bundle.manifest import Manifest, read_manifest, save_manifest
 from personagym_agents.bundle.settings import AdapterSettings
 from personagym_agents.bundle.storage import (
     REASONS,
-    Manifest,
     adapter_names,
     load_bundle_agent,
-    read_manifest,
     save_adapter,
     save_base,
-    save_manifest,
     save_population,
 )
 from personagym_agents.inference.language_users import LanguageUserAgent

@@ -10,11 +10,8 @@ bundle/
   adapters/NAME/    as `peft` saves an adapter, one folder each
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +19,7 @@ from peft import PeftModel
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from personagym_agents.bundle.manifest import BUNDLED, Manifest, find_shipped, read_manifest, save_manifest
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.inference.language_users import LanguageUserAgent
@@ -36,33 +34,9 @@ from personagym_agents.personas.clustering import Groups, Personas
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
-FORMAT = 2
-BUNDLED = Path(__file__).parent.parent / "bundles" / "ml-100k"
-"""The bundle that the package ships."""
 _MEMORY, _PROFILES = "memory.safetensors", "profiles.json"
 REASONS = "reasons.jsonl"
 """What a chat model wrote of why users rated as they did."""
-AS_BASE = "__base__"
-"""`peft`'s name for rows that pass through no adapter."""
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What is known about a bundle."""
-
-    dataset: str
-    train_fingerprint: str
-    """`Interactions.fingerprint` of the training rows."""
-    split: str
-    """How train and test were parted, in words."""
-    command: str
-    """What makes this bundle again."""
-    history_lines: int
-    settings: Mapping[str, Any]
-    versions: Mapping[str, str]
-    metrics: Mapping[str, Mapping[str, float]]
-    """Population to measure to value on the held-out rows."""
-    format: int = FORMAT
 
 
 def adapter_names(kind: Groups, groups: IntArray) -> list[str]:
@@ -107,11 +81,6 @@ def save_population(
     save_manifest(made, manifest)
 
 
-def save_manifest(made: Path, manifest: Manifest) -> None:
-    """Write, or write again, what is known about a bundle."""
-    (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
-
-
 def profile_writer(book: ProfileStore | None, train: Interactions) -> ProfileWriter:
     """The statistical writer, followed by what a chat model wrote if there is a book of that.
 
@@ -135,26 +104,6 @@ def profile_texts(book: ProfileStore | None, train: Interactions, dataset: Datas
     return StatisticalProfileWriter().write(np.arange(train.n_users), traits, dataset.catalogue, dataset.users)
 
 
-def read_manifest(place: Path) -> Manifest:
-    """The manifest of a bundle.
-
-    Raises:
-        ValueError: there is no bundle, or it is of another format.
-    """
-    path = place / "manifest.json"
-    if not path.is_file():
-        raise ValueError(f"no bundle at {place}: expected a file manifest.json; `personagym train` makes one")
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    if raw.get("format") != FORMAT:
-        raise ValueError(f"bundle at {place} has format {raw.get('format')}, this version reads format {FORMAT}")
-    return Manifest(**raw)
-
-
-def bundle_fits(place: Path | None, train: Interactions) -> bool:
-    """Whether the bundle (None: the shipped one) was trained on exactly these rows."""
-    return read_manifest(place or BUNDLED).train_fingerprint == train.fingerprint()
-
-
 def load_bundle_agent(
     place: Path | None,
     dataset: Dataset,
@@ -166,7 +115,7 @@ def load_bundle_agent(
     """The users of a bundle.
 
     Args:
-        place: folder of the bundle; None for the shipped one.
+        place: folder of the bundle; None for the shipped one of these rows, or of ML-100K where there is none.
         dataset: texts of items and users.
         train: the rows that the bundle was trained on, which also are the users' histories.
         adapters: False leaves the adapters out, as a control.
@@ -177,7 +126,7 @@ def load_bundle_agent(
         ValueError: the bundle was trained on other rows, or there is no such device.
     """
     chosen = chosen_device(device)
-    place = place or BUNDLED
+    place = place or find_shipped(train) or BUNDLED
     manifest = read_manifest(place)
     if manifest.train_fingerprint != train.fingerprint():
         raise ValueError(

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from personagym_agents.bundle.storage import load_bundle_agent, read_adapters, read_manifest
+from personagym_agents.bundle.manifest import read_manifest
+from personagym_agents.bundle.storage import load_bundle_agent, read_adapters
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.model.adapters import Factors, LowRank, mix_adapters
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions

@@ -1,0 +1,145 @@
+"""The user agents that have a name, and the one function that finds users by name, path or entry point."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Literal, cast
+
+from gymnasium import logger
+
+from personagym_agents.bundle.manifest import find_shipped
+from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.protocols import UserAgent
+
+Loader = Callable[[Dataset, Interactions, str | None], UserAgent]
+"""From a data set, its training rows and a device to users."""
+FROZEN = "frozen:"
+"""Before the name of users who answer as they do when a session opens, from a table that fills itself."""
+FALLBACK_NAME = "mf"
+"""What "default" stands for where no shipped bundle was trained on the rows."""
+_ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True)
+class UserAgentSpec:
+    """Users that have a name."""
+
+    kind: Literal["classical", "language model", "any"]
+    """What answers; "any" where that depends on the data."""
+    description: str
+    """For people, in one line."""
+    load: Loader
+
+
+def _classical(name: str) -> Loader:
+    def load_classical(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
+        from personagym_agents.classical.users import fit_classical
+
+        return fit_classical(name, train)
+
+    return load_classical
+
+
+def _bundle(place: Path | None) -> Loader:
+    def load_bundle(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
+        # Here, because it imports torch, which classical users do not need.
+        from personagym_agents.bundle.storage import load_bundle_agent
+
+        return load_bundle_agent(place, dataset, train, device=device)
+
+    return load_bundle
+
+
+def _default(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
+    place = find_shipped(train)
+    if place is not None:
+        return _bundle(place)(dataset, train, device)
+    logger.warn(
+        f"the bundled users were not trained on these training rows of {dataset.name!r}: "
+        f"{FALLBACK_NAME!r} users take their place"
+    )
+    return USER_AGENTS[FALLBACK_NAME].load(dataset, train, device)
+
+
+USER_AGENTS: Mapping[str, UserAgentSpec] = {
+    "default": UserAgentSpec(
+        "any", f"`persona` where a shipped bundle was trained on the rows, else `{FALLBACK_NAME}`", _default
+    ),
+    "persona": UserAgentSpec("language model", "the shipped bundle: an adapter for each persona", _bundle(None)),
+    "mf": UserAgentSpec("classical", "variational matrix factorisation", _classical("mf")),
+    "knn": UserAgentSpec("classical", "item neighbours on rating residuals", _classical("knn")),
+    "bias": UserAgentSpec("classical", "user and item means", _classical("bias")),
+}
+"""Users by name. Each takes the prefix `FROZEN` too."""
+
+
+def user_agent_names() -> tuple[str, ...]:
+    """Every name that `load` takes, with and without prefix."""
+    return (*USER_AGENTS, *(f"{FROZEN}{name}" for name in USER_AGENTS))
+
+
+def load(name: str, dataset: Dataset, train: Interactions, *, device: str | None = None) -> UserAgent:
+    """Users of a data set.
+
+    Args:
+        name: one of `USER_AGENTS`; or the folder of a bundle; or `module:function`, which is called with data set and
+            training rows. `frozen:NAME` are the users of any such name whose answers do not change within a session
+            and come from a table that fills itself.
+        dataset: catalogue and attributes of the users.
+        train: rows that the users may know.
+        device: where a language model runs, as `torch` names it; None takes a GPU if there is one. Classical users do
+            without.
+
+    Raises:
+        ValueError: the name is unknown, there is no such device, users from an entry point are given a device, or
+            `train` does not fit the data set or the bundle.
+    """
+    shape, expected = (train.n_users, train.n_items), (len(dataset.users), len(dataset.catalogue))
+    if shape != expected:
+        raise ValueError(f"train counts {shape} users and items, but data set {dataset.name!r} has {expected}")
+    if name.startswith(FROZEN):
+        from personagym_agents.classical.static_cached import StaticCachedUsers
+
+        return StaticCachedUsers(load(name.removeprefix(FROZEN), dataset, train, device=device))
+    return _loader(name)(dataset, train, device)
+
+
+def _loader(name: str) -> Loader:
+    """What makes the users of a name without prefix."""
+    if name in USER_AGENTS:
+        return USER_AGENTS[name].load
+    if name and Path(name).is_dir():
+        return _bundle(Path(name))
+    if _ENTRY_POINT.fullmatch(name):
+        return _entry_point(name)
+    raise ValueError(_unknown(name))
+
+
+def _entry_point(name: str) -> Loader:
+    module, _, function = name.partition(":")
+    try:
+        found = getattr(import_module(module), function, None)
+    except ModuleNotFoundError as error:
+        # A module that the users' own module lacks is another error, with a name of its own.
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+            raise
+        raise ValueError(f"{_unknown(name)}; there is no module {error.name!r} here") from error
+    if not callable(found):
+        raise ValueError(f"{_unknown(name)}; module {module!r} has no function {function!r}")
+
+    def load_from_entry_point(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
+        if device is not None:
+            raise ValueError(f"users from {name!r} choose their device themselves: leave out device, got {device!r}")
+        return cast(UserAgent, found(dataset, train))
+
+    return load_from_entry_point
+
+
+def _unknown(name: str) -> str:
+    known = ", ".join(repr(known) for known in USER_AGENTS)
+    return (
+        f"unknown users {name!r}: expected one of {known}, the directory of a bundle, or an entry point "
+        f"'module:function', each with or without the prefix {FROZEN!r}"
+    )
