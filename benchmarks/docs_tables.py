@@ -10,6 +10,7 @@ from personagym_env.evaluation.agreement.tables import without_range
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.fidelity.markdown import fidelity_boards
 from personagym_env.evaluation.leaderboard.board import Leaderboard
+from personagym_env.evaluation.leaderboard.policies import PolicyComparison
 from personagym_env.evaluation.reporting import markdown
 from personagym_env.evaluation.reporting.figures import KIND_TITLES
 from personagym_env.evaluation.validation.board import AspectBoard, Validation
@@ -214,17 +215,17 @@ def validation(results: Path) -> str:
 
 def policies(results: Path) -> str:
     """Learners beside static recommenders in the same sessions."""
-    found = json.loads(results.read_text(encoding="utf-8"))
-    leads = {lead["recommender"]: Interval(*lead["value"]) for lead in found["leads"]}
+    found = PolicyComparison.load(results)
+    leads = {lead.recommender: lead.value for lead in found.leads}
     rows = (
         [
-            line["recommender"],
-            line["kind"],
-            markdown.cell(Interval(*line["simulated"]["return"]), 2),
-            markdown.cell(leads.get(line["recommender"]), 2),
-            markdown.cell(Interval(*line["real"]), 3),
+            row.recommender,
+            row.kind,
+            markdown.cell(row.simulated["return"], 2),
+            markdown.cell(leads.get(row.recommender), 2),
+            markdown.cell(row.real, 3),
         ]
-        for line in sorted(found["lines"], key=lambda line: -line["simulated"]["return"][0])
+        for row in sorted(found.rows, key=lambda row: -row.simulated["return"].value)
     )
     return markdown.table(("recommender", "kind", "return", "beyond the best static", "real value"), rows)
 

@@ -9,7 +9,7 @@ policy that rises in the simulation and not there has learned the simulator. The
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +20,10 @@ from rich.table import Table
 from personagym_env.data.splits import temporal_split
 from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.core.closed_pool import ClosedPool
-from personagym_env.evaluation.core.result_file import write_result
 from personagym_env.evaluation.core.simulate import OnlineRecommender, SessionPlan, Sessions, simulate
 from personagym_env.evaluation.core.snapshot import environment_snapshot
-from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
+from personagym_env.evaluation.core.statistics import interval, user_resamples
+from personagym_env.evaluation.leaderboard.policies import Lead, PolicyComparison, PolicyRow
 from personagym_env.protocols import Recommender
 from personagym_env.world import World, make_world
 from personagym_recommenders import OracleGreedy, load_recommender
@@ -58,41 +58,6 @@ class Args:
     output: Path = Path("runs/policies.json")
 
 
-@dataclass(frozen=True)
-class Line:
-    """A recommender and what it earned."""
-
-    recommender: str
-    kind: str
-    simulated: dict[str, Interval]
-    """Return, clicks, rating and length, see `Sessions.statistics`."""
-    real: Interval
-
-
-@dataclass(frozen=True)
-class Lead:
-    """What a learner earned beyond the best static recommender, session by session."""
-
-    recommender: str
-    static: str
-    value: Interval
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Everybody in the same sessions."""
-
-    users: str
-    sessions: int
-    lines: list[Line]
-    leads: list[Lead]
-    chance: Interval
-    """Real value of items picked by chance."""
-    best: Interval
-    """Real value that nobody can exceed."""
-    snapshot: dict[str, object]
-
-
 def warm_up(bandit: Recommender, world: World, args: Args) -> None:
     """Let a bandit learn from sessions that judge nobody."""
     n_users = world.train.n_users
@@ -115,13 +80,13 @@ def fitted(args: Args, world: World) -> Iterator[tuple[str, Recommender]]:
         yield kind, recommender
 
 
-def compare(args: Args, world: World, console: Console) -> Comparison:
+def compare(args: Args, world: World, console: Console) -> PolicyComparison:
     """Play and compare."""
     n_users = world.train.n_users
     plan = SessionPlan.draw(n_users, users=args.judges, episodes_per_user=args.episodes, seed=args.seed)
     pool = ClosedPool(temporal_split(world.dataset.interactions).test)
     resamples = user_resamples(n_users, args.resamples, np.random.default_rng(args.seed))
-    lines: list[Line] = []
+    rows: list[PolicyRow] = []
     played: dict[str, Sessions] = {}
     for kind, recommender in fitted(args, world):
         sessions = simulate(recommender, world, plan, slate_size=args.slate_size, rows=args.rows)
@@ -131,18 +96,27 @@ def compare(args: Args, world: World, console: Console) -> Comparison:
         }
         picks = pool.picks(recommender, world.profiles, history_length=HISTORY_LENGTH)
         real = interval(pool.value(picks).resampled(resamples))
-        lines.append(Line(recommender.name, kind, simulated, real))
+        rows.append(PolicyRow(recommender.name, kind, simulated, real))
         console.print(f"{recommender.name}: return {simulated['return']}")
-    static = [line for line in lines if line.kind == "static"]
-    best = max(static, key=lambda line: line.simulated["return"].value).recommender
+    static = [row for row in rows if row.kind == "static"]
+    best = max(static, key=lambda row: row.simulated["return"].value).recommender
     leads = []
-    for line in lines:
-        if line.kind in ("bandit", "policy"):
-            own = played[line.recommender]
+    for row in rows:
+        if row.kind in ("bandit", "policy"):
+            own = played[row.recommender]
             lead = own._replace(returns=own.returns - played[best].returns).statistics(n_users)["return"]
-            leads.append(Lead(line.recommender, best, interval(lead.resampled(resamples))))
+            leads.append(Lead(row.recommender, best, interval(lead.resampled(resamples))))
     chance, most = (interval(figure.resampled(resamples)) for figure in (pool.chance, pool.best))
-    return Comparison(world.agent.name, len(plan.users), lines, leads, chance, most, environment_snapshot())
+    return PolicyComparison(
+        users=world.agent.name,
+        sessions=len(plan.users),
+        rows=tuple(rows),
+        leads=tuple(leads),
+        chance=chance,
+        best=most,
+        setting={name: value for name, value in asdict(args).items() if not isinstance(value, Path)},
+        environment=environment_snapshot(),
+    )
 
 
 def main(args: Args) -> None:
@@ -150,8 +124,8 @@ def main(args: Args) -> None:
     console = Console()
     found = compare(args, make_world(args.dataset, args.users), console)
     table = Table("recommender", "kind", "return", "clicks per step", "rating", "length", "real value")
-    for line in found.lines:
-        table.add_row(line.recommender, line.kind, *(str(figure) for figure in (*line.simulated.values(), line.real)))
+    for row in found.rows:
+        table.add_row(row.recommender, row.kind, *(str(figure) for figure in (*row.simulated.values(), row.real)))
     console.print(table)
     console.print(
         f"{found.sessions:,} sessions each with users {found.users}; chance alone has real value {found.chance}, a "
@@ -161,7 +135,7 @@ def main(args: Args) -> None:
         console.print(
             f"{lead.recommender} less the best static recommender, {lead.static}, session by session: {lead.value}"
         )
-    write_result(args.output, 1, found)
+    found.save(args.output)
 
 
 if __name__ == "__main__":

@@ -84,8 +84,8 @@ def test_compare_policies_shows_everybody_beside_real_value(log: Path, trained: 
     assert "PPO less the best static recommender" in told
     assert "20 sessions each with users bias" in told
     written = json.loads(output.read_text())
-    assert tuple(line["recommender"] for line in written["lines"]) == names
+    assert tuple(line["recommender"] for line in written["rows"]) == names
     assert [lead["recommender"] for lead in written["leads"]] == ["LinUCB", "LinearThompson", "PPO"]
-    for line in written["lines"]:
+    for line in written["rows"]:
         value, low, high = line["real"]
         assert 1 <= low <= value <= high <= written["best"][2]

@@ -323,7 +323,9 @@ def run(args: Args, console: Console) -> AgreementStudy:
         "fit seconds": {fitted.name: round(fitted.seconds, 2) for fitted in fitted_recommenders},
         "seconds": round(time.perf_counter() - begin),
     }
-    return AgreementStudy(dataset.name, tuple(boards), setting, environment_snapshot())
+    return AgreementStudy(
+        dataset=dataset.name, boards=tuple(boards), setting=setting, environment=environment_snapshot()
+    )
 
 
 def write_plots(study: AgreementStudy, output: Path) -> list[Path]:

@@ -382,7 +382,7 @@ def run(args: Args, console: Console) -> FidelityReport:
         "bundles": [place.origin() for place in places],
         "seconds": round(time.perf_counter() - begin),
     }
-    return FidelityReport(boards, setting, environment_snapshot())
+    return FidelityReport(boards=boards, setting=setting, environment=environment_snapshot())
 
 
 def main(args: Args) -> None:

@@ -2,59 +2,92 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self
 
-from personagym_env.evaluation.core.statistics import Interval
+from cattrs import ClassValidationError, ForbiddenExtraKeysError, transform_error
+from cattrs.preconf.json import make_converter
+from cattrs.v import format_exception
+
 from personagym_env.files import write_atomically
 
-Result = TypeVar("Result")
 
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a study found, in plain values, and what one has to know to find it again.
 
-def write_result(path: Path, layout: int, result: Any) -> None:
-    """Write a dataclass, as of this version of its layout; JSON has no NaN, and null stands for it."""
-    raw = _without_nan({"format": layout} | asdict(result))
-    write_atomically(path, json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def read_result(path: Path, layout: int, what: str, make: Callable[[dict[str, Any]], Result]) -> Result:
-    """Read what `write_result` wrote.
-
-    Args:
-        path: of the file.
-        layout: the version that is expected.
-        what: it should be, for people.
-        make: from JSON's fields, without the version.
-
-    Raises:
-        ValueError: the file is no such thing, or of another version.
+    A study's own result is a frozen dataclass that inherits from this one; from its annotations it is written and read.
     """
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        found = raw.pop("format", None)
-        if found != layout:
-            raise ValueError(f"format {found}, expected {layout}")
-        return make(raw)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path.name} is no {what}: {error}") from error
+
+    KIND: ClassVar[str]
+    """What people call the result."""
+    FORMAT: ClassVar[int]
+    """Version of the layout, raised whenever older files can no longer be read."""
+    COMMAND: ClassVar[str]
+    """What a reader types to make the file again."""
+
+    setting: Mapping[str, Any]
+    """Seeds, sizes, data fingerprint and what else was chosen."""
+    environment: Mapping[str, Any]
+    """From `environment_snapshot`."""
+
+    def save(self, path: Path) -> None:
+        """Write JSON; it has no NaN, for which null stands."""
+        raw = {"kind": self.KIND, "format": self.FORMAT} | _CONVERTER.unstructure(self)
+        write_atomically(path, json.dumps(raw, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is no such result, of another format, or lacks something.
+        """
+        try:
+            raw = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{path} is no {cls.KIND}: expected JSON, {error}") from error
+        kind, version = (raw.pop(key, None) for key in ("kind", "format")) if isinstance(raw, dict) else (None, None)
+        if kind not in (None, cls.KIND) or version is None:
+            raise ValueError(f"{path} is no {cls.KIND}: its kind is {kind!r}, and its format {version!r}")
+        if version != cls.FORMAT:
+            raise ValueError(
+                f"{path} has format {version}, and a {cls.KIND} of format {cls.FORMAT} is expected: make it again with "
+                f"`{cls.COMMAND}`"
+            )
+        try:
+            return _CONVERTER.structure(raw, cls)
+        except ClassValidationError as error:
+            first, *others = transform_error(error, format_exception=_told)
+            more = f" (and {len(others)} faults more)" if others else ""
+            raise ValueError(f"{path} is no {cls.KIND}: {first}{more}") from error
 
 
-def read_interval(raw: Sequence[float | None]) -> Interval:
-    """An estimate, as JSON has it."""
-    value, low, high = (math.nan if number is None else float(number) for number in raw)
-    return Interval(value, low, high)
+def _told(error: BaseException, kind: type | None) -> str:
+    """A fault for people: in its own words, if these are words."""
+    return format_exception(error, kind) if isinstance(error, KeyError | ForbiddenExtraKeysError) else str(error)
 
 
-def read_intervals(raw: Mapping[str, Sequence[float | None]]) -> dict[str, Interval]:
-    """Estimates by name, as JSON has them."""
-    return {name: read_interval(entry) for name, entry in raw.items()}
+def _number(value: Any, _: type[float]) -> float:
+    """A number of JSON; null stands for NaN."""
+    if value is None:
+        return math.nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"expected a number, got {value!r}")
+    return float(value)
 
 
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _without_nan(entry) for key, entry in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nan(entry) for entry in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+def _exactly(value: Any, kind: type) -> Any:
+    """A value that is of its kind already, where the converter would make one."""
+    if type(value) is not kind:
+        raise TypeError(f"expected {kind.__name__}, got {value!r}")
+    return value
+
+
+_CONVERTER = make_converter(forbid_extra_keys=True)
+_CONVERTER.register_unstructure_hook(float, lambda value: None if math.isnan(value) else value)
+_CONVERTER.register_structure_hook(float, _number)
+for _kind in (bool, int, str):
+    _CONVERTER.register_structure_hook(_kind, _exactly)

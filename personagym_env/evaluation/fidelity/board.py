@@ -5,14 +5,13 @@ Shapes: n held-out rows, r ratings, u users, b rows of weights (1 + resamples), 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 
 from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.core.calibration import Reliability, reliability, threshold_error, top_label_error
-from personagym_env.evaluation.core.result_file import read_intervals, read_result, write_result
+from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, interval, point, user_resamples
 from personagym_env.evaluation.fidelity.breakdowns import Labels
 from personagym_env.evaluation.fidelity.fidelity_test import Answers, rating_fidelity
@@ -20,8 +19,6 @@ from personagym_env.evaluation.fidelity.rating_shares import RatingShares, share
 from personagym_env.evaluation.fidelity.taste import TasteTest
 from personagym_env.evaluation.leaderboard.board import NO_INTERVAL
 
-FORMAT = 1
-"""Version of the JSON layout."""
 Kind = Literal["floor", "users", "control"]
 """What a population is there for: to be beaten, to be measured, or to show that others do not cheat."""
 
@@ -107,49 +104,16 @@ class FidelityBoard:
         """
         return {row.name: row for row in self.rows}[name]
 
-    @classmethod
-    def from_json(cls, raw: Mapping[str, Any]) -> Self:
-        """Inverse of `asdict` after a trip through JSON."""
-        return cls(
-            **dict(raw)
-            | {
-                "scale": tuple(raw["scale"]),
-                "real_shares": tuple(raw["real_shares"]),
-                "rows": tuple(_row(row) for row in raw["rows"]),
-                "differences": tuple(
-                    Difference(d["left"], d["right"], read_intervals(d["figures"])) for d in raw["differences"]
-                ),
-                "parts": tuple(_part(part) for part in raw["parts"]),
-            }
-        )
 
+@dataclass(frozen=True, kw_only=True)
+class FidelityReport(Result):
+    """Boards of several protocols."""
 
-@dataclass(frozen=True)
-class FidelityReport:
-    """Boards of several protocols, and what one has to know to make them again."""
+    KIND = "fidelity report"
+    FORMAT = 2
+    COMMAND = "personagym fidelity"
 
     boards: tuple[FidelityBoard, ...]
-    setting: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    """From `environment_snapshot`."""
-
-    def save(self, path: Path) -> None:
-        """Write JSON, whole or not at all."""
-        write_result(path, FORMAT, self)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            ValueError: the file is no fidelity report of this format.
-        """
-        return read_result(
-            path,
-            FORMAT,
-            "fidelity report",
-            lambda raw: cls(**raw | {"boards": tuple(FidelityBoard.from_json(board) for board in raw["boards"])}),
-        )
 
 
 def statistics_of(answers: Answers, taste: TasteTest) -> dict[str, Statistic]:
@@ -318,21 +282,3 @@ def _parts(
                     }
             parts.append(Part(way.by, label, int(inside.sum()), len(np.unique(test.users[inside])), figures))
     return parts
-
-
-def _row(raw: Mapping[str, Any]) -> BoardRow:
-    diagram = raw["reliability"]
-    return BoardRow(
-        **dict(raw)
-        | {
-            "figures": read_intervals(raw["figures"]),
-            "spread": {name: tuple(ends) for name, ends in raw["spread"].items()},
-            "shares": None if raw["shares"] is None else tuple(raw["shares"]),
-            "reliability": None if diagram is None else Reliability(*(tuple(column) for column in diagram)),
-        }
-    )
-
-
-def _part(raw: Mapping[str, Any]) -> Part:
-    figures = {population: read_intervals(entry) for population, entry in raw["figures"].items()}
-    return Part(**dict(raw) | {"figures": figures})

@@ -2,21 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.agreement.judges import Agreement, JudgeKind, agreement_table
 from personagym_env.evaluation.core.data_overlap import Independence
-from personagym_env.evaluation.core.result_file import read_interval, read_intervals, read_result, write_result
+from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, interval, point
 from personagym_env.evaluation.fidelity.fidelity_test import Fidelity
 from personagym_env.evaluation.reporting.figures import EXPECTED, OFFLINE, SIMULATED, judge_name
 
-FORMAT = 2
-"""Version of the JSON layout."""
 NO_INTERVAL = frozenset({"coverage", "ece", "ece_top", "ks", "wasserstein"})
 """Figures that a resample of the users biases, printed without an interval: a resample holds fewer distinct items, and
 its noise only ever adds to a distance."""
@@ -64,9 +61,13 @@ class FidelityRow:
     figures: Mapping[str, Interval]
 
 
-@dataclass(frozen=True)
-class Leaderboard:
-    """A finished comparison; plain values only."""
+@dataclass(frozen=True, kw_only=True)
+class Leaderboard(Result):
+    """A finished comparison."""
+
+    KIND = "leaderboard"
+    FORMAT = 3
+    COMMAND = "personagym leaderboard"
 
     dataset: str
     agent: str
@@ -79,44 +80,8 @@ class Leaderboard:
     """Of users who know the rows that `independence` tells of, and of floors that know the same."""
     independence: Independence | None = None
     """Which training rows contestants and users learned from; None where both know all of them."""
-    setting: Mapping[str, Any] = field(default_factory=dict)
-    """Seeds, sizes, data fingerprint: what one has to know to run it again."""
-    environment: Mapping[str, Any] = field(default_factory=dict)
-    """From `environment_snapshot`."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """The simulation card as JSON has it: which parameters were fitted and which were assumed."""
-
-    def save(self, path: Path) -> None:
-        """Write JSON, whole or not at all."""
-        write_result(path, FORMAT, self)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            ValueError: the file is no leaderboard of this format.
-        """
-        return read_result(
-            path,
-            FORMAT,
-            "leaderboard",
-            lambda raw: cls(
-                **raw
-                | {
-                    "rows": tuple(_row(row) for row in raw["rows"]),
-                    "bounds": read_intervals(raw["bounds"]),
-                    "agreements": tuple(
-                        Agreement(row["judge"], row["kind"], read_interval(row["tau"]), read_interval(row["regret"]))
-                        for row in raw["agreements"]
-                    ),
-                    "fidelity": tuple(
-                        FidelityRow(row["name"], read_intervals(row["figures"])) for row in raw["fidelity"]
-                    ),
-                    "independence": None if raw.get("independence") is None else Independence(**raw["independence"]),
-                }
-            ),
-        )
 
 
 def compare(
@@ -206,15 +171,3 @@ def _estimates(statistics: Mapping[str, Statistic], weights: FloatArray) -> dict
         name: (point if name in NO_INTERVAL else interval)(statistic.resampled(weights))
         for name, statistic in statistics.items()
     }
-
-
-def _row(raw: Mapping[str, Any]) -> Row:
-    return Row(
-        **dict(raw)
-        | {
-            "offline": read_intervals(raw["offline"]),
-            "simulated": read_intervals(raw["simulated"]),
-            "real": read_interval(raw["real"]),
-            "lead": None if raw["lead"] is None else read_interval(raw["lead"]),
-        }
-    )

@@ -9,18 +9,15 @@ weights (1 + resamples), c contestants.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 import numpy as np
 
 from personagym_env.card import SensitivityPoint
 from personagym_env.data.tables import FloatArray
-from personagym_env.evaluation.core.result_file import read_intervals, read_result, write_result
+from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval, Statistic, interval, kendall_tau, stack, top_regret
 
-FORMAT = 2
-"""Version of the JSON layout."""
 Kind = Literal["default", "seed", "split", "catalogue", "picks", "slate", "memory", "assumed", "fitted"]
 """What a setting changes: nothing, chance, what is held out, which items there are, how many each contestant picks,
 places of a slate, whether users remember what they consume in a session, or a parameter of sessions that is assumed or
@@ -179,9 +176,13 @@ def resampling_tau(verdict: Verdict, quantile: float = 0.05) -> float:
     return float(np.quantile(kendall_tau(resampled, np.broadcast_to(verdict.said[0], resampled.shape)), quantile))
 
 
-@dataclass(frozen=True)
-class Robustness:
-    """All settings, and what one has to know to make them again."""
+@dataclass(frozen=True, kw_only=True)
+class Robustness(Result):
+    """All settings."""
+
+    KIND = "robustness report"
+    FORMAT = 3
+    COMMAND = "personagym robustness"
 
     dataset: str
     rows: tuple[RobustnessRow, ...]
@@ -193,9 +194,6 @@ class Robustness:
     """Judge to why it has no verdict in some settings in which others have one."""
     values: Mapping[str, float]
     """What each parameter of sessions was by default, by `part.field`."""
-    setting: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    """From `environment_snapshot`."""
 
     @property
     def judges(self) -> tuple[str, ...]:
@@ -250,27 +248,3 @@ class Robustness:
         if not found:
             raise KeyError(judge)
         return found
-
-    def save(self, path: Path) -> None:
-        """Write JSON, whole or not at all."""
-        write_result(path, FORMAT, self)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            ValueError: the file is no robustness report of this format.
-        """
-        return read_result(
-            path,
-            FORMAT,
-            "robustness report",
-            lambda raw: cls(**raw | {"rows": tuple(_row(row) for row in raw["rows"])}),
-        )
-
-
-def _row(raw: Mapping[str, Any]) -> RobustnessRow:
-    read = read_intervals({name: raw[name] for name in ("tau", "regret_share", "lead") if raw[name] is not None})
-    numbers = {name: math.nan if raw[name] is None else float(raw[name]) for name in ("mean", "tau_default")}
-    return RobustnessRow(**dict(raw) | read | numbers)

@@ -6,21 +6,18 @@ real rows, which are as near as one can hope to come, and a simulator without kn
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import FloatArray, IntArray
-from personagym_env.evaluation.core.result_file import read_intervals, read_result, write_result
+from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval, interval, point, user_resamples
 from personagym_env.evaluation.validation.aspects import ASPECTS, Aspect, Ruler
 from personagym_env.evaluation.validation.distances import Respect, distance_interval, distance_samples
 from personagym_env.evaluation.validation.session_log import SessionLog, held_out_sessions, preceding_sessions
 
-FORMAT = 1
-"""Version of the JSON layout."""
 Kind = Literal["real", "users", "chance"]
 """Real rows; simulated users whose likeness is in question; a simulator that is to be beaten."""
 HALVES, PRECEDING = "real, other half", "real, just before"
@@ -84,6 +81,10 @@ class AspectBoard:
     rows: tuple[Likeness, ...]
     """In the order of the sources."""
 
+    def __post_init__(self) -> None:
+        if self.name not in ASPECTS:
+            raise ValueError(f"no aspect {self.name!r}, expected some of {', '.join(sorted(ASPECTS))}")
+
     @property
     def aspect(self) -> Aspect:
         """What the respect is called, and in which units."""
@@ -98,9 +99,13 @@ class AspectBoard:
         return {row.source: row for row in self.rows}[source]
 
 
-@dataclass(frozen=True)
-class Validation:
-    """Simulated against real held-out logs; plain values only."""
+@dataclass(frozen=True, kw_only=True)
+class Validation(Result):
+    """Simulated against real held-out logs."""
+
+    KIND = "validation"
+    FORMAT = 2
+    COMMAND = "personagym validation"
 
     dataset: str
     users: int
@@ -111,34 +116,6 @@ class Validation:
     aspects: tuple[AspectBoard, ...]
     assumptions: tuple[str, ...]
     """What the data do not say and the simulation takes for granted."""
-    setting: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    """From `environment_snapshot`."""
-
-    def save(self, path: Path) -> None:
-        """Write JSON, whole or not at all."""
-        write_result(path, FORMAT, self)
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read what `save` wrote.
-
-        Raises:
-            ValueError: the file is no validation of this format.
-        """
-        return read_result(
-            path,
-            FORMAT,
-            "validation",
-            lambda raw: cls(
-                **raw
-                | {
-                    "sources": tuple(Source(**source) for source in raw["sources"]),
-                    "aspects": tuple(_aspect(aspect) for aspect in raw["aspects"]),
-                    "assumptions": tuple(raw["assumptions"]),
-                }
-            ),
-        )
 
 
 def session_budget(split: Split, chosen: IntArray | None = None) -> IntArray:
@@ -300,24 +277,3 @@ def _over_halvings(samples: FloatArray) -> Interval:
 
 def _floats(values: FloatArray) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
-
-
-def _numbers(raw: Sequence[float | None]) -> tuple[float, ...]:
-    return tuple(np.nan if number is None else float(number) for number in raw)
-
-
-def _aspect(raw: Mapping[str, Any]) -> AspectBoard:
-    if raw["name"] not in ASPECTS:
-        raise ValueError(f"no aspect {raw['name']!r}, expected some of {sorted(ASPECTS)}")
-    columns = {name: _numbers(raw[name]) for name in ("support", "curve", "low", "high")}
-    rows = tuple(
-        Likeness(
-            source=row["source"],
-            level=read_intervals({"": row["level"]})[""],
-            difference=read_intervals({"": row["difference"]})[""],
-            distances=read_intervals(row["distances"]),
-            curve=_numbers(row["curve"]),
-        )
-        for row in raw["rows"]
-    )
-    return AspectBoard(**dict(raw) | columns | {"level": read_intervals({"": raw["level"]})[""], "rows": rows})

@@ -286,13 +286,10 @@ def test_a_board_orders_judges_and_compares_them(board):
 
 
 def test_a_study_survives_the_disk(board, tmp_path):
-    study = AgreementStudy("synthetic", (board,), {"seed": 0}, {"python": "3"})
+    study = AgreementStudy(dataset="synthetic", boards=(board,), setting={"seed": 0}, environment={"python": "3"})
     study.save(tmp_path / "agreement.json")
     again = AgreementStudy.load(tmp_path / "agreement.json")
     assert repr(again) == repr(study)  # NaN equals nothing, so texts are compared
-    (tmp_path / "agreement.json").write_text('{"format": 0}')
-    with pytest.raises(ValueError, match=r"agreement.json is no agreement study: format 0, expected 2"):
-        AgreementStudy.load(tmp_path / "agreement.json")
 
 
 def test_tables_and_plots_show_every_judge(board):

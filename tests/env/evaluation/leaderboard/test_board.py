@@ -235,16 +235,6 @@ def test_a_failed_write_leaves_the_old_file(board: Leaderboard, tmp_path: Path) 
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"format": 2}', '{"format": 99, "rows": []}', '{"format": 2, "rows": [{}]}']
-)
-def test_other_files_are_refused_by_name(text: str, tmp_path: Path) -> None:
-    path = tmp_path / "odd.json"
-    path.write_text(text)
-    with pytest.raises(ValueError, match=r"odd\.json is no leaderboard"):
-        Leaderboard.load(path)
-
-
 def test_the_snapshot_names_versions_and_no_place() -> None:
     snapshot = environment_snapshot()
     assert snapshot["versions"]["numpy"] == np.__version__  # type: ignore[index]

@@ -79,7 +79,17 @@ def board() -> Leaderboard:
     rows = tuple(
         Row(name, False, 1.0, dict.fromkeys(OFFLINE, SOME), dict.fromkeys(SIMULATED, SOME), SOME, None) for name in "ab"
     )
-    return Leaderboard("data", "users", rows, {}, (), (), setting={"seed": 0}, environment=SNAPSHOT, card=_card())
+    return Leaderboard(
+        dataset="data",
+        agent="users",
+        rows=rows,
+        bounds={},
+        agreements=(),
+        fidelity=(),
+        setting={"seed": 0},
+        environment=SNAPSHOT,
+        card=_card(),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +104,8 @@ def study() -> AgreementStudy:
         for name, model_class in ((HOSTILE, "x"), ("plain", "y"))
     )
     made = AgreementBoard(HOSTILE, "picks", 12, contestants, {"best": SOME}, judges, (), SOME)
-    return AgreementStudy("data", (made,), {"rows": {"same": 3}, "left out": ["a", "b"]}, SNAPSHOT)
+    setting = {"rows": {"same": 3}, "left out": ["a", "b"]}
+    return AgreementStudy(dataset="data", boards=(made,), setting=setting, environment=SNAPSHOT)
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +126,16 @@ def validation() -> Validation:
         )
         return AspectBoard(name, support.get(name, (1.0, 2.0)), SOME, curve, (0.125, 0.625), (0.375, np.nan), rows)
 
-    return Validation("data", 4, 9, sources, tuple(map(aspect, ("length", "stars", "trend"))), (HOSTILE,), {}, SNAPSHOT)
+    return Validation(
+        dataset="data",
+        users=4,
+        rows=9,
+        sources=sources,
+        aspects=tuple(map(aspect, ("length", "stars", "trend"))),
+        assumptions=(HOSTILE,),
+        setting={},
+        environment=SNAPSHOT,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +148,7 @@ def fidelity() -> FidelityReport:
     difference = Difference(HOSTILE, "floor", {"rmse": NAN})
     part = Part("persona", HOSTILE, 1, 1, {HOSTILE: {"rmse": SOME}})
     made = FidelityBoard("temporal", "split", "data", (1.0, 2.0), (0.5, 0.5), {"rows": 9}, rows, (difference,), (part,))
-    return FidelityReport((made,), {}, SNAPSHOT)
+    return FidelityReport(boards=(made,), setting={}, environment=SNAPSHOT)
 
 
 @pytest.fixture(scope="module")
@@ -254,7 +274,16 @@ def _robustness_row(kind: Kind) -> RobustnessRow:
 def robustness() -> Robustness:
     rows = _robustness_row("default"), _robustness_row("assumed"), _robustness_row("picks")
     judge, values = rows[0].judge, {"choice.outside": 1.5, "leaving.intercept": 0.25}
-    return Robustness("data", rows, 0.8, {judge: 0.875}, {judge: HOSTILE}, values, {"luck": HOSTILE}, SNAPSHOT)
+    return Robustness(
+        dataset="data",
+        rows=rows,
+        stable=0.8,
+        chance={judge: 0.875},
+        absent={judge: HOSTILE},
+        values=values,
+        setting={"luck": HOSTILE},
+        environment=SNAPSHOT,
+    )
 
 
 def test_a_robustness_report_tells_a_card_of_the_same_data_what_moves(

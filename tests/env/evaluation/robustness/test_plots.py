@@ -1,6 +1,7 @@
 """The plot of the robustness study: a mark per verdict, hollow where the winner is another."""
 
 import re
+from dataclasses import replace
 
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.robustness.plots import KIND_STYLE, stability_plot
@@ -15,7 +16,9 @@ def report(winner: str, kind: Kind = "assumed") -> Robustness:
         return RobustnessRow(of, "x", 1.0, "x", "mf", who, SOME, SOME, 3.0, tau, "a", None)
 
     rows = row("default", "a", 1.0), row(kind, winner, 0.5)
-    return Robustness("data", rows, 0.8, {"mf": 0.9}, {}, {}, {}, {})
+    return Robustness(
+        dataset="data", rows=rows, stable=0.8, chance={"mf": 0.9}, absent={}, values={}, setting={}, environment={}
+    )
 
 
 def marks(svg: str, colour: str) -> tuple[int, int]:
@@ -42,5 +45,5 @@ def test_every_kind_has_a_mark_of_its_own() -> None:
 
 
 def test_a_judge_without_chance_has_no_stroke() -> None:
-    bare = Robustness("data", report("a").rows, 0.8, {}, {}, {}, {}, {})
+    bare = replace(report("a"), chance={})
     assert len(stability_plot(bare)) < len(stability_plot(report("a")))

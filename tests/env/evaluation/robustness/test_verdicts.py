@@ -111,8 +111,16 @@ def report() -> Robustness:
         SEVERAL.row("fitted", "returning.location", verdict(20, 15, 10, 5), -0.5),
         DEFAULT.row("catalogue", "half", verdict(1, 9, 2, names=("d", "b", "c"))),
     )
-    absent = {"judge": "has a cold"}
-    return Robustness("letters", rows, 0.8, {"judge": 0.9}, absent, {"choice.outside": 0.5}, {"seed": 0}, {})
+    return Robustness(
+        dataset="letters",
+        rows=rows,
+        stable=0.8,
+        chance={"judge": 0.9},
+        absent={"judge": "has a cold"},
+        values={"choice.outside": 0.5},
+        setting={"seed": 0},
+        environment={},
+    )
 
 
 def test_the_card_takes_the_sensitivity() -> None:
@@ -145,9 +153,6 @@ def test_json_round_trip(tmp_path: Path) -> None:
     report().save(path)
     back = Robustness.load(path)
     assert back == report()
-    path.write_text("{}")
-    with pytest.raises(ValueError, match=r"robustness\.json is no robustness report"):
-        Robustness.load(path)
 
 
 def test_tables_flag_what_flips() -> None:
