@@ -115,7 +115,7 @@ def fit_link(mean: FloatArray, features: FloatArray, rating_index: IntArray, n_r
 
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         link = unpack(parameters)
-        surprise, by_threshold, by_slope, by_weight = _surprise(link, mean, features, rating_index)
+        surprise, by_threshold, by_slope, by_weight = summed_negative_log_likelihood(link, mean, features, rating_index)
         # Threshold j is the first parameter plus the exponentials of all gaps up to j.
         by_later = np.cumsum(by_threshold[::-1])[::-1]
         by_gap = by_later[1:] * np.diff(link.thresholds)
@@ -127,7 +127,7 @@ def fit_link(mean: FloatArray, features: FloatArray, rating_index: IntArray, n_r
     return OrdinalLink(found.thresholds.astype(np.float32), found.slope, found.weights.astype(np.float32))
 
 
-def _surprise(
+def summed_negative_log_likelihood(
     link: OrdinalLink, mean: FloatArray, features: FloatArray, rating_index: IntArray
 ) -> tuple[float, FloatArray, float, FloatArray]:
     """Summed -log P(rating) over (n,) rows, and its gradient by thresholds, slope and weights."""

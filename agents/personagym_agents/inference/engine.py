@@ -95,6 +95,16 @@ class LanguageSessions:
         self.dropped_lines = np.zeros(n, np.int64)
         """(n,) history lines that left the document because the model's window was full."""
 
+    @property
+    def cached_tokens(self) -> IntArray:
+        """(n,) tokens of each session's document whose keys and values are stored."""
+        return self._filled.copy()
+
+    @property
+    def pending_segments(self) -> IntArray:
+        """(n,) segments of each session's document that are still to be encoded."""
+        return self._written - self._encoded
+
     def start(self, rows: IntArray, users: IntArray) -> None:
         """See `UserSessions.start`. Costs no inference: the document is encoded when the first slate is shown."""
         self._passes = []
@@ -142,7 +152,7 @@ class LanguageSessions:
         # A packed pass has room for one pending token per row, the answer to a line that it scored before.
         self._encode(chosen[self._pending_tokens(chosen) > 1])
         self._passes = []
-        blocks = self._blocks_of(len(chosen), candidates.shape[1])
+        blocks = self.row_blocks(len(chosen), candidates.shape[1])
         scored = self._pass_by_pass(self._score, [(chosen[some], candidates[some]) for some in blocks])
         logits = torch.cat(scored)[np.argsort(order)]
         chance = torch.softmax(logits.double(), dim=-1)[..., 0]
@@ -189,7 +199,7 @@ class LanguageSessions:
         """Bring the store up to date with the scripts, rows of like length together."""
         rows = rows[np.argsort(self._written[rows], kind="stable")]
         nothing = np.zeros((len(rows), 0, 1), np.int64)
-        blocks = self._blocks_of(len(rows), _LINES_PER_ROW)
+        blocks = self.row_blocks(len(rows), _LINES_PER_ROW)
         self._pass_by_pass(self._pass, [(np.sort(rows[some]), nothing[some]) for some in blocks])
 
     def _score(self, rows: Index, candidates: Index) -> torch.Tensor:
@@ -202,7 +212,7 @@ class LanguageSessions:
             logits.append(one.view(len(rows), -1, one.shape[-1]))
         return torch.cat(logits, dim=1)
 
-    def _blocks_of(self, count: int, lines: int) -> Iterator[slice]:
+    def row_blocks(self, count: int, lines: int) -> Iterator[slice]:
         """Which of so many rows with so many lines each share a pass.
 
         Every thread gets one, but none of less than half the size: short operations leave threads waiting for Python.

@@ -79,7 +79,7 @@ class LinearBandit(Storable, ABC):
         """Choose the k items of highest score per row, best first; see `Recommender.recommend`."""
         self._check_fitted()
         choice = self.features.of(observation, candidates)
-        scores = self.explore(_contexts(choice), observation)
+        scores = self.explore(with_intercept(choice), observation)
         return np.take_along_axis(choice.items, top_k(scores, choice.allowed, k), axis=1)
 
     def learn_from(self, observation: Observation, slates: IntArray, items: IntArray, ratings: FloatArray) -> None:
@@ -98,7 +98,7 @@ class LinearBandit(Storable, ABC):
             everything = np.ones((len(slates), self.features.seen_.shape[1]), np.bool_)
             choice = self.features.of(observation, everything)
             shown = choice.items[:, None, :] == slates[:, :, None]  # (n, k, m)
-        contexts = np.take_along_axis(_contexts(choice), shown.argmax(axis=2)[:, :, None], axis=1)  # (n, k, d)
+        contexts = np.take_along_axis(with_intercept(choice), shown.argmax(axis=2)[:, :, None], axis=1)  # (n, k, d)
         taken = slates == items[:, None]
         # A place was looked at unless one above it was taken.
         looked_at = (np.cumsum(taken, axis=1) - taken) == 0
@@ -178,7 +178,7 @@ class LinearThompson(LinearBandit):
         return np.asarray(np.matmul(contexts, theta[:, :, None])[:, :, 0])
 
 
-def _contexts(choice: Candidates) -> Numbers:
+def with_intercept(choice: Candidates) -> Numbers:
     """(n, p, d) float64: a 1, then the features."""
     ones = np.ones((*choice.items.shape, 1))
     return np.concatenate([ones, choice.features], axis=2, dtype=np.float64)

@@ -1,7 +1,7 @@
 """Any RecBole model, by name, as a recommender; no RecBole or torch type leaves this file.
 
 RecBole 1.2.1 expects an older NumPy and SciPy, reads `sys.argv`, seeds everybody's random numbers, hides GPUs from the
-process and writes into the working directory. `_contained` gives it what it expects and takes all of it back
+process and writes into the working directory. `contained_recbole` gives it what it expects and takes all of it back
 afterwards; it changes the process while it is open, so do not train in several threads at once.
 """
 
@@ -114,7 +114,7 @@ class RecBole(ScoringRecommender):
         if not has_model(self.model):
             raise ValueError(f"RecBole has no model {self.model!r}")
         self._log, self._genres = log, catalogue.genres
-        with _contained(), TemporaryDirectory() as folder:
+        with contained_recbole(), TemporaryDirectory() as folder:
             write_training_files(log, catalogue.genres, Path(folder) / _LOG)
             epochs = self._search(folder) if self.epochs is None else self.epochs
             options = {**self._options(folder), "epochs": epochs}
@@ -129,7 +129,7 @@ class RecBole(ScoringRecommender):
         if hasattr(self, "table_"):
             return self.table_[observation["user"]]
         sequences = session_sequences(self._log, observation, self._network.max_length)
-        with _contained():
+        with contained_recbole():
             return self._network.score_sequences(observation["user"], sequences)
 
     def settings(self) -> dict[str, Any]:
@@ -160,7 +160,7 @@ class RecBole(ScoringRecommender):
         )  # fmt: skip
         self._genres = np.asarray(arrays["genres"], np.bool_)
         weights = {name.removeprefix("weight/"): value for name, value in arrays.items() if name.startswith("weight/")}
-        with _contained(), TemporaryDirectory() as folder:
+        with contained_recbole(), TemporaryDirectory() as folder:
             write_training_files(self._log, self._genres, Path(folder) / _LOG)
             self._network = _Network(self.model, {**self._options(folder), "epochs": 1}, self._log)
             self._network.set_weights(weights)
@@ -198,7 +198,7 @@ class _Ids(NamedTuple):
 
 
 class _Network:
-    """One RecBole model with its data; use it inside `_contained` only."""
+    """One RecBole model with its data; use it inside `contained_recbole` only."""
 
     def __init__(self, model: str, options: Mapping[str, Any], log: Interactions) -> None:
         tools, loaders = _recbole("utils"), _recbole("data.utils")
@@ -335,7 +335,7 @@ class _NoBoard:
 
 
 @contextmanager
-def _contained() -> Iterator[None]:
+def contained_recbole() -> Iterator[None]:
     """Everything RecBole expects of the process, taken back on leaving."""
     import torch
 

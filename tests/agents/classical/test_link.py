@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from personagym_agents.classical.choice import fit_want, sample_unseen
-from personagym_agents.classical.link import SMALLEST, OrdinalLink, _surprise, fit_link, fit_spread, logistic
+from personagym_agents.classical.link import (
+    SMALLEST,
+    OrdinalLink,
+    fit_link,
+    fit_spread,
+    logistic,
+    summed_negative_log_likelihood,
+)
 from personagym_env.data.tables import Interactions
 
 PLANTED = OrdinalLink(np.array([2.0, 4.0, 6.0, 9.0], np.float32), 1.8, np.array([0.7], np.float32))
@@ -30,13 +37,13 @@ def test_a_planted_distribution_is_recovered():
     assert np.abs(answered - truth).sum(axis=1).max() < 0.06
 
 
-def test_the_gradient_is_the_slope_of_the_surprise():
+def test_the_gradient_is_the_slope_of_the_likelihood():
     rng = np.random.default_rng(0)
     mean, features, index, _ = draw(PLANTED, 300, rng)
     point = np.concatenate([PLANTED.thresholds, [PLANTED.slope, 0.7]]).astype(np.float64)
 
     def surprise(p):
-        return _surprise(OrdinalLink(p[:4], p[4], p[5:]), mean, features, index)
+        return summed_negative_log_likelihood(OrdinalLink(p[:4], p[4], p[5:]), mean, features, index)
 
     _, by_threshold, by_slope, by_weight = surprise(point)
     gradient = np.concatenate([by_threshold, [by_slope], by_weight])

@@ -125,7 +125,7 @@ def test_documents_stay_within_a_sliding_window(make_language_agent: Callable[..
     config = AutoConfig.for_model("mistral", vocab_size=700, sliding_window=90, num_key_value_heads=2, **sizes)
     agent = LanguageUserAgent(AutoModelForCausalLM.from_config(config), corpus, name="mistral")
     assert window_of(agent.population.model) == agent.population.window == 90
-    assert 0 < first_slate(agent)._filled[0] <= 90
+    assert 0 < first_slate(agent).cached_tokens[0] <= 90
 
 
 def test_window_too_small_for_any_history_is_refused(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
@@ -167,7 +167,7 @@ def test_full_window_drops_oldest_lines_counts_them_and_stays_exact(
         consumed.append((item, item % 5))
         sessions.consume(row, np.array([item]), np.array([item % 5]))
     assert sessions.dropped_lines[0] > 0
-    assert sessions._filled[0] <= 200
+    assert sessions.cached_tokens[0] <= 200
 
 
 def test_candidates_do_not_see_each_other() -> None:
@@ -193,9 +193,9 @@ def test_consumed_candidate_is_moved_and_others_are_pending(
     rows = np.arange(3)
     sessions.start(rows, np.array([4, 1, 0]))
     sessions.react(rows, np.array([[1, 2], [3, 4], [5, 6]]))
-    filled = sessions._filled.copy()
+    filled = sessions.cached_tokens
     sessions.consume(np.array([2, 0]), np.array([6, 9]), np.array([1, 1]))
     line_and_answer = 2 + len(agent.corpus.of_memory)
-    assert (sessions._written - sessions._encoded).tolist() == [line_and_answer, 0, 1]
+    assert sessions.pending_segments.tolist() == [line_and_answer, 0, 1]
     line = agent.corpus.with_memory(agent.corpus.of_item[[6]], agent.corpus.recall(np.array([0]))[0, [6]])
-    assert (sessions._filled - filled).tolist() == [0, 0, agent.population.segments.lengths[line].sum()]
+    assert (sessions.cached_tokens - filled).tolist() == [0, 0, agent.population.segments.lengths[line].sum()]

@@ -36,7 +36,7 @@ def answers(agent: LanguageUserAgent) -> FloatArray:
         slates = np.stack([rng.permutation(agent.n_items)[:4] for _ in rows])
         wants.append(sessions.react(rows, slates).choice_probability)
         sessions.consume(rows, slates[:, 1], np.zeros(len(rows), np.int64))
-    assert sessions._store.keys[0].shape[2] > 128
+    assert sessions.cached_tokens.max() > 128
     return np.stack(wants)
 
 
@@ -89,7 +89,7 @@ def test_rows_are_dealt_to_threads(
 ) -> None:
     agent = make_language_agent()
     agent.population = agent.population._replace(pass_size=12)  # type: ignore[misc]
-    blocks = agent.open(rows)._blocks_of(rows, 4)
+    blocks = agent.open(rows).row_blocks(rows, 4)
     assert [block.stop - block.start for block in blocks] == sizes
     agent.population = agent.population._replace(pass_size=16)  # type: ignore[misc]
-    assert [block.stop - block.start for block in agent.open(rows)._blocks_of(2, 4)] == [2]
+    assert [block.stop - block.start for block in agent.open(rows).row_blocks(2, 4)] == [2]

@@ -8,7 +8,7 @@ from personagym_env.evaluation.core.simulate import OnlineRecommender, SessionPl
 from personagym_env.protocols import NO_ITEM
 from personagym_env.world import make_world
 from personagym_recommenders import CandidateFeatures, LeastPopular, LinearThompson, LinUCB, MostPopular, Random
-from personagym_recommenders.bandits.linear import _contexts
+from personagym_recommenders.bandits.linear import with_intercept
 
 BANDITS = [LinUCB, LinearThompson]
 
@@ -19,7 +19,7 @@ def features():
 
 def contexts_of(bandit, rows, slates):
     choice = bandit.features.of(rows)
-    contexts = _contexts(choice)
+    contexts = with_intercept(choice)
     return np.stack(
         [[contexts[i, choice.items[i].tolist().index(item)] for item in slate] for i, slate in enumerate(slates)]
     )
@@ -90,7 +90,7 @@ def test_upper_bounds_are_estimate_plus_deviation(checkerboard, observe):
     rows = observe([0, 1])
     slates = bandit.recommend(rows, 3)
     bandit.learn_from(rows, slates, slates[:, 0], np.array([5.0, 2.0]))
-    contexts = _contexts(bandit.features.of(rows))
+    contexts = with_intercept(bandit.features.of(rows))
     inverse = np.linalg.inv(bandit.precision_)
     deviation = np.sqrt(np.einsum("npd,de,npe->np", contexts, inverse, contexts))
     np.testing.assert_allclose(bandit.explore(contexts, rows), contexts @ bandit.weights + 2 * deviation)

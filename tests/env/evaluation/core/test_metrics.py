@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from personagym_env.data.tables import Interactions
 from personagym_env.evaluation.core import metrics
-from personagym_recommenders.recbole.recommender import _contained
+from personagym_recommenders.recbole.recommender import contained_recbole
 
 HITS = np.array([[True, False, True], [False, False, False], [False, True, False]])
 RELEVANT = np.array([2, 3, 5])
@@ -75,7 +75,7 @@ def test_equal_to_recbole() -> None:
     slates = np.argsort(rng.random((n, m)), axis=1)[:, :k]
     counts = rng.integers(0, 50, m)
     config = {"metric_decimal_place": 12, "topk": [k]}
-    with _contained():
+    with contained_recbole():
         theirs = importlib.import_module("recbole.evaluator.metrics")
         popularity = theirs.AveragePopularity(config)
         expected = {
