@@ -26,7 +26,7 @@ throughput: $(VENV)/ready
 	$(BIN)/python benchmarks/speed/growth.py
 
 fidelity: $(VENV)/ready
-	$(BIN)/personagym fidelity --output runs/fidelity.json
+	$(BIN)/personagym fidelity
 
 agreement: $(VENV)/ready
 	$(BIN)/personagym agreement

@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
-from rich.console import Console
 
+from personagym_benchmarks.agreement import judges
+from personagym_benchmarks.cli.agreement import AgreementCommand
 from personagym_env.evaluation.agreement.study_file import AgreementStudy
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS
+from personagym_env.run_context import RunContext
 from personagym_recommenders import REGISTRY, MostPopular, RecommenderSpec
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +23,7 @@ HEAD = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 
 
 def load_script(name: str) -> ModuleType:
-    module = importlib.import_module(f"personagym_benchmarks.{name}")
+    module = importlib.import_module(f"personagym_benchmarks.{name}.study")
     return module
 
 
@@ -47,7 +49,7 @@ def write_log(folder: Path, seed: int, users: int, items: int) -> None:
 
 
 def arguments_of(script: ModuleType, *arguments: str) -> Any:
-    return tyro.cli(script.Args, args=["--no-shipped", "--no-slow", *arguments])
+    return tyro.cli(AgreementCommand, args=["--no-shipped", "--no-slow", *arguments])
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def test_from_log_to_tables(
         *("--dataset", str(folder), "--judges", "bias", "--resamples", "50", "--picks", "3"),
         *("--least", "5", "--train-share", "0.7", "--random-test", str(tmp_path / "shown"), "--sessions", "12"),
     )
-    script.main(arguments_of(script, *arguments, "--output", str(output)))
+    arguments_of(script, *arguments, "--output", str(output)).main()
     assert "random exposure: agreement with real value" in capsys.readouterr().out
     study = AgreementStudy.load(output)
     assert [board.truth for board in study.boards] == ["closed pool", "random exposure"]
@@ -126,14 +128,14 @@ def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkey
         seen["judges"] += [log, dataset.interactions]
         return load(name, dataset, log)
 
-    load = script.personagym_agents.load
+    load = judges.personagym_agents.load
     keep_in_registry(monkeypatch, {name: RecommenderSpec(name, "popularity", Watching) for name in "ab"})
-    monkeypatch.setattr(script.personagym_agents, "load", watching)
+    monkeypatch.setattr(judges.personagym_agents, "load", watching)
     arguments = (
         *("--dataset", str(folder), "--judges", "bias", "--resamples", "5", "--half-split", "random"),
         *("--sessions", "0"),
     )
-    study = script.run(arguments_of(script, *arguments), Console(quiet=True))
+    study = script.run(arguments_of(script, *arguments).settings, RunContext())
     split = script.temporal_split(script.load_dataset(str(folder)).interactions, 0.8)
     assert len(seen["contestants"]) == 2
     assert len(seen["judges"]) == 6
@@ -149,7 +151,7 @@ def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_pa
     write_log(tmp_path / "log", 0, 20, 50)
     write_log(tmp_path / "log" / "shown", 1, 20, 30)
     (tmp_path / "log" / "personagym.json").write_text('{"random_exposure": "shown", "fully_observed": 0.8}')
-    args = arguments_of(script, "--dataset", str(tmp_path / "log"))
+    args = arguments_of(script, "--dataset", str(tmp_path / "log")).settings
     dataset = script.load_dataset(args.dataset)
     ground_truths = script.find_truths(args, dataset, script.temporal_split(dataset.interactions))
     assert [truth.name for truth in ground_truths] == ["closed pool", "fully observed", "random exposure"]
@@ -167,7 +169,7 @@ def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_pa
 )
 def test_bad_requests(script: ModuleType, arguments: tuple[str, ...], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        script.run(arguments_of(script, *arguments), Console(quiet=True))
+        script.run(arguments_of(script, *arguments).settings, RunContext())
 
 
 def test_bundles_that_know_different_rows_share_a_name(
@@ -177,17 +179,17 @@ def test_bundles_that_know_different_rows_share_a_name(
     for half in halves:
         half.mkdir(parents=True)
     named = [f"persona={half}" for half in halves]
-    args = arguments_of(script, "--dataset", str(folder), "--judges", "--no-shipped", "--bundles", *named)
-    assert script.bundle_places(args) == {"persona": halves}
+    args = arguments_of(script, "--dataset", str(folder), "--judges", "--no-shipped", "--bundles", *named).settings
+    assert judges.bundle_places(args) == {"persona": halves}
     dataset = script.load_dataset(args.dataset)
     split = script.temporal_split(dataset.interactions)
     dealt = script.deal_rows(split.train, args.half_split, np.random.default_rng(0))
     bench = script.Bench(dataset, split, dealt, ())
     prints = {rows: dealt.of_judge(rows).fingerprint() for rows in DATA_OVERLAPS}
-    monkeypatch.setattr(script, "load_bundle_agent", lambda place, dataset, log: place.name)
-    monkeypatch.setattr(script, "bundle_fits", lambda place, log: prints[place.name] == log.fingerprint())
-    judges = list(script.make_judges(args, bench, script.ProgressDisplay(Console(quiet=True)), {}))
-    assert sorted(judges) == [("persona", "disjoint", "disjoint"), ("persona", "superset", "superset")]
-    monkeypatch.setattr(script, "bundle_fits", lambda place, log: prints["same"] == log.fingerprint())
+    monkeypatch.setattr(judges, "load_bundle_agent", lambda place, dataset, log: place.name)
+    monkeypatch.setattr(judges, "bundle_fits", lambda place, log: prints[place.name] == log.fingerprint())
+    made = list(judges.make_judges(args, bench, RunContext(), {}))
+    assert sorted(made) == [("persona", "disjoint", "disjoint"), ("persona", "superset", "superset")]
+    monkeypatch.setattr(judges, "bundle_fits", lambda place, log: prints["same"] == log.fingerprint())
     with pytest.raises(ValueError, match="two bundles are called 'persona' and know the same rows"):
-        list(script.make_judges(args, bench, script.ProgressDisplay(Console(quiet=True)), {}))
+        list(judges.make_judges(args, bench, RunContext(), {}))

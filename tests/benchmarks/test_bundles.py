@@ -7,14 +7,16 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from rich.console import Console
 
 from personagym_agents.bundle.manifest import Manifest
 from personagym_agents.bundle.settings import BundleSettings
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_benchmarks.fidelity import bundles, populations
+from personagym_benchmarks.fidelity.settings import FidelitySettings
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.run_context import RunContext
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,7 +29,7 @@ def script(
     make_language_agent: Callable[..., LanguageUserAgent],
 ) -> ModuleType:
     """The benchmark, with random users in place of bundles."""
-    module = importlib.import_module("personagym_benchmarks.fidelity")
+    module = importlib.import_module("personagym_benchmarks.fidelity.study")
 
     def fits(place: Path | None, train: Interactions) -> bool:
         return train.fingerprint() == small_split.train.fingerprint()
@@ -38,10 +40,10 @@ def script(
 
     settings = asdict(BundleSettings(base="some/folder/base", reasons=2))
     manifest = Manifest("synthetic", small_split.train.fingerprint(), "", "", 8, settings, {}, {})
-    monkeypatch.setattr(module, "read_manifest", lambda place: manifest)
+    monkeypatch.setattr(bundles, "read_manifest", lambda place: manifest)
     monkeypatch.setattr(module, "load_dataset", lambda name: small_data)
     monkeypatch.setattr(module, "bundle_fits", fits)
-    monkeypatch.setattr(module, "load_bundle_agent", load)
+    monkeypatch.setattr(populations, "load_bundle_agent", load)
     return module
 
 
@@ -61,13 +63,13 @@ def args(script: ModuleType, tmp_path: Path) -> Callable[..., object]:
             "negatives": 20,
             "resamples": 20,
         }
-        return script.Args(**defaults | options)
+        return FidelitySettings(**defaults | options)
 
     return make
 
 
 def test_bundles_join_the_protocol_that_they_were_trained_for(script: ModuleType, args: Callable[..., object]) -> None:
-    report = script.run(args(compare=("persona:none", "none:bias")), Console())
+    report = script.run(args(compare=("persona:none", "none:bias")), RunContext())
     temporal, cold = report.boards
     made = report.setting["bundles"]
     assert [(one["name"], one["base"], one["reasons"], one["adapters"] is None) for one in made] == [
@@ -97,7 +99,7 @@ def test_bundles_join_the_protocol_that_they_were_trained_for(script: ModuleType
 def test_users_are_asked_again_with_each_others_adapters(script: ModuleType, args: Callable[..., object]) -> None:
     pair = "persona:persona, adapters of others"
     (board,) = script.run(
-        args(protocols=("temporal",), controls=False, swapped=("persona",), compare=(pair,)), Console()
+        args(protocols=("temporal",), controls=False, swapped=("persona",), compare=(pair,)), RunContext()
     ).boards
     row = board.row("persona, adapters of others")
     assert (row.kind, row.seeds) == ("control", 2)
@@ -107,14 +109,14 @@ def test_users_are_asked_again_with_each_others_adapters(script: ModuleType, arg
 
 def test_a_base_has_no_adapters_to_swap(script: ModuleType, args: Callable[..., object]) -> None:
     with pytest.raises(ValueError, match="got none"):
-        script.run(args(swapped=("none",)), Console())
+        script.run(args(swapped=("none",)), RunContext())
 
 
 def test_a_pair_that_no_protocol_has_is_refused_before_anything_is_asked(
     script: ModuleType, args: Callable[..., object]
 ) -> None:
     with pytest.raises(ValueError, match="no protocol has both populations of persona:nobody"):
-        script.run(args(compare=("persona:nobody",)), Console())
+        script.run(args(compare=("persona:nobody",)), RunContext())
 
 
 def test_a_prompt_that_speaks_of_held_out_rows_stops_everything(
@@ -127,6 +129,6 @@ def test_a_prompt_that_speaks_of_held_out_rows_stops_everything(
     honest = make_language_agent("llama", adapted=False)
     corpus = Corpus.build(small_data, small_data.interactions, honest.corpus.tokenizer)
     traitor = LanguageUserAgent(honest.population.model, corpus, name="traitor", history_lines=4)
-    monkeypatch.setattr(script, "load_bundle_agent", lambda *found, adapters: traitor)
+    monkeypatch.setattr(populations, "load_bundle_agent", lambda *found, adapters: traitor)
     with pytest.raises(SystemExit, match="prompts of 'none' speak of held-out rows"):
-        script.run(args(protocols=("temporal",)), Console())
+        script.run(args(protocols=("temporal",)), RunContext())

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 import tyro
-from rich.console import Console
 
+from personagym_benchmarks.cli.fidelity import FidelityCommand
 from personagym_env.evaluation.fidelity.markdown import fidelity_boards
+from personagym_env.run_context import RunContext
 
 ROOT = Path(__file__).parents[2]
 
 
 def load_script(name: str) -> ModuleType:
-    module = importlib.import_module(f"personagym_benchmarks.{name}")
+    module = importlib.import_module(f"personagym_benchmarks.{name}.study")
     return module
 
 
@@ -30,7 +31,7 @@ def write_log(folder: Path) -> None:
 
 
 def arguments_of(script: ModuleType, *arguments: str) -> Any:
-    return tyro.cli(script.Args, args=["--no-shipped", *arguments])
+    return tyro.cli(FidelityCommand, args=["--no-shipped", *arguments])
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
         *("--dataset", str(folder), "--protocols", "temporal", "cold", "--agents", "bias", "mf"),
         *("--recommenders", "item-knn", "--resamples", "50", "--compare", "mf:bias", "--output", str(output)),
     )
-    script.main(arguments_of(script, *arguments))
+    arguments_of(script, *arguments).main()
     assert "cold: paired differences" in capsys.readouterr().out
     names = {
         f"fidelity-{protocol}-{plot}.svg" for protocol in ("temporal", "cold") for plot in ("reliability", "stars")
@@ -99,4 +100,4 @@ def test_what_cannot_be_measured_is_refused_before_anything_is(
 ) -> None:
     script = load_script("fidelity")
     with pytest.raises(ValueError, match=words):
-        script.run(arguments_of(script, "--dataset", str(folder), *arguments), Console())
+        script.run(arguments_of(script, "--dataset", str(folder), *arguments).settings, RunContext())

@@ -10,19 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
-from rich.console import Console
 
 from personagym_agents.bundle.manifest import FORMAT
+from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, DataOverlap, DealtRows, deal_rows
 from personagym_env.evaluation.leaderboard.board import Leaderboard
+from personagym_env.run_context import RunContext
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import make_world
 from personagym_recommenders import BestRated, CandidateFeatures, MostPopular, VectorDecodeAction, WeightedFeatures
 
 ROOT = Path(__file__).parents[2]
-FEW = ("--floors", "bias", "--contestants", "random,popular,linucb", "--users", "8", "--resamples", "20")
+FEW = ("--floors", "bias", "--contestants", "random", "popular", "linucb", "--users", "8", "--resamples", "20")
 
 
 @pytest.fixture
@@ -37,13 +38,13 @@ def dealt(data: Dataset) -> DealtRows:
 
 @pytest.fixture
 def script(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = importlib.import_module("personagym_benchmarks.leaderboard")
+    module = importlib.import_module("personagym_benchmarks.leaderboard.study")
     monkeypatch.setattr(module, "load_dataset", lambda name: data)
     return module
 
 
 def arguments(script: ModuleType, *given: str) -> Any:
-    return tyro.cli(script.Args, args=[*FEW, *given])
+    return tyro.cli(LeaderboardCommand, args=[*FEW, *given])
 
 
 @pytest.mark.parametrize("rows", DATA_OVERLAPS)
@@ -89,7 +90,7 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
     monkeypatch.setattr(script.personagym_agents, "load", loading)
     monkeypatch.setattr(script, "choose_recommenders", choosing)
     monkeypatch.setattr(script, "simulate", simulating)
-    board = script.run(arguments(script, "--agent", "mf", "--data-overlap", rows), Console(quiet=True))
+    board = script.run(arguments(script, "--agent", "mf", "--data-overlap", rows).settings, RunContext())
     assert seen == {
         "contestants": {dealt.contestants.fingerprint()},
         "users": {dealt.of_judge(rows).fingerprint()},
@@ -112,7 +113,7 @@ def test_a_saved_policy_is_a_contestant(script: ModuleType, data: Dataset, tmp_p
     env = SB3VecEnv(VectorDecodeAction(users, decoder), parts=NEEDED)
     SB3Recommender(ppo("MultiInputPolicy", env, device="cpu").policy, decoder, name="mine").save(tmp_path / "policy")
     board = script.run(
-        arguments(script, "--agent", "mf", "--recommender", str(tmp_path / "policy")), Console(quiet=True)
+        arguments(script, "--agent", "mf", "--recommender", str(tmp_path / "policy")).settings, RunContext()
     )
     assert "mine" in {row.name for row in board.rows}
 
@@ -124,9 +125,10 @@ def test_the_independent_judge_is_the_default_and_says_so(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(script, "write_report", lambda board, path: path.write_text(str(board.independence)))
+    write_report = "personagym_env.evaluation.reporting.report.write_report"
+    monkeypatch.setattr(write_report, lambda board, path: path.write_text(str(board.independence)))
     output, report = tmp_path / "board.json", tmp_path / "board.html"
-    script.main(arguments(script, "--agent", "bias", "--output", str(output), "--report", str(report)))
+    arguments(script, "--agent", "bias", "--output", str(output), "--report", str(report)).main()
     board = Leaderboard.load(output)
     assert board.independence == dealt.independence("disjoint", "alternate")
     told = " ".join(capsys.readouterr().out.split())
@@ -143,4 +145,4 @@ def test_a_bundle_of_other_rows_is_refused(script: ModuleType, dealt: DealtRows,
     manifest = about | {"train_fingerprint": dealt.train.fingerprint(), "metrics": {}, "format": FORMAT}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="was trained on other rows"):
-        script.run(arguments(script, "--agent", str(tmp_path)), Console(quiet=True))
+        script.run(arguments(script, "--agent", str(tmp_path)).settings, RunContext())

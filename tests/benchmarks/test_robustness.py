@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 import tyro
-from rich.console import Console
 
 import personagym_agents
-from personagym_benchmarks.cli import Card
+from personagym_benchmarks.cli.card import CardCommand
+from personagym_benchmarks.cli.robustness import RobustnessCommand
+from personagym_benchmarks.robustness.settings import RobustnessSettings
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.robustness.sessions import ONE_SESSION, PROBES, SEVERAL_SESSIONS
 from personagym_env.evaluation.robustness.settings import SESSIONS
 from personagym_env.evaluation.robustness.verdicts import PARAMETERS, Robustness
+from personagym_env.run_context import RunContext
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.world import make_world
 
@@ -29,19 +31,19 @@ FEW = (
 
 @pytest.fixture
 def script(make_dataset: Callable[..., Dataset], monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    module = importlib.import_module("personagym_benchmarks.robustness")
+    module = importlib.import_module("personagym_benchmarks.robustness.study")
     data = make_dataset(n_users=16, n_items=260, per_user=120)
     monkeypatch.setattr(module, "load_dataset", lambda name: data)
     return module
 
 
 def arguments(script: ModuleType, *given: str) -> Any:
-    return tyro.cli(script.Args, args=[*FEW, *given])
+    return tyro.cli(RobustnessCommand, args=[*FEW, *given])
 
 
 def test_every_setting_has_its_verdicts(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     output = tmp_path / "robustness.json"
-    script.main(arguments(script, "--output", str(output)))
+    arguments(script, "--output", str(output)).main()
     report = Robustness.load(output)
     printed = capsys.readouterr().out
     judges = ("real users", "bias, expected rating", "bias, session return")
@@ -57,7 +59,7 @@ def test_every_setting_has_its_verdicts(script: ModuleType, tmp_path: Path, caps
     card = make_world(script.load_dataset("here"), "bias").card()
     measured = card.with_sensitivity(report.sensitivity("bias, session return"), "bias, session return")
     assert all(entry.sensitivity for entry in measured.entries)
-    Card(script.load_dataset("here"), "bias", output).main()
+    CardCommand(script.load_dataset("here"), "bias", output).main()
     words = " ".join(capsys.readouterr().out.split())
     assert "Sensitivity: bias, session return" in words
     for wrong, why in (
@@ -67,7 +69,7 @@ def test_every_setting_has_its_verdicts(script: ModuleType, tmp_path: Path, caps
     ):
         wrong.save(output)
         with pytest.raises(SystemExit, match=why):
-            Card(script.load_dataset("here"), "bias", output).main()
+            CardCommand(script.load_dataset("here"), "bias", output).main()
 
 
 def test_a_parameter_without_effect_is_not_played_by_everybody(
@@ -82,7 +84,7 @@ def test_a_parameter_without_effect_is_not_played_by_everybody(
         return play(trial, recommender, agent)
 
     monkeypatch.setattr(script.SessionTrial, "play", counting)
-    report = script.run(arguments(script), Console(quiet=True))
+    report = script.run(arguments(script).settings, RunContext())
     assert [p.reward.empty for p in played].count(-1.0) == PROBES
     assert [p.choice.temperature for p in played].count(2.0) == 4
     (unmoved,) = [row for row in report.rows if row.setting == "reward.empty"]
@@ -91,7 +93,7 @@ def test_a_parameter_without_effect_is_not_played_by_everybody(
 
 
 def test_returning_is_varied_where_users_may_return(script: ModuleType) -> None:
-    report = script.run(arguments(script, "--users", "16"), Console(quiet=True))
+    report = script.run(arguments(script, "--users", "16").settings, RunContext())
     rows = {(row.setting, row.value): row for row in report.rows if row.kind in PARAMETERS}
     usual = {row.setting: row for row in report.rows if row.kind == "default" and "session" in row.judge}
     assert {row.value for row in usual.values()} == {1, SESSIONS}
@@ -105,7 +107,7 @@ def test_returning_is_varied_where_users_may_return(script: ModuleType) -> None:
 
 def test_frozen_users_are_compared_with_those_who_remember(script: ModuleType) -> None:
     given = ("--session-judges", "frozen:bias")
-    report = script.run(arguments(script, *given), Console(quiet=True))
+    report = script.run(arguments(script, *given).settings, RunContext())
     (judge,) = report.session_judges
     assert judge == "frozen bias, session return"
     (row,) = [row for row in report.rows if row.kind == "memory"]
@@ -121,7 +123,7 @@ def test_persona_users_judge_where_their_bundle_fits(script: ModuleType, monkeyp
         script, "load_bundle_agent", lambda place, dataset, log: personagym_agents.load("bias", dataset, log)
     )
     given = ("--judges", "persona", "mf", "--session-judges", "frozen:persona")
-    report = script.run(arguments(script, *given), Console(quiet=True))
+    report = script.run(arguments(script, *given).settings, RunContext())
     kinds = [row.kind for row in report.of("persona, expected rating")]
     assert kinds == ["default", "picks", "picks"]
     assert len(report.of("mf, expected rating")) > len(kinds)
@@ -141,8 +143,8 @@ def test_committed_figures_tell_the_sensitivity_to_every_parameter() -> None:
 
 
 def test_judges_by_default(script: ModuleType) -> None:
-    assert script.Args().judges == ("persona", "mf", "knn")
-    assert script.Args().session_judges == ("frozen:persona", "mf")
+    assert RobustnessSettings().judges == ("persona", "mf", "knn")
+    assert RobustnessSettings().session_judges == ("frozen:persona", "mf")
 
 
 @pytest.mark.parametrize(
@@ -154,4 +156,4 @@ def test_judges_by_default(script: ModuleType) -> None:
 )
 def test_bad_requests(script: ModuleType, given: tuple[str, ...], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        script.run(arguments(script, *given), Console(quiet=True))
+        script.run(arguments(script, *given).settings, RunContext())

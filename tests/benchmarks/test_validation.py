@@ -8,18 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 import tyro
-from rich.console import Console
 
+from personagym_benchmarks.cli.validation import ValidationCommand
 from personagym_env.data.tables import Interactions
 from personagym_env.evaluation.reporting.report import render_report
 from personagym_env.evaluation.validation.board import Validation
+from personagym_env.run_context import RunContext
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    module = importlib.import_module("personagym_benchmarks.validation")
+    module = importlib.import_module("personagym_benchmarks.validation.study")
     return module
 
 
@@ -42,14 +43,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _arguments(script: ModuleType, folder: Path, *more: str) -> Any:
-    return tyro.cli(script.Args, args=["--dataset", str(folder), "--agents", "bias", "--resamples", "20", *more])
+    return tyro.cli(ValidationCommand, args=["--dataset", str(folder), "--agents", "bias", "--resamples", "20", *more])
 
 
 def test_from_log_to_report(
     script: ModuleType, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out" / "validation.json"
-    script.main(_arguments(script, folder, "--output", str(output)))
+    _arguments(script, folder, "--output", str(output)).main()
     assert "distance from the held-out log" in capsys.readouterr().out
     result = Validation.load(output)
     names = ["real, other half", "real, just before", "bias, popularity", "bias, item-kNN", "bias, uniform"]
@@ -83,7 +84,7 @@ def test_nothing_is_learned_from_held_out_rows(
     monkeypatch.setattr(script, "ItemKNN", Votes)
     monkeypatch.setattr(script, "Ruler", Measure)
     monkeypatch.setattr(script.personagym_agents, "load", load)
-    script.run(_arguments(script, folder, "--users", "5"), Console(quiet=True))
+    script.run(_arguments(script, folder, "--users", "5").settings, RunContext())
     test = script.temporal_split(script.load_dataset(str(folder)).interactions, 0.8).test
     assert len(seen) >= 6
     for log in seen:

@@ -24,7 +24,8 @@ from personagym_agents.llm.profiling import open_chat, profile_users
 from personagym_agents.llm.reasons import ReasonStore
 from personagym_agents.llm.reflection import ReflectionSettings
 from personagym_agents.llm.waiting import Backoff, retry_after
-from personagym_benchmarks import cli
+from personagym_benchmarks.cli import data as command_data
+from personagym_benchmarks.cli.reasons import ReasonsCommand
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 
@@ -466,7 +467,7 @@ def test_reasons_are_written_over_http_by_the_command(
 ) -> None:
     """A server that fails and babbles first; a second run of the command asks it nothing."""
     data = make_dataset(n_users=4, n_items=40, per_user=15)
-    monkeypatch.setattr(cli, "load_dataset", lambda source: data)
+    monkeypatch.setattr(command_data, "load_dataset", lambda source: data)
 
     def script(number: int, request: Request) -> Reply:
         bad = (Reply(429, headers=(("Retry-After", "0"),)), Reply(500), Reply(body=completion("No.")))
@@ -480,7 +481,7 @@ def test_reasons_are_written_over_http_by_the_command(
     options = ["--output", "reasons.jsonl", "--model", "tiny", "--base-url", server.url, "--concurrency", "2"]
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
-        tyro.cli(cli.Reasons, args=options).main()
+        tyro.cli(ReasonsCommand, args=options).main()
         book = ReasonStore.load(Path("reasons.jsonl"), data)
         titles = [data.catalogue.titles[item] for item in train.items]
         assert book.texts(train) == [f"Took {title}." for title in titles]

@@ -9,7 +9,7 @@ import pytest
 import tyro
 
 from personagym_agents.bundle.settings import BundleSettings, paper_settings
-from personagym_benchmarks import cli
+from personagym_benchmarks.cli import train as train_module
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.core.data_overlap import deal_rows
@@ -30,7 +30,7 @@ def made(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> d
         made.update(rest)
         return _Manifest()
 
-    monkeypatch.setattr(cli, "load_dataset", lambda source: dataset)
+    monkeypatch.setattr(train_module, "load_dataset", lambda source: dataset)
     monkeypatch.setattr("personagym_agents.training.base.train_base", train_base)
     monkeypatch.setattr("personagym_agents.bundle.build.build_bundle", build_bundle)
     monkeypatch.chdir(tmp_path)
@@ -38,7 +38,7 @@ def made(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> d
 
 
 def train(*options: str) -> None:
-    tyro.cli(cli.Train, args=["--output", "bundle", "--run", "run", *options]).main()
+    tyro.cli(train_module.TrainCommand, args=["--output", "bundle", "--run", "run", *options]).main()
 
 
 @pytest.mark.parametrize("judge_half", [False, True])

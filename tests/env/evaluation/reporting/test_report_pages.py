@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from personagym_benchmarks.cli import Report
+from personagym_benchmarks.cli.report import ReportCommand
 from personagym_env.evaluation.agreement.analysis import AgreementBoard, ContestantRow, JudgeAgreement
 from personagym_env.evaluation.agreement.analysis import Kind as JudgeKind
 from personagym_env.evaluation.agreement.study_file import AgreementStudy
@@ -340,8 +340,8 @@ def test_command_line_takes_what_a_folder_holds(
     tmp_path: Path, validation: Validation, board: Leaderboard, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit, match=r"holds no results: expected any of leaderboard\.json"):
-        Report(tmp_path / "report.html", tmp_path).main()
+        ReportCommand(tmp_path / "report.html", tmp_path).main()
     validation.save(tmp_path / "validation.json")
     board.save(tmp_path / "leaderboard.json")
-    Report(tmp_path / "report.html", tmp_path).main()
+    ReportCommand(tmp_path / "report.html", tmp_path).main()
     assert _sections((tmp_path / "report.html").read_text(encoding="utf-8")) == ["leaderboard", "card", "validation"]

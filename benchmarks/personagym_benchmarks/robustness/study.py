@@ -10,22 +10,19 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 import personagym_agents
 from personagym_agents import FROZEN
 from personagym_agents.bundle.manifest import find_shipped
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.classical.static_cached import StaticCachedUsers
-from personagym_benchmarks.console import make_console
+from personagym_benchmarks.robustness.settings import SHIPPED, RobustnessSettings
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.evaluation.agreement.analysis import expected_ratings, liked_from
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender, SessionTrial
-from personagym_env.evaluation.core.progress_display import ProgressDisplay
 from personagym_env.evaluation.core.simulate import SessionPlan
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import Statistic, user_resamples
@@ -38,9 +35,7 @@ from personagym_env.evaluation.robustness.settings import (
     data_settings,
     pool_name,
 )
-from personagym_env.evaluation.robustness.tables import robustness_tables
 from personagym_env.evaluation.robustness.verdicts import (
-    STABLE,
     Default,
     Robustness,
     RobustnessRow,
@@ -48,15 +43,11 @@ from personagym_env.evaluation.robustness.verdicts import (
     resampling_tau,
 )
 from personagym_env.protocols import UserAgent
+from personagym_env.run_context import RunContext
 from personagym_env.session.fitting.sessions import fit_sessions
 from personagym_env.session.parameters import SessionParameters
 from personagym_recommenders import REGISTRY, RecommenderContext, available
 
-RUNS = Path("runs")
-LEAST_WIDTH = 170
-"""Characters that the tables need; a narrower terminal wraps them."""
-SHIPPED = "persona"
-"""The judge that is a shipped bundle; it takes part where one was trained on the judge's rows."""
 REAL = "real users"
 """What real value itself is called, whose verdict may flip as well."""
 ABSENT = (
@@ -64,37 +55,6 @@ ABSENT = (
     "the rows that the judge knows there, and no bundle on those of the other splits, halves and catalogues"
 )
 """Why persona users are not in every setting."""
-
-
-@dataclass(frozen=True)
-class Args:
-    """Whose verdicts, on what."""
-
-    dataset: str = "ml-100k"
-    """A name or path that `load_dataset` takes."""
-    judges: tuple[str, ...] = (SHIPPED, "mf", "knn")
-    """Classical users by name; `persona` is the shipped bundle, where one was trained on the judge's rows."""
-    session_judges: tuple[str, ...] = (f"{FROZEN}{SHIPPED}", "mf")
-    """Users whose sessions are varied, some of `judges`; after `frozen:`, users whose history does not grow in a
-    session, so that all settings together ask them about each item once."""
-    contestants: tuple[str, ...] = ()
-    """Names of the registry; all that need no RecBole, are quick, and learn in no sessions if empty."""
-    users: int = 100
-    """Users, drawn at random, who have a session with each contestant under each setting."""
-    seeds: int = 3
-    """Other halves, other halves of the catalogue, and other lucks of sessions."""
-    stable: float = STABLE
-    """Least tau with the default verdict of a verdict that stands."""
-    resamples: int = 300
-    """Bootstrap resamples of users behind the intervals."""
-    seed: int = 0
-    """Of resamples and sessions."""
-    output: Path = RUNS / "robustness.json"
-    """Where the JSON goes."""
-
-    def main(self) -> None:
-        """Run the command."""
-        main(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +82,7 @@ class Stage:
         return Verdict.of(judge, self.names, said, self.real(pool), self.weights)
 
 
-def set_stage(args: Args, dataset: Dataset, setting: DataSetting) -> Stage:
+def set_stage(args: RobustnessSettings, dataset: Dataset, setting: DataSetting) -> Stage:
     """Fit contestants on their half and users on the other."""
     bench = setting.bench(dataset)
     log, catalogue = bench.dealt.contestants, bench.dataset.catalogue
@@ -140,7 +100,7 @@ def set_stage(args: Args, dataset: Dataset, setting: DataSetting) -> Stage:
     return Stage(bench, fitted_recommenders, make_agents(args, bench), weights)
 
 
-def make_agents(args: Args, bench: Bench) -> dict[str, UserAgent]:
+def make_agents(args: RobustnessSettings, bench: Bench) -> dict[str, UserAgent]:
     """The judges who know the other half; a bundle was trained on one half only, and sits out where that is another."""
     log = bench.dealt.others
     dataset = blind(bench.dataset, log)
@@ -171,13 +131,13 @@ def expected_judge(name: str) -> str:
 
 
 def vary_data(
-    args: Args, dataset: Dataset, work: ProgressDisplay
+    args: RobustnessSettings, dataset: Dataset, context: RunContext
 ) -> tuple[Stage, dict[str, Default], list[RobustnessRow]]:
     """The default stage, everybody's default verdict, and the verdicts when data or picks are others."""
     settings = list(data_settings(args.seeds))
     defaults: dict[str, Default] = {}
     rows: list[RobustnessRow] = []
-    with work.bar("data settings", len(settings)) as advance:
+    with context.bar("data settings", len(settings)) as advance:
         for setting in settings:
             stage = set_stage(args, dataset, setting)
             if setting.kind == "default":
@@ -209,7 +169,7 @@ def known_as(name: str) -> str:
     return name.removeprefix(FROZEN)
 
 
-def run(args: Args, console: Console) -> Robustness:
+def run(args: RobustnessSettings, context: RunContext) -> Robustness:
     """Everything from data to finished report.
 
     Raises:
@@ -220,26 +180,24 @@ def run(args: Args, console: Console) -> Robustness:
         raise ValueError(f"session judges must be some of the judges {args.judges}, got {sorted(unknown)} besides")
     if unknown := set(args.contestants) - set(REGISTRY):
         raise ValueError(f"contestants must be some of {', '.join(REGISTRY)}; got {sorted(unknown)} besides")
-    work = ProgressDisplay(console)
-    with work.bars:
-        dataset = load_dataset(args.dataset)
-        stage, defaults, rows = vary_data(args, dataset, work)
-        if missing := set(args.judges) - set(stage.agents):
-            work.tell(f"{', '.join(sorted(missing))} does not judge: no shipped bundle was trained on the judge's rows")
-        fit = fit_sessions(stage.bench.split.train, catalogue=dataset.catalogue)
-        parameters = fit.apply(SessionParameters())
-        users = min(args.users, dataset.interactions.n_users)
-        plan = SessionPlan.draw(dataset.interactions.n_users, users=users, seed=args.seed)
-        for name in args.session_judges:
-            if known_as(name) in stage.agents:
-                judge = session_judge(name, stage)
-                one = judge.begin(ONE_SESSION, SessionTrial(stage.bench, plan, parameters, SLATES[0]))
-                defaults[judge.title] = one.default
-                total, found = vary_sessions(judge, one, fit, args.seeds)
-                with work.bar(judge.title, total) as advance:
-                    for row in found:
-                        rows.append(row)
-                        advance(1)
+    dataset = load_dataset(args.dataset)
+    stage, defaults, rows = vary_data(args, dataset, context)
+    if missing := set(args.judges) - set(stage.agents):
+        context.tell(f"{', '.join(sorted(missing))} does not judge: no shipped bundle was trained on the judge's rows")
+    fit = fit_sessions(stage.bench.split.train, catalogue=dataset.catalogue)
+    parameters = fit.apply(SessionParameters())
+    users = min(args.users, dataset.interactions.n_users)
+    plan = SessionPlan.draw(dataset.interactions.n_users, users=users, seed=args.seed)
+    for name in args.session_judges:
+        if known_as(name) in stage.agents:
+            judge = session_judge(name, stage)
+            one = judge.begin(ONE_SESSION, SessionTrial(stage.bench, plan, parameters, SLATES[0]))
+            defaults[judge.title] = one.default
+            total, found = vary_sessions(judge, one, fit, args.seeds)
+            with context.bar(judge.title, total) as advance:
+                for row in found:
+                    rows.append(row)
+                    advance(1)
     dealt = stage.bench.dealt
     setting = {
         "data fingerprint": dataset.fingerprint(),
@@ -262,14 +220,3 @@ def run(args: Args, console: Console) -> Robustness:
         setting=setting,
         environment=environment_snapshot(),
     )
-
-
-def main(args: Args) -> None:
-    """Run, print, write."""
-    console = make_console()
-    report = run(args, console)
-    report.save(args.output)
-    console.width = max(console.width, LEAST_WIDTH)
-    for table in robustness_tables(report):
-        console.print(table, crop=False)
-    console.print(str(args.output), markup=False, highlight=False, soft_wrap=True)

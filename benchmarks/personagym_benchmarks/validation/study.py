@@ -9,18 +9,14 @@ knowledge. It prints tables and writes JSON. Data and users of one's own join by
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from rich.console import Console
 
 import personagym_agents
-from personagym_benchmarks.console import make_console
+from personagym_benchmarks.validation.settings import ValidationSettings
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
-from personagym_env.env import SLATE_SIZE
-from personagym_env.evaluation.core.progress_display import ProgressDisplay
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.validation.aspects import Ruler
 from personagym_env.evaluation.validation.board import Simulated, Validation, session_budget, validate
@@ -33,45 +29,13 @@ from personagym_env.evaluation.validation.logging_policies import (
     uniform_logits,
 )
 from personagym_env.evaluation.validation.simulated_log import LONGEST_SESSION, simulate_log
-from personagym_env.evaluation.validation.tables import validation_tables
+from personagym_env.run_context import RunContext
 from personagym_env.session.parameters import GAP_MINUTES
 from personagym_env.world import World, make_world
 from personagym_recommenders.models.item_models import ItemKNN
 
-RUNS = Path("runs")
-LEAST_WIDTH = 190
-"""Characters that the tables need; a narrower terminal wraps them."""
-PolicyName = Literal["popularity", "item-kNN"]
 FLOOR_AGENT = "bias"
 """Users of the simulator without knowledge."""
-
-
-@dataclass(frozen=True)
-class Args:
-    """Whose logs to simulate, on what."""
-
-    dataset: str = "ml-100k"
-    """A name or path that `load_dataset` takes."""
-    agents: tuple[str, ...] = ("mf", "persona")
-    """Users who react: names or bundle paths that `personagym_agents.load` takes."""
-    policies: tuple[PolicyName, ...] = ("popularity", "item-kNN")
-    """Who chose the slates: nobody knows, so more than one is tried."""
-    users: int | None = None
-    """Users who take part, drawn at random; None for all with held-out rows."""
-    slate_size: int = SLATE_SIZE
-    """Places of a slate."""
-    train_share: float = 0.8
-    """Share of each user's rows, by time, that everything is learned from."""
-    resamples: int = 1_000
-    """Bootstrap resamples of users behind the intervals."""
-    seed: int = 0
-    """Of everything random."""
-    output: Path = RUNS / "validation.json"
-    """Where the JSON goes."""
-
-    def main(self) -> None:
-        """Run the command."""
-        main(self)
 
 
 @dataclass(frozen=True)
@@ -83,7 +47,7 @@ class Policy:
     description: str
 
 
-def policies(args: Args, world: World) -> Iterator[Policy]:
+def policies(args: ValidationSettings, world: World) -> Iterator[Policy]:
     """The asked policies, learned from training rows."""
     train, catalogue = world.train, world.dataset.catalogue
     for name in args.policies:
@@ -101,14 +65,14 @@ def policies(args: Args, world: World) -> Iterator[Policy]:
             yield Policy(name, affinity_logits(ItemKNN().fit(train, catalogue).score, sharpness), words)
 
 
-def sources(args: Args, world: World, budget: np.ndarray, work: ProgressDisplay) -> Iterator[Simulated]:
+def sources(args: ValidationSettings, world: World, budget: np.ndarray, context: RunContext) -> Iterator[Simulated]:
     """Every population with every policy, and the simulator without knowledge."""
     chosen = list(policies(args, world))
     chance = Policy("uniform", uniform_logits(world.train.n_items), "uniformly random slates")
     for agent, policy in [*((agent, policy) for agent in args.agents for policy in chosen), (FLOOR_AGENT, chance)]:
         users = personagym_agents.load(agent, world.dataset, world.train)
         begin, name = time.perf_counter(), f"{users.name}, {policy.name}"
-        with work.bar(f"log of {name}", int(budget.sum())) as advance:
+        with context.bar(f"log of {name}", int(budget.sum())) as advance:
             log = simulate_log(
                 SoftmaxPolicy(policy.name, policy.logits, np.random.default_rng(args.seed)),
                 replace(world, agent=users),
@@ -117,12 +81,12 @@ def sources(args: Args, world: World, budget: np.ndarray, work: ProgressDisplay)
                 slate_size=args.slate_size,
                 progress=advance,
             )
-        work.tell(f"{name}: {len(log.log):,} consumptions in {time.perf_counter() - begin:.1f} s")
+        context.tell(f"{name}: {len(log.log):,} consumptions in {time.perf_counter() - begin:.1f} s")
         kind: Literal["users", "chance"] = "chance" if policy is chance else "users"
         yield Simulated(name, kind, log, f"{users.name} users, {policy.description}")
 
 
-def assumptions(args: Args) -> tuple[str, ...]:
+def assumptions(args: ValidationSettings) -> tuple[str, ...]:
     """What the logs do not say."""
     return (
         "No log says which items its users were shown. The logging policies are guesses, learned from training rows; a "
@@ -136,46 +100,33 @@ def assumptions(args: Args) -> tuple[str, ...]:
     )
 
 
-def run(args: Args, console: Console) -> Validation:
+def run(args: ValidationSettings, context: RunContext) -> Validation:
     """Everything from data to result."""
     begin = time.perf_counter()
-    work = ProgressDisplay(console)
     rng = np.random.default_rng(args.seed)
-    with work.bars:
-        dataset = load_dataset(args.dataset)
-        split: Split = temporal_split(dataset.interactions, args.train_share)
-        world = make_world(dataset, FLOOR_AGENT, train_share=args.train_share)
-        takers = np.flatnonzero(split.test.counts)
-        budget = session_budget(split, takers if args.users is None else rng.permutation(takers)[: args.users])
-        simulated = list(sources(args, world, budget, work))
-        with work.bar("compare", None):
-            result = validate(
-                split,
-                Ruler(split.train, dataset.catalogue),
-                simulated,
-                budget,
-                rng,
-                dataset=dataset.name,
-                resamples=args.resamples,
-                assumptions=assumptions(args),
-                setting={
-                    "data fingerprint": dataset.fingerprint(),
-                    "seed": args.seed,
-                    "training share": args.train_share,
-                    "slate size": args.slate_size,
-                    "bootstrap resamples": args.resamples,
-                },
-                environment=environment_snapshot(),
-            )
+    dataset = load_dataset(args.dataset)
+    split: Split = temporal_split(dataset.interactions, args.train_share)
+    world = make_world(dataset, FLOOR_AGENT, train_share=args.train_share)
+    takers = np.flatnonzero(split.test.counts)
+    budget = session_budget(split, takers if args.users is None else rng.permutation(takers)[: args.users])
+    simulated = list(sources(args, world, budget, context))
+    with context.bar("compare", None):
+        result = validate(
+            split,
+            Ruler(split.train, dataset.catalogue),
+            simulated,
+            budget,
+            rng,
+            dataset=dataset.name,
+            resamples=args.resamples,
+            assumptions=assumptions(args),
+            setting={
+                "data fingerprint": dataset.fingerprint(),
+                "seed": args.seed,
+                "training share": args.train_share,
+                "slate size": args.slate_size,
+                "bootstrap resamples": args.resamples,
+            },
+            environment=environment_snapshot(),
+        )
     return replace(result, setting={**result.setting, "seconds": round(time.perf_counter() - begin)})
-
-
-def main(args: Args) -> None:
-    """Run, print, write."""
-    console = make_console()
-    result = run(args, console)
-    result.save(args.output)
-    console.width = max(console.width, LEAST_WIDTH)
-    for table in validation_tables(result):
-        console.print(table, crop=False)
-    console.print(str(args.output), markup=False, highlight=False, soft_wrap=True)

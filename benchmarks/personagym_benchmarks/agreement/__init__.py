@@ -1,0 +1,1 @@
+"""The agreement study: do simulated users order recommenders as real users do?"""

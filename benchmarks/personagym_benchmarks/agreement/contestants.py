@@ -1,0 +1,41 @@
+"""The recommenders of the agreement study, fitted on their half of the training rows."""
+
+import time
+from functools import partial
+
+import personagym_agents
+from personagym_benchmarks.agreement.settings import AgreementSettings
+from personagym_env.evaluation.agreement.analysis import (
+    liked_from,
+)
+from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender
+from personagym_env.run_context import RunContext
+from personagym_recommenders import NamedRecommender, RecommenderContext, available, make_contestants
+
+LEARN_WITH = "mf"
+"""Users whom the bandit and the policy learn with; they know the contestants' half."""
+
+
+def choose_contestants(args: AgreementSettings, bench: Bench) -> tuple[list[NamedRecommender], dict[str, str]]:
+    """Unfitted recommenders; and why others are left out.
+
+    Raises:
+        ValueError: two contestants have one name.
+    """
+    log = bench.dealt.contestants
+    context = RecommenderContext(liked_from(log), partial(personagym_agents.load, LEARN_WITH))
+    chosen, left_out = available(log, bench.dataset.catalogue, context, slow=args.slow, online=False)
+    return make_contestants((*chosen, *args.recommender), context), left_out
+
+
+def enter(contestant: NamedRecommender, bench: Bench, context: RunContext) -> FittedRecommender:
+    """Fit a contestant on its half, let it pick from every pool and measure it."""
+    name, model_class, recommender = contestant
+    begin = time.perf_counter()
+    with context.bar(f"fit {name}", None):
+        recommender.fit(bench.dealt.contestants, bench.dataset.catalogue)
+    seconds = time.perf_counter() - begin
+    with context.bar(f"{name}: picks and metrics", None):
+        picks, offline = bench.picks(recommender), bench.offline(recommender)
+    context.tell(f"{name}: fitted in {seconds:.1f} s, measured in {time.perf_counter() - begin - seconds:.1f} s")
+    return FittedRecommender(name, model_class, recommender, picks, offline, seconds)

@@ -1,0 +1,51 @@
+"""What can be asked of the agreement study."""
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, DataOverlap, HalfSplit
+
+
+@dataclass(frozen=True)
+class AgreementSettings:
+    """Whom to compare, by whose judgement, on what."""
+
+    dataset: str = "ml-100k"
+    """A name or path that `load_dataset` takes."""
+    judges: tuple[str, ...] = ("bias", "knn", "mf")
+    """Classical users, fitted on the spot to the rows that they may know."""
+    data_overlap: tuple[DataOverlap, ...] = DATA_OVERLAPS
+    """Training rows that judges know: those of the contestants (same), the other half (disjoint), both (superset)."""
+    half_split: HalfSplit = "alternate"
+    """How each user's training rows are dealt to contestants and judges."""
+    shipped: bool = True
+    """Whether the shipped bundle judges, where it was trained on rows that a judge may know."""
+    bundles: tuple[str, ...] = ()
+    """`name=path` of bundles that judge too; each joins where it was trained on rows that a judge may know. Those that
+    know different rows may share a name."""
+    slow: bool = True
+    """Whether LightGCN, NeuMF, SASRec, GRU4Rec and PPO take part, which take minutes."""
+    recommender: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default_factory=tuple)
+    """One more contestant, `path/to/file.py:Class`; may be given several times."""
+    random_test: str | None = None
+    """A second data set with ratings of randomly shown items, with the ids of the first: a further real value. By
+    default the one that the data set's `personagym.json` names."""
+    dense_share: float | None = None
+    """Users who rated at least this share of the catalogue give a further real value, over nearly all items. By default
+    the share that the data set's `personagym.json` gives."""
+    sessions: int = 200
+    """Users, drawn at random, who have a session with each contestant, as one more judge; 0 for no sessions."""
+    session_rows: tuple[DataOverlap, ...] = ("disjoint",)
+    """Training rows that the users of sessions know; some of `data_overlap`."""
+    picks: int = 5
+    """Items that a contestant picks for each user."""
+    least: int = 10
+    """Held-out items that a user needs."""
+    train_share: float = 0.8
+    """Share of each user's rows, by time, that is training rows."""
+    resamples: int = 2_000
+    """Bootstrap resamples of users behind the intervals."""
+    seed: int = 0
+    """Of everything random."""

@@ -1,0 +1,110 @@
+"""The agreement study: do simulated users put recommenders in the order that real users do?
+
+`personagym agreement` fits some thirty recommenders on one half of the training rows of MovieLens-100K, lets
+each pick from every user's held-out items, whose real ratings are known, and asks judges what they think of the same
+picks: classical users and language-model users that know the contestants' rows, the other half, or both; whole sessions
+with such users; and offline metrics. It prints tables, and writes JSON and plots. Data, recommenders and bundles of
+one's own join by option.
+"""
+
+import time
+
+import numpy as np
+
+from personagym_benchmarks.agreement.contestants import LEARN_WITH, choose_contestants, enter
+from personagym_benchmarks.agreement.judges import bundle_places, judge_all
+from personagym_benchmarks.agreement.settings import AgreementSettings
+from personagym_env.data.sources import load_dataset
+from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.tables import Dataset
+from personagym_env.evaluation.agreement.analysis import (
+    AgreementAnalysis,
+    Contestant,
+    liked_from,
+    make_agreement_board,
+)
+from personagym_env.evaluation.agreement.fitted_recommenders import Bench
+from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool, dense_users, random_exposure
+from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, HALF_SPLITS, deal_rows
+from personagym_env.evaluation.core.snapshot import environment_snapshot
+from personagym_env.evaluation.core.statistics import user_resamples
+from personagym_env.run_context import RunContext
+
+
+def find_truths(args: AgreementSettings, dataset: Dataset, split: Split) -> tuple[GroundTruth, ...]:
+    """Every way to know real value that was asked for and that the data can answer."""
+    ground_truths = [closed_pool(split, k=args.picks, least=args.least)]
+    manifest = dataset.manifest
+    dense_share = manifest.fully_observed if args.dense_share is None else args.dense_share
+    random_test = manifest.random_exposure if args.random_test is None else args.random_test
+    if dense_share is not None:
+        ground_truths.append(dense_users(split, dense_share, k=args.picks, least=args.least))
+    if random_test is not None:
+        shown = load_dataset(random_test, scale=dataset.interactions.scale)
+        ground_truths.append(random_exposure(dataset, split, shown, k=args.picks, least=args.least))
+    return tuple(ground_truths)
+
+
+def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
+    """Everything from data to finished study.
+
+    Raises:
+        ValueError: no judge rows, or an option does not fit the data.
+    """
+    begin = time.perf_counter()
+    if not set(args.session_rows) <= set(args.data_overlap):
+        raise ValueError(f"session rows must be some of the data overlaps {args.data_overlap}, got {args.session_rows}")
+    if not args.data_overlap or len(set(args.data_overlap)) != len(args.data_overlap):
+        raise ValueError(f"data overlap must be some of {', '.join(DATA_OVERLAPS)}, each once, got {args.data_overlap}")
+    bundle_places(args)
+    rng = np.random.default_rng(args.seed)
+    dataset = load_dataset(args.dataset)
+    split = temporal_split(dataset.interactions, args.train_share)
+    dealt = deal_rows(split.train, args.half_split, rng)
+    bench = Bench(dataset, split, dealt, find_truths(args, dataset, split))
+    chosen, left_out = choose_contestants(args, bench)
+    with context.bar("all contestants", len(chosen)) as advance:
+        fitted_recommenders = []
+        for contestant in chosen:
+            fitted_recommenders.append(enter(contestant, bench, context))
+            advance(1)
+    judges = judge_all(args, bench, context, fitted_recommenders, left_out)
+    weights = user_resamples(split.test.n_users, args.resamples, rng)
+    boards = []
+    for truth in bench.ground_truths:
+        with context.bar(f"{truth.name}: intervals", None):
+            contestants = [
+                Contestant(fitted.name, fitted.model_class, truth.pool.value(fitted.picks[truth.name]))
+                for fitted in fitted_recommenders
+            ]
+            boards.append(
+                make_agreement_board(
+                    AgreementAnalysis(contestants, weights, rng),
+                    judges[truth.name],
+                    truth.pool,
+                    weights,
+                    truth=truth.name,
+                    description=truth.description,
+                )
+            )
+    setting = {
+        "data fingerprint": dataset.fingerprint(),
+        "seed": args.seed,
+        "training share": args.train_share,
+        "half_split": HALF_SPLITS[args.half_split],
+        "rows": dealt.sizes(),
+        "row fingerprints": {rows: dealt.of_judge(rows).fingerprint() for rows in DATA_OVERLAPS},
+        "contestants know": "the contestants' half",
+        "judges know": list(args.data_overlap),
+        "bandit and policy learn with": f"{LEARN_WITH} users of the contestants' half, sessions as documented defaults",
+        "sessions of each contestant": min(args.sessions, split.train.n_users),
+        "liked from": liked_from(split.train),
+        "bootstrap resamples": args.resamples,
+        "left out": left_out,
+        "fit seconds": {fitted.name: round(fitted.seconds, 2) for fitted in fitted_recommenders},
+        "seconds": round(time.perf_counter() - begin),
+    }
+    return AgreementStudy(
+        dataset=dataset.name, boards=tuple(boards), setting=setting, environment=environment_snapshot()
+    )

@@ -1,0 +1,57 @@
+"""The command line `personagym`: a module per command, whose dataclass is its options."""
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import tyro
+
+from personagym_benchmarks.cli.agreement import AgreementCommand
+from personagym_benchmarks.cli.card import CardCommand
+from personagym_benchmarks.cli.fidelity import FidelityCommand
+from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
+from personagym_benchmarks.cli.play import PlayCommand
+from personagym_benchmarks.cli.profile import ProfileCommand
+from personagym_benchmarks.cli.reasons import ReasonsCommand
+from personagym_benchmarks.cli.report import ReportCommand
+from personagym_benchmarks.cli.robustness import RobustnessCommand
+from personagym_benchmarks.cli.train import TrainCommand
+from personagym_benchmarks.cli.user import UserCommand
+from personagym_benchmarks.cli.validation import ValidationCommand
+from personagym_benchmarks.console import make_console
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "leaderboard": LeaderboardCommand,
+    "agreement": AgreementCommand,
+    "fidelity": FidelityCommand,
+    "validation": ValidationCommand,
+    "robustness": RobustnessCommand,
+    "train": TrainCommand,
+    "profile": ProfileCommand,
+    "reasons": ReasonsCommand,
+    "user": UserCommand,
+    "card": CardCommand,
+    "play": PlayCommand,
+    "report": ReportCommand,
+}
+DEBUG = "PERSONAGYM_DEBUG"
+"""Environment variable that, when set, shows where an error came from."""
+
+
+def main() -> None:
+    """Entry point of the console script; an error that the user can mend is one line.
+
+    Raises:
+        SystemExit: what was asked for cannot be done.
+    """
+    make_console()  # before anything is printed, help and errors among it
+    command = tyro.extras.subcommand_cli_from_dict(COMMANDS, description="Simulated users for recommenders.")
+    try:
+        command.main()
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if os.environ.get(DEBUG):
+            raise
+        words = " ".join(str(error).split())
+        print(f"personagym: {words or type(error).__name__}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -1,0 +1,37 @@
+"""`personagym fidelity`: how true users are to held-out ratings and choices."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from personagym_benchmarks.console import make_console
+from personagym_benchmarks.display import console_run, print_plain, print_tables
+from personagym_benchmarks.fidelity.settings import FidelitySettings
+
+LEAST_WIDTH = 150
+"""Characters that the tables need."""
+
+
+@dataclass(frozen=True)
+class FidelityCommand:
+    """Measure how true users are to held-out ratings and choices, beside floors."""
+
+    settings: Annotated[FidelitySettings, tyro.conf.arg(name="")] = field(default_factory=FidelitySettings)
+    output: Path = Path("runs/fidelity.json")
+    """Where the JSON goes; the plots go beside it."""
+
+    def main(self) -> None:
+        """Run, print, write."""
+        from personagym_benchmarks.fidelity.plots import write_plots
+        from personagym_benchmarks.fidelity.study import run
+        from personagym_env.evaluation.leaderboard.tables import fidelity_tables
+
+        console = make_console()
+        with console_run(console, self.output.parent) as context:
+            report = run(self.settings, context)
+        report.save(self.output)
+        written = [self.output, *write_plots(report, self.output)]
+        print_tables(console, (table for board in report.boards for table in fidelity_tables(board)), LEAST_WIDTH)
+        print_plain(console, *written)

@@ -1,0 +1,1 @@
+"""The fidelity board: users beside floors on held-out behaviour."""

@@ -1,0 +1,151 @@
+"""The rows of the fidelity board: floors, classical users, language-model users and their controls."""
+
+import gc
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+import personagym_agents
+from personagym_agents.bundle.storage import load_bundle_agent
+from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.probes.controls import with_adapters_of_others, with_shuffled_ratings, without_history
+from personagym_agents.probes.memorisation import TitleMemorisation, ratings_from_ids, title_memorisation
+from personagym_benchmarks.fidelity.bundles import BundlePlace
+from personagym_benchmarks.fidelity.settings import FidelitySettings
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset
+from personagym_env.data.traits import Traits, profile_features
+from personagym_env.env import HISTORY_LENGTH
+from personagym_env.evaluation.core.offline import opening_scores
+from personagym_env.evaluation.fidelity.board import (
+    Kind,
+    Population,
+)
+from personagym_env.evaluation.fidelity.contamination import find_leaks
+from personagym_env.evaluation.fidelity.fidelity_test import Answers, FidelityTest
+from personagym_env.evaluation.fidelity.taste import TasteTest
+from personagym_env.protocols import UserAgent
+from personagym_env.run_context import RunContext
+from personagym_recommenders import load_recommender
+from personagym_recommenders.base import ScoringRecommender
+
+NO_HISTORY, SHUFFLED, IDS_ONLY = "no history", "shuffled ratings", "ids alone"
+"""What is told to controls."""
+OTHERS = "adapters of others"
+"""What users are given who are asked again with each other's adapters."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuestionBench:
+    """One protocol: what is asked, and of whose log."""
+
+    args: FidelitySettings
+    protocol: str
+    dataset: Dataset
+    """Without the held-out rows."""
+    split: Split
+    taste: TasteTest
+    context: RunContext
+
+    @property
+    def test(self) -> FidelityTest:
+        """The questions."""
+        return self.taste.test
+
+    def ask(self, agent: UserAgent, name: str) -> Answers:
+        """Everything that a population has to say."""
+        begin = time.perf_counter()
+        with self.context.bar(f"{self.protocol}: {name}", self.test.n_questions) as advance:
+            answers = self.test.answers(agent, name=name, progress=advance)
+        rate = self.test.n_questions / (time.perf_counter() - begin)
+        self.context.tell(f"{self.protocol}: {name} answered {self.test.n_questions:,} questions, {rate:,.0f} a second")
+        return answers
+
+    def search(self, agent: LanguageUserAgent, name: str) -> int:
+        """Search prompts for held-out items; how many were searched.
+
+        Raises:
+            SystemExit: one was found.
+        """
+        documents = ((int(user), agent.document(int(user))) for user in self.test.owners)
+        leaks = find_leaks(documents, self.dataset.catalogue, self.split)
+        if leaks:
+            raise SystemExit(f"prompts of {name!r} speak of held-out rows ({len(leaks)} lines), such as {leaks[0]}")
+        return len(self.test.owners)
+
+
+def floors(bench: QuestionBench, traits: Traits) -> Iterator[Population]:
+    """What needs no user: means, popularity, recommenders."""
+    for answers in bench.test.floor_answers():
+        yield Population(answers.name, "floor", (answers,))
+    for spec in bench.args.recommenders:
+        recommender = load_recommender(spec)
+        if not isinstance(recommender, ScoringRecommender):
+            raise ValueError(f"recommender {spec!r} gives no scores, so it cannot be a floor of taste")
+        with bench.context.bar(f"{bench.protocol}: fit {recommender.name}", None):
+            recommender.fit(bench.split.train, bench.dataset.catalogue)
+        answers = bench.test.scored(
+            recommender.name, opening_scores(recommender.score, profile_features(traits), HISTORY_LENGTH)
+        )
+        yield Population(recommender.name, "floor", (answers,))
+
+
+@dataclass
+class Probes:
+    """What was found on the way that belongs to no row of a board."""
+
+    leak_test: dict[str, int] = field(default_factory=dict)
+    """Population to prompts searched."""
+    recitation: dict[str, TitleMemorisation] = field(default_factory=dict)
+    """Base to what it knows of titles."""
+
+
+def populations(bench: QuestionBench, places: list[BundlePlace], probes: Probes) -> Iterator[Population]:
+    """Classical users, then language-model users, then their controls."""
+    for name in bench.args.agents:
+        agent = personagym_agents.load(name, bench.dataset, bench.split.train)
+        yield Population(name, "users", (bench.ask(agent, name),))
+    for name in dict.fromkeys(place.name for place in places):
+        runs: list[Answers] = []
+        others: list[Answers] = []
+        for place in places:
+            if place.name == name:
+                users = load_bundle_agent(place.place, bench.dataset, bench.split.train, adapters=place.adapters)
+                probes.leak_test[name] = probes.leak_test.get(name, 0) + bench.search(users, name)
+                runs.append(bench.ask(users, name))
+                if name in bench.args.swapped:
+                    rng = np.random.default_rng((bench.args.seed, len(others)))
+                    others.append(bench.ask(with_adapters_of_others(users, rng), f"{name}, {OTHERS}"))
+        yield Population(name, "users", tuple(runs))
+        if others:
+            yield Population(f"{name}, {OTHERS}", "control", tuple(others))
+        if bench.args.controls and name == places[-1].name:
+            yield from controls(bench, users, name)
+            base = load_bundle_agent(places[-1].place, bench.dataset, bench.split.train, adapters=False)
+            yield recited_ratings(bench, base, name)
+            titles, rng = bench.dataset.catalogue.titles, np.random.default_rng(bench.args.seed)
+            probes.recitation[f"base of {name}"] = title_memorisation(
+                base.population.model, base.corpus.tokenizer, titles, rng
+            )
+            del base
+        del users
+        gc.collect()  # a model and its caches, before the next one is loaded
+
+
+def controls(bench: QuestionBench, agent: LanguageUserAgent, name: str) -> Iterator[Population]:
+    """The population told nothing, and told shuffled ratings."""
+    kind: Kind = "control"
+    told = f"{name}, {NO_HISTORY}"
+    yield Population(told, kind, (bench.ask(without_history(agent), told),))
+    told = f"{name}, {SHUFFLED}"
+    shuffled = with_shuffled_ratings(agent, np.random.default_rng(bench.args.seed))
+    yield Population(told, kind, (bench.ask(shuffled, told),))
+
+
+def recited_ratings(bench: QuestionBench, base: LanguageUserAgent, name: str) -> Population:
+    """What the base of a population says to the ids of users and items: nothing, unless it has read the data."""
+    ids = bench.dataset.users.ids, bench.dataset.catalogue.ids
+    ratings = ratings_from_ids(base.population.model, base.corpus, bench.split.test, ids)
+    return Population(f"{name}, {IDS_ONLY}", "control", (Answers(f"{name}, {IDS_ONLY}", ratings=ratings),))

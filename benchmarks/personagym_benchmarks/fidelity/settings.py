@@ -1,0 +1,39 @@
+"""What can be asked of the fidelity board."""
+
+from dataclasses import dataclass
+
+from personagym_env.data.splits import PROTOCOLS
+
+
+@dataclass(frozen=True)
+class FidelitySettings:
+    """Whom to measure, and how."""
+
+    dataset: str = "ml-100k"
+    """A name or path that `load_dataset` takes."""
+    protocols: tuple[str, ...] = tuple(PROTOCOLS)
+    """Ways to part the log: temporal, paper, cold."""
+    agents: tuple[str, ...] = ("bias", "knn", "mf")
+    """Users by a name that `personagym_agents.load` takes, fitted under every protocol."""
+    recommenders: tuple[str, ...] = ("item-knn", "BPR")
+    """Recommenders whose scores are guesses at choices; floors of taste, like popularity."""
+    bundles: tuple[str, ...] = ()
+    """`name=path` of bundles; the same name again is another training seed of the same population."""
+    bases: tuple[str, ...] = ()
+    """`name=path` of bundles whose adapters are left out."""
+    shipped: bool = True
+    """Whether the shipped bundle joins, where it was trained on a protocol's rows."""
+    controls: bool = True
+    """Whether the last language-model population is asked again without histories, with shuffled ratings and by ids
+    alone, and its base to complete titles."""
+    swapped: tuple[str, ...] = ()
+    """Names of bundles that are asked again with each user's adapter given to another user: what is as good then does
+    not come from whom an adapter was trained on."""
+    compare: tuple[str, ...] = ()
+    """`left:right` pairs of names for the table of differences; by default the last population against all others."""
+    negatives: int = 20
+    """Unseen items of each user, uniform and as many matched in popularity."""
+    resamples: int = 2_000
+    """Bootstrap resamples of users behind the intervals."""
+    seed: int = 0
+    """Draws questions, resamples and shuffled ratings."""

@@ -1,0 +1,1 @@
+"""The leaderboard: recommenders judged by simulated users."""

@@ -1,0 +1,1 @@
+"""The validation: do simulated logs look like real ones?"""
