@@ -10,13 +10,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from personagym_env.data.pair_index import PairIndex
+
 IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
-
-MARKS_PER_ROW = 64
-"""Places that a log's marks have for each row at least, one bit each: one pair in as many is searched in vain."""
-_BITS = (1 << np.arange(8)).astype(np.uint8)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,14 +71,6 @@ class Users:
 
     def __repr__(self) -> str:
         return f"Users({len(self)} users, attributes {sorted(self.attributes)})"
-
-
-def _hash(keys: IntArray, size: int) -> IntArray:
-    """A place in 0..`size`-1, a power of 2, for each int64 key: Fibonacci hashing (Knuth, TAOCP 3, section 6.4)."""
-    shift = np.uint64(65 - size.bit_length())
-    # The product wraps around; NumPy warns of that if it is a single number.
-    with np.errstate(over="ignore"):
-        return ((keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> shift).view(np.int64)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -177,29 +167,13 @@ class Interactions:
         return np.searchsorted(np.asarray(self.scale, np.float32), self.ratings)
 
     @cached_property
-    def _keys(self) -> IntArray:
-        return np.sort(self.users * self.n_items + self.items)
-
-    @cached_property
-    def _marks(self) -> npt.NDArray[np.uint8]:
-        """(2^b,) eight places in a byte, each marked where a pair of the log hashes to it."""
-        size = 1 << (MARKS_PER_ROW * max(len(self), 1) - 1).bit_length()
-        place = _hash(self._keys, size)
-        marks = np.zeros(size >> 3, np.uint8)
-        np.bitwise_or.at(marks, place >> 3, _BITS[place & 7])
-        return marks
+    def pairs(self) -> PairIndex:
+        """The rows by user and item."""
+        return PairIndex(self.users, self.items, self.n_items)
 
     def contains(self, users: IntArray, items: IntArray) -> BoolArray:
         """Whether the pairs of the two (broadcast) arrays are in the log."""
-        keys = np.asarray(np.asarray(users, np.int64) * self.n_items + items)
-        # A search walks through memory; a look at the marks spares it all but few of the pairs that are not there.
-        place = _hash(keys, 8 * len(self._marks))
-        there = np.asarray(self._marks[place >> 3] & _BITS[place & 7] > 0)
-        if len(self):
-            marked = keys[there]
-            row = np.minimum(np.searchsorted(self._keys, marked), len(self) - 1)
-            there[there] = self._keys[row] == marked
-        return there
+        return self.pairs.contains(users, items)
 
     def matrix(self, values: FloatArray | None = None) -> sparse.csr_array:
         """(u, m) sparse matrix of `values` (n,), the ratings by default."""

@@ -106,20 +106,7 @@ class ClosedPool:
             ValueError: a pick is not in its user's pool.
         """
         values = self.held_out.ratings if ratings is None else ratings
-        wanted = self.users[:, None] * self.held_out.n_items + picks
-        place = np.minimum(np.searchsorted(self._sorted_keys, wanted), len(self.held_out) - 1)
-        if not np.array_equal(self._sorted_keys[place], wanted):
+        rows = self.held_out.pairs.rows(self.users[:, None], picks)
+        if (rows < 0).any():
             raise ValueError("some picks are not in their user's pool")
-        return self._statistic(values[self._key_order[place]].astype(np.float64).mean(axis=1))
-
-    @cached_property
-    def _keys(self) -> IntArray:
-        return np.asarray(self.held_out.users * self.held_out.n_items + self.held_out.items)
-
-    @cached_property
-    def _key_order(self) -> IntArray:
-        return np.argsort(self._keys, kind="stable")
-
-    @cached_property
-    def _sorted_keys(self) -> IntArray:
-        return self._keys[self._key_order]
+        return self._statistic(values[rows].astype(np.float64).mean(axis=1))
