@@ -6,6 +6,7 @@ Shapes: n rows (users at once; one user is n = 1), k places of a slate, m items,
 from typing import NamedTuple, Protocol, Self, TypedDict, runtime_checkable
 
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.session.random import UIntArray
 
 NO_ITEM = -1
 """Stands where a list of items has no item: an empty place of a slate, a step without consumption, padding."""
@@ -138,4 +139,52 @@ class Recommender(Protocol):
 
         Raises:
             ValueError: a row has fewer than k items to choose from.
+        """
+
+
+class Propensities(NamedTuple):
+    """How probable it was that a recommender showed slates."""
+
+    joint: FloatArray
+    """(n,) probability of the slate: these items, in this order."""
+    prefix: FloatArray
+    """(n, k) probability that a slate begins with these items up to place j; the last column is `joint`."""
+    marginal: FloatArray
+    """(n, k) probability that the item of place j stands there, whatever stands at the other places."""
+    marginal_error: FloatArray
+    """(n, k) standard error of `marginal` where it was estimated by Monte Carlo, 0 where it was computed."""
+
+    def __repr__(self) -> str:
+        return f"Propensities({len(self.joint)} slates of {self.prefix.shape[1]})"
+
+
+@runtime_checkable
+class StochasticRecommender(Recommender, Protocol):
+    """A recommender that draws its slates. `recommend` draws nothing and gives the slate that it takes for the best."""
+
+    def draw(self, observation: Observation, k: int, keys: UIntArray, candidates: BoolArray | None = None) -> IntArray:
+        """Draw a slate per row.
+
+        Args:
+            observation: n rows.
+            k: places of the slate.
+            keys: (n,) the luck of each row: the same row with the same key gets the same slate, in any batch.
+            candidates: (n, m) as in `recommend`.
+
+        Returns:
+            (n, k) distinct internal item ids in each row, the most prominent place first.
+
+        Raises:
+            ValueError: a row has fewer than k items to choose from.
+        """
+
+    def propensities(
+        self, observation: Observation, slates: IntArray, candidates: BoolArray | None = None
+    ) -> Propensities:
+        """How probable `draw` is to give slates.
+
+        Args:
+            observation: n rows.
+            slates: (n, k) internal item ids; a slate that `draw` cannot give has joint propensity 0.
+            candidates: (n, m) as in `recommend`.
         """

@@ -54,7 +54,7 @@ def check_recommender(
     assert recommender.fit(log, catalogue) is recommender, "fit must return the recommender itself"
     assert log.fingerprint() == fingerprint, "fit must not change the log"
 
-    observation = _draw(log, catalogue, rng.choice(users, ROWS), rng)
+    observation = draw_observation(log, catalogue, rng.choice(users, ROWS), rng)
     _check_purity(recommender, observation, k)
     _check_slates(recommender, log, observation, k)
     _check_candidates(recommender, observation, k, log.n_items, rng)
@@ -63,7 +63,7 @@ def check_recommender(
     _check_saving(recommender, observation, k)
 
 
-def _draw(log: Interactions, catalogue: Catalogue, users: IntArray, rng: np.random.Generator) -> Observation:
+def draw_observation(log: Interactions, catalogue: Catalogue, users: IntArray, rng: np.random.Generator) -> Observation:
     """The users in mid-session: the first half of the places is padding, the rest is consumed, with one step empty."""
     items = np.full((len(users), HISTORY), NO_ITEM, np.int64)
     for row, user in enumerate(users):
@@ -86,7 +86,8 @@ def _copy(observation: Observation) -> Observation:
     )
 
 
-def _check_shape(slates: IntArray, k: int, n_items: int) -> None:
+def check_shape(slates: IntArray, k: int, n_items: int) -> None:
+    """Assert that slates are `ROWS` rows of k distinct item ids."""
     assert isinstance(slates, np.ndarray), f"slates must be a numpy array, got {type(slates).__name__}"
     assert slates.shape == (ROWS, k), f"slates must have shape {(ROWS, k)}, got {slates.shape}"
     assert np.issubdtype(slates.dtype, np.integer), f"slates must hold integers, got {slates.dtype}"
@@ -99,7 +100,7 @@ def _check_shape(slates: IntArray, k: int, n_items: int) -> None:
 def _check_slates(recommender: Recommender, log: Interactions, observation: Observation, k: int) -> None:
     for length in (1, k):
         slates = recommender.recommend(observation, length)
-        _check_shape(slates, length, log.n_items)
+        check_shape(slates, length, log.n_items)
         rated = log.contains(observation["user"][:, None], slates)
         assert not rated.any(), "without candidates, items of the user's training rows must not be recommended"
         consumed = (slates[:, :, None] == observation["history_items"][:, None, :]).any()
@@ -119,11 +120,11 @@ def _check_candidates(
     for pool in _pools(n_items, k, rng):
         given = pool.copy()
         slates = recommender.recommend(observation, k, candidates=pool)
-        _check_shape(slates, k, n_items)
+        check_shape(slates, k, n_items)
         assert np.take_along_axis(given, slates, axis=1).all(), "only candidates may be recommended"
         assert (given == pool).all(), "recommend must not write into the candidates"
     everything = np.ones((ROWS, n_items), np.bool_)
-    _check_shape(recommender.recommend(observation, n_items, candidates=everything), n_items, n_items)
+    check_shape(recommender.recommend(observation, n_items, candidates=everything), n_items, n_items)
 
 
 def _check_purity(recommender: Recommender, observation: Observation, k: int) -> None:

@@ -12,7 +12,7 @@ from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 from personagym_env.protocols import NO_ITEM, ForgetfulSessions, Observation
 from personagym_env.session import kernel
 from personagym_env.session.episode_history import EpisodeHistory
-from personagym_env.session.random import UIntArray
+from personagym_env.session.random import Stream, UIntArray, stream_keys
 from personagym_env.world import World
 
 BLOCK = 4096
@@ -121,6 +121,11 @@ class BatchedEpisodes:
         return Observation(
             user=user, profile=self.world.profiles[user], history_items=items, history_ratings=ratings, step=step
         )
+
+    def policy_keys(self, rows: IntArray) -> UIntArray:
+        """(b,) the luck of a `StochasticRecommender` at the next step of rows (b,)."""
+        state = self.state
+        return stream_keys(state.key[rows], state.episode[rows], state.step[rows], Stream.POLICY)
 
     def describe(self, rows: IntArray, step: RowStep) -> dict[str, Any]:
         """The `info` of rows (b,) after a step: arrays with leading axis b, and dictionaries of such arrays."""

@@ -31,6 +31,7 @@ class Stream(IntEnum):
     LEAVING = 5
     RETURNING = 6
     DRIFT = 7
+    POLICY = 8
 
 
 def splitmix64(seed: UIntArray, index: UIntArray) -> UIntArray:
@@ -39,6 +40,12 @@ def splitmix64(seed: UIntArray, index: UIntArray) -> UIntArray:
     z = (z ^ (z >> _S30)) * _MIX_1
     z = (z ^ (z >> _S27)) * _MIX_2
     return np.asarray(z ^ (z >> _S31))
+
+
+def stream_keys(key: UIntArray, episode: IntArray, step: IntArray, stream: Stream) -> UIntArray:
+    """(n,) the 64 bits that all numbers of a stream come from at one step; see `uniform` for the arguments."""
+    seed = splitmix64(splitmix64(key, episode.astype(np.uint64)), step.astype(np.uint64))
+    return splitmix64(seed, np.array([int(stream)], np.uint64))
 
 
 def uniform(
@@ -56,9 +63,7 @@ def uniform(
     Returns:
         (n, k) numbers; the same arguments give the same numbers.
     """
-    seed = splitmix64(splitmix64(key, episode.astype(np.uint64)), step.astype(np.uint64))
-    seed = splitmix64(seed, np.array([int(stream)], np.uint64))
-    bits = splitmix64(seed[:, None], counter.astype(np.uint64))
+    bits = splitmix64(stream_keys(key, episode, step, stream)[:, None], counter.astype(np.uint64))
     # 52 bits and a half: the largest value, 1 - 2**-53, is exact, so that rounding never gives 1.
     return np.asarray(((bits >> _S12).astype(np.float64) + 0.5) * 2.0**-52)
 

@@ -16,7 +16,7 @@ from personagym_env.data.tables import BoolArray, FloatArray, IntArray, Interact
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE, draw_key
 from personagym_env.evaluation.core.offline import Progress, check_answer
 from personagym_env.evaluation.core.statistics import RatioOfSums, Statistic
-from personagym_env.protocols import NO_ITEM, Observation, Recommender
+from personagym_env.protocols import NO_ITEM, Observation, Recommender, StochasticRecommender
 from personagym_env.session.batched_episodes import BatchedEpisodes
 from personagym_env.world import World
 
@@ -140,8 +140,9 @@ def simulate(
 ) -> Sessions:
     """Play the planned sessions with a fitted recommender.
 
-    An `OnlineRecommender` is told after each step what came of its slates. It learns on a copy of its own, so that
-    what it learned under one plan or from one population is not carried into the next, unless told otherwise.
+    A `StochasticRecommender` shows what it draws, with luck that belongs to the session's step. An `OnlineRecommender`
+    is told after each step what came of its slates. It learns on a copy of its own, so that what it learned under one
+    plan or from one population is not carried into the next, unless told otherwise.
 
     Args:
         recommender: chooses the slates; told of no candidates, so it leaves out what the user has consumed itself,
@@ -187,7 +188,10 @@ def simulate(
     while len(live):
         observed = sessions.observe(live)
         candidates = None if allowed is None else allowed.of(observed)
-        slates = np.asarray(recommender.recommend(observed, slate_size, candidates=candidates))
+        if isinstance(recommender, StochasticRecommender):
+            slates = np.asarray(recommender.draw(observed, slate_size, sessions.policy_keys(live), candidates))
+        else:
+            slates = np.asarray(recommender.recommend(observed, slate_size, candidates=candidates))
         check_answer(recommender.name, slates, (len(live), slate_size), candidates)
         step = sessions.advance(live, slates)
         playing = job[live]

@@ -210,3 +210,24 @@ def test_sessions_end_before_slates_run_out() -> None:
     assert longest_session(log, M - 1) == 1
     with pytest.raises(ValueError, match="slates of 40 cannot be filled"):
         longest_session(log, M)
+
+
+class _Drawing(_ByScore):
+    """Shows neighbouring items from one on that its luck chooses."""
+
+    def draw(
+        self, observation: Observation, k: int, keys: np.ndarray, candidates: np.ndarray | None = None
+    ) -> np.ndarray:
+        return ((keys % np.uint64(M)).astype(int)[:, None] + np.arange(k)) % M
+
+    def propensities(self, observation: Observation, slates: np.ndarray, candidates: np.ndarray | None = None) -> None:
+        raise AssertionError("playing asks for no propensities")
+
+
+def test_a_stochastic_recommender_shows_what_it_draws_whatever_the_batch() -> None:
+    world, plan = _world(WANT), SessionPlan.draw(U, seed=3)
+    drawing = _Drawing(WANT)
+    played = [simulate(drawing, world, plan, slate_size=K, rows=rows).returns for rows in (1, 5, 64)]
+    np.testing.assert_array_equal(played[0], played[1])
+    np.testing.assert_array_equal(played[0], played[2])
+    assert (played[0] != simulate(_ByScore(WANT), world, plan, slate_size=K).returns).any()

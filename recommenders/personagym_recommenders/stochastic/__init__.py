@@ -1,0 +1,1 @@
+"""Recommenders that draw their slates, and say with which propensity."""

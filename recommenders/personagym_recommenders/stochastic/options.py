@@ -1,0 +1,154 @@
+"""What a stochastic recommender chooses from: the items that it may show and what another recommender makes of them.
+
+Shapes: n rows, p options of a row, u users, m items, k slate places.
+"""
+
+from abc import ABC, abstractmethod
+from typing import NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.data.traits import profile_features, user_traits
+from personagym_env.evaluation.core.offline import opening_observation
+from personagym_env.protocols import NO_ITEM, Observation, Propensities
+from personagym_env.session.random import UIntArray
+from personagym_recommenders.base import ScoringRecommender, binary_matrix, check_users, top_k, unconsumed
+from personagym_recommenders.storable import Storable
+
+_BLOCK = 512
+"""Users whose candidates are chosen at once, so that (b, m) arrays stay small."""
+
+
+class Options(NamedTuple):
+    """What n rows choose from."""
+
+    items: IntArray
+    """(n, p) internal item ids, distinct in each row."""
+    scores: npt.NDArray[np.float64]
+    """(n, p) standardised within what the row may show, minus infinity where the item may not be shown."""
+
+    def __repr__(self) -> str:
+        return f"Options({len(self.items)} rows, {self.items.shape[1]} items)"
+
+
+class ScoredOptions(Storable, ABC):
+    """A stochastic recommender over the scores of another one; a subclass says how it draws from them.
+
+    Scores are standardised row by row, to mean 0 and standard deviation 1 over the options, so that a temperature
+    means the same for a recommender that counts and for one that predicts ratings.
+
+    With `candidates`, a user's options are the items that the recommender ranks highest at the start of a session, so
+    many of them, with their scores at that moment; the recommender is asked once, when this one is fitted. What the
+    session has consumed is left out. So the support is the same in every session: slates of the candidates that are
+    left. Without, the options are all items that the user has not consumed, and scores are asked for at every step.
+    The same holds where the caller names candidates: then they are the options, all of them.
+
+    Args:
+        recommender: whose scores; `fit` fits it.
+        candidates: options of each user at the start of a session, enough for a slate after the longest one; None
+            for the whole catalogue.
+    """
+
+    seen_: sparse.csr_array
+    """(u, m) 1 where the training log has the pair."""
+    items_: IntArray
+    """(u, p) each user's candidates, best first; (u, 0) without."""
+    scores_: npt.NDArray[np.float64]
+    """(u, p) their standardised scores, minus infinity for what the user has consumed."""
+
+    def __init__(self, recommender: ScoringRecommender, candidates: int | None) -> None:
+        if not isinstance(recommender, ScoringRecommender):
+            raise TypeError(f"{type(self).__name__} draws by scores, and {type(recommender).__name__} has none")
+        if candidates is not None and candidates < 1:
+            raise ValueError(f"candidates must be at least 1 or None, got {candidates}")
+        self.recommender = recommender
+        self.candidates = candidates
+
+    def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
+        """Fit the recommender, and ask it for the candidates of every user; returns itself."""
+        self.recommender.fit(log, catalogue)
+        self.seen_ = binary_matrix(log.users, log.items, (log.n_users, log.n_items))
+        p = min(self.candidates or 0, log.n_items)
+        self.items_ = np.empty((log.n_users, p), np.int64)
+        self.scores_ = np.empty((log.n_users, p))
+        profiles = profile_features(user_traits(log, catalogue))
+        for first in range(0, log.n_users if p else 0, _BLOCK):
+            users = np.arange(first, min(first + _BLOCK, log.n_users))
+            observation = opening_observation(users, profiles, 1)
+            fresh = unconsumed(self.seen_, observation)
+            scores = np.asarray(self.recommender.score(observation), np.float64)
+            last = scores.min(axis=1, keepdims=True) - 1  # behind all that the user has not consumed
+            self.items_[users] = top_k(np.where(fresh, scores, last), np.ones(fresh.shape, np.bool_), p)
+            chosen = np.take_along_axis(scores, self.items_[users], axis=1)
+            self.scores_[users] = _standardised(chosen, np.take_along_axis(fresh, self.items_[users], axis=1))
+        return self
+
+    def recommend(self, observation: Observation, k: int, candidates: BoolArray | None = None) -> IntArray:
+        """(n, k) the options with the highest scores, best first; draws nothing. See `Recommender.recommend`."""
+        options = self.options(observation, candidates)
+        allowed = options.scores > -np.inf
+        return np.take_along_axis(options.items, top_k(options.scores, allowed, k), axis=1)
+
+    def draw(self, observation: Observation, k: int, keys: UIntArray, candidates: BoolArray | None = None) -> IntArray:
+        """(n, k) see `StochasticRecommender.draw`."""
+        options = self.options(observation, candidates)
+        least = (options.scores > -np.inf).sum(axis=1).min(initial=options.scores.shape[1])
+        if k < 1 or least < k:
+            raise ValueError(f"slates of {k} places cannot be filled: a row has {least} items to choose from")
+        return np.take_along_axis(options.items, self.choose(options, keys, k), axis=1)
+
+    def propensities(
+        self, observation: Observation, slates: IntArray, candidates: BoolArray | None = None
+    ) -> Propensities:
+        """See `StochasticRecommender.propensities`; everything is computed, nothing estimated."""
+        from personagym_recommenders.stochastic.kernels import find_positions
+
+        options = self.options(observation, candidates)
+        positions = find_positions(options.items, np.asarray(slates, np.int64))
+        shown = np.take_along_axis(options.scores, np.maximum(positions, 0), axis=1) > -np.inf
+        prefix, marginal = self.probabilities(options, np.where(shown, positions, -1))
+        return Propensities(prefix[:, -1], prefix, marginal, np.zeros_like(marginal))
+
+    @abstractmethod
+    def choose(self, options: Options, keys: UIntArray, k: int) -> IntArray:
+        """(n, k) positions of the options that are shown, drawn with the luck of `keys` (n,)."""
+
+    @abstractmethod
+    def probabilities(self, options: Options, positions: IntArray) -> tuple[FloatArray, FloatArray]:
+        """(n, k) each: prefix and marginal propensities of slates of the options at positions (n, k), -1 for none."""
+
+    def options(self, observation: Observation, candidates: BoolArray | None = None) -> Options:
+        """What the rows may show; a row may have fewer options than a slate has places.
+
+        Raises:
+            ValueError: not fitted, or an unknown user.
+        """
+        if not hasattr(self, "seen_"):
+            raise ValueError(f"{type(self).__name__} must be fitted before it is used")
+        users = observation["user"]
+        check_users(users, self.seen_.shape[0])
+        if candidates is None and self.items_.shape[1]:
+            return Options(self.items_[users], self._left(observation))
+        allowed = unconsumed(self.seen_, observation) if candidates is None else np.asarray(candidates, np.bool_)
+        scores = np.asarray(self.recommender.score(observation), np.float64)
+        return Options(np.broadcast_to(np.arange(allowed.shape[1]), allowed.shape), _standardised(scores, allowed))
+
+    def _left(self, observation: Observation) -> npt.NDArray[np.float64]:
+        """(n, p) scores of the users' candidates, minus infinity where the session has consumed the item."""
+        users, history = observation["user"], observation["history_items"]
+        scores = self.scores_[users]
+        used = np.flatnonzero((history != NO_ITEM).any(axis=0))
+        for column in used:  # a young session has few
+            scores[self.items_[users] == history[:, column, None]] = -np.inf
+        return scores
+
+
+def _standardised(scores: npt.NDArray[np.float64], allowed: BoolArray) -> npt.NDArray[np.float64]:
+    """(n, p) scores of mean 0 and standard deviation 1 over what is allowed; 0 where all of a row are equal."""
+    count = np.maximum(allowed.sum(axis=1, keepdims=True), 1)
+    centred = scores - np.sum(scores, axis=1, where=allowed, keepdims=True) / count
+    spread = np.sqrt(np.sum(centred**2, axis=1, where=allowed, keepdims=True) / count)
+    return np.where(allowed, centred / np.where(spread > 0, spread, 1.0), -np.inf)

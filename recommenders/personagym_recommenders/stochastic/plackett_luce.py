@@ -1,0 +1,69 @@
+"""Plackett-Luce over scores: slates drawn place by place, in proportion to softmax weights."""
+
+import numpy as np
+import numpy.typing as npt
+
+from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.session.random import UIntArray
+from personagym_recommenders.base import ScoringRecommender
+from personagym_recommenders.stochastic.options import Options, ScoredOptions
+
+
+class PlackettLuce(ScoredOptions):
+    """Each place goes to one of the options that are left, in proportion to its weight (Plackett 1975; Luce 1959).
+
+    The weight of option i among p is `(1 - floor) softmax(z / temperature)_i + floor / p` with standardised scores z.
+    So every option that is left comes first with probability at least `floor / p`, and the propensity of a slate of k
+    options is at least `(floor / p) ** k`. Joint and prefix propensities are products of ratios, and marginals come
+    from an integral that is right to six digits. Limiting cases: a high temperature gives uniformly random slates, a
+    low one without floor the k best.
+
+    Args:
+        recommender: whose scores; `fit` fits it.
+        temperature: in standard deviations of a row's scores, above 0.
+        candidates: options of each user, see `ScoredOptions`.
+        floor: share of the weight that all options have in equal parts, in 0..1.
+    """
+
+    def __init__(
+        self,
+        recommender: ScoringRecommender,
+        temperature: float = 1.0,
+        candidates: int | None = None,
+        floor: float = 0.05,
+    ) -> None:
+        super().__init__(recommender, candidates)
+        if not temperature > 0:
+            raise ValueError(f"temperature must be above 0, got {temperature}")
+        if not 0 <= floor <= 1:
+            raise ValueError(f"floor must lie in 0..1, got {floor}")
+        self.temperature = temperature
+        self.floor = floor
+
+    @property
+    def name(self) -> str:
+        """For tables: the recommender and the temperature."""
+        return f"PlackettLuce({self.recommender.name}, {self.temperature:g})"
+
+    def choose(self, options: Options, keys: UIntArray, k: int) -> IntArray:
+        """(n, k) see `ScoredOptions.choose`."""
+        from personagym_recommenders.stochastic.kernels import draw_without_replacement
+
+        return draw_without_replacement(self.weights(options), np.ascontiguousarray(options.items), keys, k)
+
+    def probabilities(self, options: Options, positions: IntArray) -> tuple[FloatArray, FloatArray]:
+        """(n, k) each, see `ScoredOptions.probabilities`."""
+        from personagym_recommenders.stochastic.kernels import marginal_propensities, prefix_propensities
+
+        weights = self.weights(options)
+        return prefix_propensities(weights, positions), marginal_propensities(weights, positions)
+
+    def weights(self, options: Options) -> npt.NDArray[np.float64]:
+        """(n, p) weights of the options, which sum to 1 in each row; 0 where an item may not be shown."""
+        best = options.scores.max(axis=1, keepdims=True)
+        share = np.exp((options.scores - np.where(np.isfinite(best), best, 0.0)) / self.temperature)
+        share *= (1 - self.floor) / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
+        allowed = options.scores > -np.inf
+        equal = self.floor / np.maximum(allowed.sum(axis=1, keepdims=True), 1)
+        # Without a floor, options whose weight would vanish stay possible, by a weight that products can still bear.
+        return np.where(allowed, np.maximum(share + equal, 1e-200), 0.0)

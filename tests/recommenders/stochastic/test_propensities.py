@@ -1,0 +1,180 @@
+"""Stochastic recommenders draw what they say: exact propensities, the suite that checks them, and what it finds."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from personagym_env.conformance.stochastic import check_stochastic
+from personagym_env.session.random import splitmix64
+from personagym_recommenders import EASE, MostPopular, Random
+from personagym_recommenders.stochastic import kernels
+from personagym_recommenders.stochastic.epsilon_greedy import EpsilonGreedy
+from personagym_recommenders.stochastic.options import ScoredOptions
+from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
+
+
+@pytest.mark.parametrize(
+    "recommender",
+    [
+        PlackettLuce(EASE(), 0.7),
+        PlackettLuce(MostPopular(), 2.0, candidates=12),
+        PlackettLuce(EASE(), 0.05, candidates=12, floor=0.0),
+        EpsilonGreedy(EASE(), 0.3),
+        EpsilonGreedy(MostPopular(), 0.0, candidates=12),
+        EpsilonGreedy(EASE(), 1.0, candidates=12),
+    ],
+    ids=lambda recommender: f"{recommender.name}-{recommender.candidates}",
+)
+def test_conforms(recommender, checkerboard):
+    check_stochastic(recommender, checkerboard.log, checkerboard.catalogue)
+
+
+def enumerated(weights, k):
+    """(s, k) every slate, its joint propensity (s,), and marginals (k, p), by the definition."""
+    slates = np.array(list(permutations(range(len(weights)), k)))
+    taken = np.cumsum(weights[slates], axis=1) - weights[slates]
+    joint = (weights[slates] / (weights.sum() - taken)).prod(axis=1)
+    marginals = np.zeros((k, len(weights)))
+    for place in range(k):
+        np.add.at(marginals[place], slates[:, place], joint)
+    return slates, joint, marginals
+
+
+@pytest.mark.parametrize(("p", "k", "spread"), [(6, 3, 1.0), (5, 5, 1.0), (7, 2, 3.0), (5, 4, 4.0), (4, 1, 1.0)])
+def test_kernels_agree_with_enumeration(p, k, spread):
+    weights = np.exp(np.random.default_rng(p).normal(0, spread, p))
+    slates, joint, marginals = enumerated(weights, k)
+    rows = np.tile(weights, (len(slates), 1))
+    np.testing.assert_allclose(kernels.prefix_propensities(rows, slates)[:, -1], joint, rtol=1e-12)
+    expected = marginals[np.arange(k), slates]
+    np.testing.assert_allclose(kernels.marginal_propensities(rows, slates), expected, rtol=1e-5, atol=1e-9)
+
+
+def test_marginals_of_a_place_sum_to_one_over_many_options():
+    weights = np.exp(np.random.default_rng(0).normal(0, 2, 150))
+    for place in (1, 4, 9):
+        slates = np.array([[item] * (place + 1) for item in range(150)])
+        slates[:, :place] = [[(item + 1 + j) % 150 for j in range(place)] for item in range(150)]
+        marginals = kernels.marginal_propensities(np.tile(weights, (150, 1)), slates)[:, place]
+        assert marginals.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_luck_is_that_of_the_sessions():
+    keys = np.array([1, 2**63], np.uint64)
+    for counter in (0, 5):
+        bits = splitmix64(keys, np.array([counter], np.uint64))
+        expected = ((bits >> np.uint64(12)).astype(float) + 0.5) * 2.0**-52
+        assert [kernels.uniform(key, counter) for key in keys] == expected.tolist()
+
+
+def test_an_option_keeps_its_luck_in_other_company():
+    rng = np.random.default_rng(1)
+    items, keys = np.tile(np.arange(30), (200, 1)), rng.integers(2**63, size=200, dtype=np.uint64)
+    weights = np.ones((200, 30))
+    first = kernels.draw_without_replacement(weights, items, keys, 3)
+    weights[:, 20:] = 0
+    fewer = kernels.draw_without_replacement(weights, items, keys, 3)
+    same = (first < 20).all(axis=1)
+    assert 20 < same.sum() < 180
+    np.testing.assert_array_equal(first[same], fewer[same])
+
+
+def test_limits_of_the_temperature(checkerboard, observe):
+    observation, keys = observe(list(range(40))), np.arange(40, dtype=np.uint64)
+    cold = PlackettLuce(Random(), 1e-4, floor=0.0).fit(checkerboard.log, checkerboard.catalogue)
+    np.testing.assert_array_equal(cold.draw(observation, 1, keys), cold.recommend(observation, 1))
+    hot = PlackettLuce(EASE(), 1e6, candidates=12).fit(checkerboard.log, checkerboard.catalogue)
+    slates = hot.draw(observation, 3, keys)
+    np.testing.assert_allclose(hot.propensities(observation, slates).joint, 1 / (12 * 11 * 10), rtol=1e-4)
+
+
+def test_support_is_what_the_floor_says(checkerboard, observe):
+    policy = PlackettLuce(EASE(), 0.01, candidates=6, floor=0.12).fit(checkerboard.log, checkerboard.catalogue)
+    observation = observe([0] * 120)
+    candidates = policy.recommend(observation, 6)[0]
+    slates = np.array(list(permutations(candidates.tolist(), 3)))
+    assert (policy.propensities(observation, slates).joint >= 0.02**3).all()
+    outside = np.setdiff1d(np.arange(24), candidates)[:3]
+    assert policy.propensities(observe([0]), outside[None]).joint[0] == 0
+
+
+def test_settings_are_checked():
+    for options, message in (
+        ({"temperature": 0.0}, "temperature must be above 0"),
+        ({"floor": 1.5}, "floor must lie in 0..1"),
+        ({"candidates": 0}, "candidates must be at least 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            PlackettLuce(EASE(), **options)
+    with pytest.raises(ValueError, match="epsilon must lie"):
+        EpsilonGreedy(EASE(), -0.1)
+    with pytest.raises(TypeError, match="has none"):
+        PlackettLuce(object())
+
+
+def test_too_few_candidates_left_is_an_error(checkerboard, observe):
+    policy = PlackettLuce(EASE(), candidates=3).fit(checkerboard.log, checkerboard.catalogue)
+    shown = policy.recommend(observe([0]), 3)[0]
+    observation = observe([0], [[-1, int(shown[0])]])
+    with pytest.raises(ValueError, match="a row has 2 items to choose from"):
+        policy.draw(observation, 3, np.zeros(1, np.uint64))
+
+
+class Flattered(PlackettLuce):
+    """Claims that its slates were more probable than they are."""
+
+    def probabilities(self, options, positions):
+        """Twice too high."""
+        prefix, marginal = super().probabilities(options, positions)
+        return np.minimum(1.2 * prefix, 1), np.minimum(1.2 * marginal, 1)
+
+
+class Tilted(PlackettLuce):
+    """Draws at another temperature than it says."""
+
+    def choose(self, options, keys, k):
+        """Draws hotter."""
+        return super().choose(options._replace(scores=options.scores / 2), keys, k)
+
+
+class Restless(PlackettLuce):
+    """Draws by the place in the batch."""
+
+    def choose(self, options, keys, k):
+        """Adds the row's number to its key."""
+        return super().choose(options, keys + np.arange(len(keys), dtype=np.uint64), k)
+
+
+class Averaged(PlackettLuce):
+    """Gives the first place's marginal to all places."""
+
+    def probabilities(self, options, positions):
+        """Repeats the first marginal."""
+        prefix, _ = super().probabilities(options, positions)
+        weights = self.weights(options)
+        return prefix, np.take_along_axis(weights, np.maximum(positions, 0), axis=1) * (positions >= 0)
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        (Flattered, "sum to 1"),
+        (Tilted, "was drawn"),
+        (Restless, "any place of a batch"),
+        (Averaged, "marginal"),
+    ],
+)
+def test_the_suite_finds_what_is_wrong(checkerboard, broken, message):
+    with pytest.raises(AssertionError, match=message):
+        check_stochastic(broken(EASE(), 0.7), checkerboard.log, checkerboard.catalogue)
+
+
+def test_options_are_standardised(checkerboard, observe):
+    policy = PlackettLuce(EASE()).fit(checkerboard.log, checkerboard.catalogue)
+    assert isinstance(policy, ScoredOptions)
+    scores = policy.options(observe([0, 1])).scores
+    for row in scores:
+        inside = row[np.isfinite(row)]
+        assert inside.mean() == pytest.approx(0, abs=1e-9)
+        assert inside.std() == pytest.approx(1)
