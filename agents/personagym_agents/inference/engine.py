@@ -8,7 +8,7 @@ pass, so that nothing is ever encoded twice.
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -104,6 +104,10 @@ class LanguageSessions:
     def pending_segments(self) -> IntArray:
         """(n,) segments of each session's document that are still to be encoded."""
         return self._written - self._encoded
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the latest passes: what they hold is a short cut for `consume`, and large."""
+        return self.__dict__ | {"_passes": []}
 
     def start(self, rows: IntArray, users: IntArray) -> None:
         """See `UserSessions.start`. Costs no inference: the document is encoded when the first slate is shown."""

@@ -23,8 +23,8 @@ import numpy as np
 from personagym_agents.classical.choice import sample_unseen
 from personagym_agents.classical.users import at_pairs
 from personagym_agents.llm.batches import batch_numbers
-from personagym_agents.memory.co_consumption import Histories
-from personagym_agents.memory.evidence import Codes, Memory, field_words, fit_co_consumptions, fit_opinions
+from personagym_agents.memory.co_consumption import Histories, fit_co_consumption
+from personagym_agents.memory.evidence import Codes, Memory, co_consumption_levels, field_words, fit_opinions
 from personagym_agents.memory.reasons import ReasonMemory, fit_reason_memory
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 
@@ -112,11 +112,11 @@ def _co_consumptions(train: Interactions, items: IntArray, rng: np.random.Genera
     found = np.zeros((*items.shape, len(field_words(train.scale)) - 2), np.uint8)
     for number in np.unique(fold):
         inside = fold == number
-        levels = fit_co_consumptions(_without(train, inside))
+        model = fit_co_consumption(_without(train, inside))
         rows = np.flatnonzero(inside)
         for block in np.array_split(rows, -(-len(rows) // _BLOCK)):
             histories = Histories(train, train.users[block], known[block])
-            found[block] = np.take_along_axis(levels(histories), items[block][..., None], axis=1)
+            found[block] = np.take_along_axis(co_consumption_levels(model, histories), items[block][..., None], axis=1)
     return found
 
 

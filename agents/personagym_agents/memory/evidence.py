@@ -7,14 +7,15 @@ how much the item belongs to what the user consumes (`co_consumption`). Reasons 
 memory has them (`personagym_agents.memory.reasons`). Shapes: b users, m items, n training rows, f fields.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from personagym_agents.classical.factors import FactorSettings, fit_factors
+from personagym_agents.classical.factors import FactorSettings, RatingModel, fit_factors
 from personagym_agents.classical.neighbours import fit_neighbours
-from personagym_agents.memory.co_consumption import READINGS, Histories, fit_co_consumption
+from personagym_agents.memory.co_consumption import READINGS, CoConsumptionModel, Histories, fit_co_consumption
 from personagym_agents.memory.reasons import ReasonMemory
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
@@ -47,23 +48,30 @@ def _levels(values: FloatArray, start: float, step: float, count: int) -> Codes:
     return np.asarray(np.clip(np.rint((values - start) / step), 0, count - 1), np.uint8)
 
 
-def fit_opinions(log: Interactions) -> Callable[[IntArray], Codes]:
-    """From (b,) users to (b, m, 2) levels of `akin` and `peers`, as the log has them."""
-    neighbours = fit_neighbours(log)
-    factors = [fit_factors(log, FactorSettings(rank=rank)) for rank in _PEER_RANKS]
-    low, step = log.scale[0], (log.scale[-1] - log.scale[0]) / (_RATING_LEVELS - 1)
+@dataclass(frozen=True, eq=False, repr=False)
+class Opinions:
+    """From (b,) users to (b, m, 2) levels of `akin` and `peers`."""
 
-    def opinions(users: IntArray) -> Codes:
-        peers = np.mean([model.predict(users).mean for model in factors], axis=0)
-        return _levels(np.stack([neighbours.predict(users).mean, peers], axis=-1), low, step, _RATING_LEVELS)
+    neighbours: RatingModel
+    factors: tuple[RatingModel, ...]
+    scale: tuple[float, ...]
 
-    return opinions
+    def __call__(self, users: IntArray) -> Codes:
+        """(b, m, 2) levels for (b,) users."""
+        low, step = self.scale[0], (self.scale[-1] - self.scale[0]) / (_RATING_LEVELS - 1)
+        peers = np.mean([model.predict(users).mean for model in self.factors], axis=0)
+        return _levels(np.stack([self.neighbours.predict(users).mean, peers], axis=-1), low, step, _RATING_LEVELS)
 
 
-def fit_co_consumptions(log: Interactions) -> Callable[[Histories], Codes]:
-    """From b histories to (b, m, 3) levels of `READINGS`."""
-    model = fit_co_consumption(log)
-    return lambda histories: _levels(model.readings(histories), _BELONGING_LOW, _BELONGING_STEP, _BELONGING_LEVELS)
+def fit_opinions(log: Interactions) -> Opinions:
+    """Opinions as the log has them."""
+    factors = tuple(fit_factors(log, FactorSettings(rank=rank)) for rank in _PEER_RANKS)
+    return Opinions(fit_neighbours(log), factors, log.scale)
+
+
+def co_consumption_levels(model: CoConsumptionModel, histories: Histories) -> Codes:
+    """(b, m, 3) levels of `READINGS` for b histories."""
+    return _levels(model.readings(histories), _BELONGING_LOW, _BELONGING_STEP, _BELONGING_LEVELS)
 
 
 class Memory:
@@ -95,10 +103,8 @@ class Memory:
         self.reasons = reasons
         self.evidence = evidence
         self._train = train
-        self._recollections: list[Callable[[IntArray], Codes]] = [] if reasons is None else [reasons.recall]
-        if evidence:
-            co_consumptions = fit_co_consumptions(train)
-            self._recollections += [fit_opinions(train), lambda users: co_consumptions(Histories(train, users))]
+        self._opinions = fit_opinions(train) if evidence else None
+        self._co_consumption = fit_co_consumption(train) if evidence else None
         size = (train.n_users, train.n_items, len(self.words))
         fits = np.prod(size) * own.itemsize <= _TABLE_BYTES
         self._table = np.zeros(size, own.dtype) if fits else None
@@ -115,7 +121,11 @@ class Memory:
         return self._table[users]
 
     def _recall(self, users: IntArray) -> Codes:
-        return np.concatenate([recollection(users) for recollection in self._recollections], axis=-1)
+        parts: list[Codes] = [] if self.reasons is None else [self.reasons.recall(users)]
+        if self._opinions is not None and self._co_consumption is not None:
+            histories = Histories(self._train, users)
+            parts += [self._opinions(users), co_consumption_levels(self._co_consumption, histories)]
+        return np.concatenate(parts, axis=-1)
 
     def spoken(self) -> Iterator[str]:
         """What a tokenizer should know: levels of evidence many times, reasons as often as rows have them."""
