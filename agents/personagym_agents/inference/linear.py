@@ -12,14 +12,15 @@ from transformers import PretrainedConfig
 
 PACKED = "personagym_packed"
 """Name of the attention of packed passes, which a model's config holds as long as such passes go through it."""
-_HAS_ONEDNN = cast(bool, torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+HAS_ONEDNN = cast(bool, torch.backends.mkldnn.is_available())  # type: ignore[no-untyped-call]
+"""Whether this build of torch has the other library."""
 
 
 def product(tokens: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
     """(..., out) tokens (..., in) times weight (out, in), plus bias (out,); without gradients."""
     fits = tokens.device.type == "cpu" and tokens.dtype == torch.float32
     # torch's compiler has ways of its own, and takes no such product as its input.
-    if fits and _HAS_ONEDNN and not torch.compiler.is_compiling():
+    if fits and HAS_ONEDNN and not torch.compiler.is_compiling():
         answer: torch.Tensor = torch.ops.mkldnn._linear_pointwise(tokens, weight, bias, "none", [], "")
         return answer
     return nn.functional.linear(tokens, weight, bias)

@@ -12,7 +12,7 @@ from personagym_agents.inference.linear import PACKED, PackedLinear, product, ta
 @pytest.mark.parametrize("onednn", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 def test_products_are_those_of_a_linear_layer(onednn: bool, bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(products, "_HAS_ONEDNN", onednn)
+    monkeypatch.setattr(products, "HAS_ONEDNN", onednn)
     layer = nn.Linear(24, 40, bias=bias)
     for tokens in (torch.randn(7, 24), torch.randn(1, 7, 24), torch.randn(0, 24)):
         with torch.no_grad():
