@@ -16,10 +16,11 @@ import numpy as np
 import tyro
 from rich.table import Table
 
-from personagym_agents.classical.factors import FactorSettings, RatingModel, fit_factors
-from personagym_agents.classical.neighbours import NeighbourSettings, fit_neighbours
-from personagym_agents.classical.users import RATING_FITS, at_pairs, fit_classical
+from personagym_agents.classical.users import RATING_FITS, fit_classical
 from personagym_benchmarks.console import make_console
+from personagym_env.collaborative.factors import FactorSettings, fit_factors
+from personagym_env.collaborative.neighbours import NeighbourSettings, fit_neighbours
+from personagym_env.collaborative.rating_model import RatingModel, at_pairs
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import FloatArray, IntArray, Interactions

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from personagym_env.collaborative.shrinkage import shrunk_mean
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 
 CROWD_PRIOR = 5.0
@@ -39,9 +40,9 @@ class Crowd(NamedTuple):
 def crowd_statistics(log: Interactions) -> Crowd:
     """Count and shrunk mean of each item's ratings."""
     count = np.bincount(log.items, minlength=log.n_items)
-    total = np.bincount(log.items, weights=log.ratings, minlength=log.n_items)
     global_mean = float(log.ratings.mean()) if len(log) else float(np.mean(log.scale))
-    return Crowd(count, (total + CROWD_PRIOR * global_mean) / (count + CROWD_PRIOR), global_mean)
+    means = shrunk_mean(log.items, log.ratings, log.n_items, CROWD_PRIOR, towards=global_mean)
+    return Crowd(count, means, global_mean)
 
 
 class Traits(NamedTuple):

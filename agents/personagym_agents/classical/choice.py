@@ -7,8 +7,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from personagym_agents.classical.factors import Opinion
-from personagym_agents.classical.neighbours import AffinityModel
+from personagym_env.collaborative.affinity import AffinityModel
+from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 RIDGE = 1.0

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from personagym_agents.classical.factors import Opinion
+from personagym_env.collaborative.rating_model import Opinion
+from personagym_env.collaborative.shrinkage import shrunk_mean
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 SPREAD_PRIOR = 5.0
@@ -44,9 +45,8 @@ def fit_spread(log: Interactions, means: FloatArray) -> Spread:
     variance = max(float(square.mean()), 1e-4)
 
     def relative(index: IntArray, size: int) -> npt.NDArray[np.float32]:
-        total = np.bincount(index, weights=square, minlength=size) + SPREAD_PRIOR * variance
-        count = np.bincount(index, minlength=size) + SPREAD_PRIOR
-        return (0.5 * np.log(np.maximum(total / count / variance, 1e-4))).astype(np.float32)
+        own = shrunk_mean(index, square, size, SPREAD_PRIOR, towards=variance)
+        return np.asarray(0.5 * np.log(np.maximum(own / variance, 1e-4)), np.float32)
 
     return Spread(relative(log.users, log.n_users), relative(log.items, log.n_items), variance)
 

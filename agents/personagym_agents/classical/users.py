@@ -4,7 +4,7 @@ They are the floors that every fidelity table prints, and the cheap users for qu
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,26 +16,23 @@ from personagym_agents.classical.choice import (
     fit_want_features,
     sample_unseen,
 )
-from personagym_agents.classical.factors import FactorSettings, Opinion, RatingModel, fit_factors
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
-from personagym_agents.classical.neighbours import fit_affinity, fit_neighbours
+from personagym_env.collaborative.affinity import fit_affinity
+from personagym_env.collaborative.factors import FactorSettings, fit_factors
+from personagym_env.collaborative.neighbours import fit_neighbours
+from personagym_env.collaborative.rating_model import Opinion, RatingModel, at_pairs, user_blocks
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 from personagym_env.protocols import Reaction
 
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
-BLOCK_CELLS = 2**18
-"""Users x items whose answers are computed at once; small enough for the processor's caches."""
 CALIBRATION_SHARE = 0.2
 """Each user's last part of the training rows, on which link and want are fitted."""
 CALIBRATION_ROWS = 50_000
 """Rows that link and want are fitted on at most, drawn at random."""
 LARGEST_LOGIT = 12.0
 """Keeps P(want) inside (0, 1) in 32-bit floats."""
-
-
-Number = TypeVar("Number", bound=np.number)
 
 
 class PairAnswers(NamedTuple):
@@ -80,7 +77,7 @@ class ClassicalUsers:
         self._fitted = fitted
         self.table: PairAnswers | None = None
         if self.n_users * self.n_items <= table_cells:
-            blocks = [self.answers(users) for users in _user_blocks(np.arange(self.n_users), self.n_items)]
+            blocks = [self.answers(users) for users in user_blocks(np.arange(self.n_users), self.n_items)]
             self.table = PairAnswers(*(np.concatenate(columns) for columns in zip(*blocks, strict=True)))
 
     def __repr__(self) -> str:
@@ -131,7 +128,7 @@ class ClassicalSessions:
             return
         self._place[rows] = rows
         n_items = self._agent.n_items
-        for row_block, user_block in zip(_user_blocks(rows, n_items), _user_blocks(users, n_items), strict=True):
+        for row_block, user_block in zip(user_blocks(rows, n_items), user_blocks(users, n_items), strict=True):
             for stored, fresh in zip(self._answers, self._agent.answers(user_block), strict=True):
                 stored[row_block] = fresh
 
@@ -169,30 +166,6 @@ class ClassicalSessions:
     def _check(name: str, values: IntArray, limit: int) -> None:
         if values.size and not (values.min() >= 0 and values.max() < limit):
             raise ValueError(f"{name} must lie in 0..{limit - 1}, got {values.min()}..{values.max()}")
-
-
-def _user_blocks(users: IntArray, n_items: int) -> list[IntArray]:
-    size = max(1, BLOCK_CELLS // n_items)
-    return [users[begin : begin + size] for begin in range(0, len(users), size)]
-
-
-def at_pairs(
-    answer: Callable[[IntArray], npt.NDArray[Number]], users: IntArray, items: IntArray, n_items: int
-) -> npt.NDArray[Number]:
-    """(n, ...) the entries of `answer`, which maps (b,) users to (b, m, ...), at n pairs of user and item."""
-    distinct, place = np.unique(users, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    begin, parts = 0, []
-    for block in _user_blocks(distinct, n_items):
-        end = begin + len(block)
-        low, high = np.searchsorted(place[order], [begin, end])
-        pairs = order[low:high]
-        parts.append(answer(block)[place[pairs] - begin, items[pairs]])
-        begin = end
-    sorted_answers = np.concatenate(parts)
-    result = np.empty_like(sorted_answers)
-    result[order] = sorted_answers
-    return result
 
 
 RatingFit = Callable[[Interactions], RatingModel]

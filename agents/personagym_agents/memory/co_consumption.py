@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 
-from personagym_agents.classical.neighbours import fit_affinity
+from personagym_env.collaborative.affinity import fit_affinity, log_relative
+from personagym_env.collaborative.pure_svd import item_directions
 from personagym_env.data.tables import IntArray, Interactions
 
 READINGS = ("lately", "next", "latent")
@@ -39,8 +39,6 @@ _PRIOR_ITEMS = 1.0
 """Average consumptions that every history is mixed with: a short one says little, an empty one what is popular."""
 _PRIOR_FOLLOWED = 0.05
 """The same for `next`."""
-_FLOOR = 0.02
-"""Added to the relative score, so that an item without any has a finite logarithm."""
 
 
 class Histories:
@@ -93,14 +91,7 @@ class CoConsumptionModel:
             (histories.last @ self.followers).toarray() + self.prior_followed,
             (histories.whole @ self.factors) @ self.factors.T + self.prior_latent,
         ]
-        return np.stack([_log_relative(score) for score in scores], axis=-1)
-
-
-def _log_relative(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    scores = np.maximum(scores, 0)
-    mean = scores.mean(axis=1, keepdims=True)
-    relative = np.divide(scores, mean, out=np.ones_like(scores), where=mean > 0)
-    return np.asarray(np.log(relative + _FLOOR), np.float32)
+        return np.stack([log_relative(score) for score in scores], axis=-1)
 
 
 def _fit_followers(log: Interactions) -> sparse.csr_array:
@@ -125,17 +116,15 @@ def fit_co_consumption(log: Interactions) -> CoConsumptionModel:
     """
     if not len(log):
         raise ValueError("what belongs together cannot be learned from a log without rows")
-    consumed = log.matrix(np.ones(len(log), np.float32))
-    rank = min(_RANK, min(consumed.shape) - 1)
-    factors = randomized_svd(consumed, max(rank, 1), random_state=0)[2].T.astype(np.float32)
+    _, factors = item_directions(log, _RANK)
     similarities, followers = fit_affinity(log).similarities, _fit_followers(log)
     popularity = (np.bincount(log.items, minlength=log.n_items) / len(log)).astype(np.float32)
-    average = _PRIOR_ITEMS * popularity
+    average = np.asarray(_PRIOR_ITEMS * popularity, np.float32)
     return CoConsumptionModel(
         similarities,
         followers,
         factors,
         average @ similarities,
         _PRIOR_FOLLOWED * popularity @ followers,
-        (average @ factors) @ factors.T,
+        np.asarray((average @ factors) @ factors.T, np.float32),
     )

@@ -21,11 +21,11 @@ from typing import NamedTuple
 import numpy as np
 
 from personagym_agents.classical.choice import sample_unseen
-from personagym_agents.classical.users import at_pairs
 from personagym_agents.llm.batches import batch_numbers
 from personagym_agents.memory.co_consumption import Histories, fit_co_consumption
 from personagym_agents.memory.evidence import Codes, Memory, co_consumption_levels, field_words, fit_opinions
 from personagym_agents.memory.reasons import ReasonMemory, fit_reason_memory
+from personagym_env.collaborative.rating_model import at_pairs
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 
 _FOLDS = 8

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from personagym_agents.classical.factors import FactorSettings, RatingModel, fit_factors
-from personagym_agents.classical.neighbours import fit_neighbours
 from personagym_agents.memory.co_consumption import READINGS, CoConsumptionModel, Histories, fit_co_consumption
 from personagym_agents.memory.reasons import ReasonMemory
+from personagym_env.collaborative.factors import FactorSettings, fit_factors
+from personagym_env.collaborative.neighbours import fit_neighbours
+from personagym_env.collaborative.rating_model import RatingModel
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 Codes = npt.NDArray[np.integer]

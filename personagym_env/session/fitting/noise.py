@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
+from personagym_env.collaborative.similarity import CommonColumns
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.session.fitting.estimates import Z_95, Estimate, mean_error
 
@@ -92,12 +93,9 @@ def _most_similar(log: Interactions) -> IntArray:
     items = np.sort(np.argsort(-np.bincount(log.items, minlength=log.n_items), kind="stable")[:_MOST_RATERS])
     mean = np.bincount(log.users, log.ratings, log.n_users) / np.maximum(log.counts, 1)
     centred = log.matrix(log.ratings - mean[log.users])[:, items]
-    known = log.matrix(np.ones(len(log)))[:, items]
-    common = (known.T @ known).toarray()
-    power = (centred.power(2).T @ known).toarray()
-    correlation = (centred.T @ centred).toarray() / np.sqrt(np.maximum(power * power.T, 1e-12))
-    similarity = np.triu(correlation * common / (common + _SHRINKAGE), 1)
-    similarity[common < _FEWEST_COMMON] = 0
+    agreement = CommonColumns(sparse.csr_array(centred.T))(slice(None))
+    similarity = np.triu(agreement.shrunk(_SHRINKAGE), 1)
+    similarity[agreement.common < _FEWEST_COMMON] = 0
     best = np.argsort(-similarity, axis=None, kind="stable")[:_NEAREST_PAIRS]
     best = best[similarity.ravel()[best] > 0]
     return np.asarray(items[np.column_stack(np.unravel_index(best, similarity.shape))])

@@ -6,6 +6,7 @@ Shapes: n rows, u users, m items.
 import numpy as np
 import numpy.typing as npt
 
+from personagym_env.collaborative.shrinkage import shrunk_mean
 from personagym_env.data.tables import Catalogue, FloatArray, Interactions
 from personagym_env.protocols import Observation
 from personagym_env.session.random import splitmix64
@@ -112,10 +113,9 @@ class BestRated(_ItemOrder):
 
     def learn(self, log: Interactions, catalogue: Catalogue) -> None:
         """Take each item's shrunk mean."""
-        count, total = _count_and_sum(log)
         mean = float(log.ratings.mean()) if len(log) else float(np.mean(log.scale))
         strength = credibility_strength(log) if self.strength is None else self.strength
-        self.item_scores_ = (total + strength * mean) / (count + strength)
+        self.item_scores_ = shrunk_mean(log.items, log.ratings, log.n_items, strength, towards=mean)
 
 
 class WorstRated(BestRated):

@@ -7,11 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, sparse
 
-from personagym_env.data.tables import Catalogue, FloatArray, Interactions
+from personagym_env.collaborative.similarity import nearest
+from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Observation
 from personagym_recommenders.base import ScoringRecommender, binary_matrix, top_k
-
-_BLOCK = 1024
 
 
 class _LikedItems(ScoringRecommender):
@@ -65,25 +64,21 @@ class ItemKNN(_LikedItems):
         """Take the cosines of all pairs and keep each item's largest."""
         super().learn(log, catalogue)
         count = np.asarray(self.liked_.sum(axis=0))
-        length = np.sqrt(np.maximum(count, 1))
-        unit = sparse.csr_array(self.liked_ / length)  # (u, m) columns of length 1
-        blocks = range(0, log.n_items, _BLOCK)
-        self.weights_ = sparse.csr_array(sparse.vstack([self._nearest(unit, first) for first in blocks]))
+        unit = sparse.csr_array(self.liked_ / np.sqrt(np.maximum(count, 1)))  # (u, m) columns of length 1
+
+        def cosine(rows: slice) -> FloatArray:
+            return np.asarray((unit[:, rows].T @ unit).toarray())
+
+        self.weights_ = nearest(cosine, log.n_items, self.neighbours, select=_lowest_of_equals)
 
     def score(self, observation: Observation) -> FloatArray:
         """(n, m) sum of the votes."""
         return np.asarray((self.liked(observation) @ self.weights_).toarray())
 
-    def _nearest(self, unit: sparse.csr_array, first: int) -> sparse.csr_array:
-        """(b, m) the largest cosines of a block of items, the rest 0."""
-        columns = sparse.csr_array(unit[:, first : first + _BLOCK])
-        cosine = (columns.T @ unit).toarray()  # (b, m)
-        rows = np.arange(len(cosine))
-        cosine[rows, first + rows] = 0
-        nearest = top_k(cosine, np.ones(cosine.shape, np.bool_), min(self.neighbours, cosine.shape[1]))
-        kept = np.zeros_like(cosine)
-        np.put_along_axis(kept, nearest, np.take_along_axis(cosine, nearest, axis=1), axis=1)
-        return sparse.csr_array(kept)
+
+def _lowest_of_equals(values: FloatArray, k: int) -> IntArray:
+    """The k largest of each row, of equals those of the lower item ids."""
+    return top_k(values, np.ones(values.shape, np.bool_), k)
 
 
 class EASE(_LikedItems):

@@ -8,6 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from personagym_env.collaborative.least_squares import fit_least_squares
+from personagym_env.collaborative.shrinkage import shrunk_mean
+from personagym_env.collaborative.similarity import CommonColumns
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import Observation
 from personagym_recommenders.base import ScoringRecommender
@@ -38,9 +41,9 @@ class _OnBias(ScoringRecommender):
         if not len(log):
             raise ValueError(f"{self.name} learns from ratings, and the log has no rows")
         left = log.ratings - log.ratings.mean(dtype=np.float64)
-        self.item_bias_ = _shrunk_mean(log.items, left, log.n_items, self.strength)
+        self.item_bias_ = shrunk_mean(log.items, left, log.n_items, self.strength)
         left = left - self.item_bias_[log.items]
-        return np.asarray(left - _shrunk_mean(log.users, left, log.n_users, self.strength)[log.users])
+        return np.asarray(left - shrunk_mean(log.users, left, log.n_users, self.strength)[log.users])
 
     def score(self, observation: Observation) -> FloatArray:
         """(n, m) expected rating, up to a number that is the same for all items of a user."""
@@ -51,17 +54,12 @@ class _OnBias(ScoringRecommender):
         raise NotImplementedError
 
 
-def _shrunk_mean(of: IntArray, values: FloatArray, size: int, strength: float) -> FloatArray:
-    """(size,) sum of the values of each id over their number plus `strength`."""
-    return np.asarray(np.bincount(of, values, minlength=size) / (np.bincount(of, minlength=size) + strength))
-
-
 class MatrixFactorisation(_OnBias):
-    """Biases plus an inner product of factors, fitted to ratings by alternating least squares.
+    """Biases plus an inner product of factors, fitted to residuals by alternating least squares.
 
-    Residual e of user u for item i is modelled as p_u . q_i under the penalty `regularisation` * (|p_u|^2 + |q_i|^2)
-    (Koren, Bell and Volinsky, "Matrix Factorization Techniques for Recommender Systems", IEEE Computer 2009, eq. 2,
-    solved as in its section on ALS). Limiting case: under a large penalty only the item bias is left.
+    See `personagym_env.collaborative.least_squares`. Unlike the factor model of the classical users, which tunes its
+    own regularisation, this one can be fitted too much or too little. Limiting case: under a large penalty only the
+    item bias is left.
 
     Args:
         rank: length of the factors, at least 1.
@@ -91,24 +89,13 @@ class MatrixFactorisation(_OnBias):
 
     def learn(self, log: Interactions, catalogue: Catalogue) -> None:
         """Alternate between users and items."""
-        residual = log.matrix(self.residuals(log))
-        rated = log.matrix(np.ones(len(log)))
-        by_item = sparse.csr_array(residual.T), sparse.csr_array(rated.T)
-        self.item_factors_ = np.random.default_rng(self.seed).normal(0, 0.1, (log.n_items, self.rank))
-        for _ in range(self.sweeps):
-            self.user_factors_ = self._solve(residual, rated, self.item_factors_)
-            self.item_factors_ = self._solve(*by_item, self.user_factors_)
+        rng = np.random.default_rng(self.seed)
+        found = fit_least_squares(log, self.residuals(log), self.rank, self.regularisation, self.sweeps, rng)
+        self.user_factors_, self.item_factors_ = found
 
     def taste(self, users: IntArray) -> FloatArray:
         """(n, m) inner products."""
         return np.asarray(self.user_factors_[users] @ self.item_factors_.T)
-
-    def _solve(self, residual: sparse.csr_array, rated: sparse.csr_array, other: FloatArray) -> FloatArray:
-        """(u or m, f) the ridge regression of each row's residuals on the factors of the other side."""
-        outer = (other[:, :, None] * other[:, None, :]).reshape(len(other), -1)  # (other, f * f)
-        gram = np.asarray(rated @ outer).reshape(-1, self.rank, self.rank)
-        gram += self.regularisation * np.eye(self.rank)
-        return np.asarray(np.linalg.solve(gram, np.asarray(residual @ other)[:, :, None])[:, :, 0])
 
 
 class UserKNN(_OnBias):
@@ -147,19 +134,15 @@ class UserKNN(_OnBias):
         """(n, m) weighted means of the neighbours' residuals."""
         found = np.empty((len(users), self.rated_.shape[1]))
         for first in range(0, len(users), _BLOCK_USERS):
-            similar = self._similarity(users[first : first + _BLOCK_USERS])
+            similar = self.similarity(users[first : first + _BLOCK_USERS])
             # One similarity of 1 and no other is thin evidence, so predictions are shrunk as if by a stranger without
             # any opinion.
             found[first : first + len(similar)] = (similar @ self.residual_) / (similar @ self.rated_ + 1.0)
         return found
 
-    def _similarity(self, users: IntArray) -> npt.NDArray[np.float64]:
+    def similarity(self, users: IntArray) -> npt.NDArray[np.float64]:
         """(b, u) similarities of the nearest users, the rest 0; nobody is their own neighbour."""
-        own, rated, squares = self.residual_[users], self.rated_[users], self.residual_.power(2)
-        shared = (rated @ self.rated_.T).toarray()
-        length = np.sqrt((squares[users] @ self.rated_.T).toarray() * (rated @ squares.T).toarray())
-        cosine = (own @ self.residual_.T).toarray() / np.where(length > 0, length, 1.0)
-        similar = np.maximum(cosine * shared / np.maximum(shared + self.shrinkage, 1e-9), 0.0)
+        similar = np.maximum(CommonColumns(self.residual_)(users).shrunk(self.shrinkage), 0.0)
         similar[np.arange(len(users)), users] = 0
         if self.neighbours < similar.shape[1]:
             least = np.partition(similar, -self.neighbours, axis=1)[:, -self.neighbours, None]

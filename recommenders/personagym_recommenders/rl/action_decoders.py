@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 from scipy import sparse
-from scipy.sparse.linalg import svds
 
+from personagym_env.collaborative.pure_svd import item_directions
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import Observation
 from personagym_recommenders.base import binary_matrix, check_users, top_k, unconsumed
@@ -184,9 +184,8 @@ class NearestItems(_WholeCatalogue):
                 f"dimensions must be below the number of users and items, {log.n_users} and {log.n_items}, "
                 f"got {self.dimensions}"
             )
-        start = np.full(min(log.n_users, log.n_items), 1.0)  # a fixed start makes the result repeatable
-        _, values, vectors = svds(self.seen_.astype(np.float64), k=self.dimensions, v0=start)
-        factors = (vectors * values[:, None])[::-1].T  # (m, d) the largest singular value first
+        values, directions = item_directions(log, self.dimensions)
+        factors = directions * values  # (m, d)
         largest = np.abs(factors).argmax(axis=0)
         factors *= np.sign(factors[largest, np.arange(self.dimensions)])  # singular vectors have no sign of their own
         length = np.sqrt((factors**2).sum(axis=1).max())

@@ -5,8 +5,9 @@ import time
 import numpy as np
 import pytest
 
-from personagym_agents.classical.factors import fit_factors
-from personagym_agents.classical.users import RATING_FITS, TABLE_CELLS, ClassicalUsers, at_pairs, fit_classical
+from personagym_agents.classical.users import RATING_FITS, TABLE_CELLS, ClassicalUsers, fit_classical
+from personagym_env.collaborative.factors import fit_factors
+from personagym_env.collaborative.rating_model import at_pairs
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Interactions

@@ -34,7 +34,7 @@ def test_neighbours_limit_the_votes(make_log):
 
 def test_blocks_change_nothing(checkerboard, monkeypatch):
     whole = ItemKNN(neighbours=4).fit(checkerboard.log, checkerboard.catalogue).weights_
-    monkeypatch.setattr("personagym_recommenders.models.item_models._BLOCK", 5)
+    monkeypatch.setattr("personagym_env.collaborative.similarity.BLOCK", 5)
     blocks = ItemKNN(neighbours=4).fit(checkerboard.log, checkerboard.catalogue).weights_
     np.testing.assert_array_equal(whole.toarray(), blocks.toarray())
 

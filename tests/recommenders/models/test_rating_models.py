@@ -57,7 +57,7 @@ def test_items_that_no_neighbour_rated_keep_their_bias(two_tastes, observe):
 
 def test_neighbours_are_the_nearest(two_tastes):
     model = UserKNN(neighbours=3).fit(*two_tastes)
-    similar = model._similarity(np.arange(40))
+    similar = model.similarity(np.arange(40))
     assert ((similar > 0).sum(axis=1) <= 3).all()
     assert (np.diag(similar) == 0).all()
     same_taste = (np.arange(40)[:, None] + np.arange(40)) % 2 == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from personagym_agents.classical.factors import FactorSettings, fit_factors
+from personagym_env.collaborative.factors import FactorSettings, fit_factors
 from personagym_env.data.splits import random_split
 from personagym_env.data.tables import FloatArray, Interactions
 

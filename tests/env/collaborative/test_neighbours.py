@@ -3,12 +3,7 @@
 import numpy as np
 import pytest
 
-from personagym_agents.classical.neighbours import (
-    NeighbourSettings,
-    fit_affinity,
-    fit_neighbours,
-    nearest_items,
-)
+from personagym_env.collaborative.neighbours import NeighbourSettings, fit_neighbours
 from personagym_env.data.tables import Interactions
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
@@ -45,29 +40,6 @@ def test_similarity_is_the_shrunk_cosine_over_common_raters():
     similarity = model.similarities.toarray()
     assert similarity[0, 1] == pytest.approx(max(expected, 0), abs=1e-5)
     assert similarity[0, 2] == similarity[2, 0] == similarity[1, 1] == 0
-
-
-def test_only_the_nearest_are_kept():
-    rng = np.random.default_rng(1)
-    full = rng.random((600, 600)).astype(np.float32)
-    kept = nearest_items(lambda rows: full[rows], 600, 5).toarray()
-    assert (np.count_nonzero(kept, axis=1) == 5).all()
-    off_diagonal = np.where(np.eye(600) > 0, 0, full)
-    np.testing.assert_array_equal(np.sort(kept, axis=1)[:, -5:], np.sort(off_diagonal, axis=1)[:, -5:])
-
-
-def test_affinity_follows_what_is_consumed_together():
-    # Users of the first half consume items 0..4, users of the second half items 5..9; user 0 knows item 0 only.
-    rng = np.random.default_rng(2)
-    users, items = np.nonzero(rng.random((60, 10)) < 0.7)
-    keep = ((users < 30) == (items < 5)) & ((users > 0) | (items == 0))
-    users, items = np.append(users[keep], 0), np.append(items[keep], 0)
-    _, first = np.unique(users * 10 + items, return_index=True)
-    users, items = users[first], items[first]
-    log = Interactions.from_columns(users, items, np.full(len(users), 3.0), None, n_users=61, n_items=10, scale=SCALE)
-    affinity = fit_affinity(log).log_affinity(np.array([0, 60]))
-    assert affinity[0, 1:5].min() > affinity[0, 5:].max() + 1
-    np.testing.assert_allclose(affinity[1], affinity[1, 0], err_msg="a user without rows has no affinity")
 
 
 @pytest.mark.parametrize(("field", "value"), [("neighbours", 0), ("shrinkage", 0.0), ("damping", -1.0)])

@@ -1,4 +1,4 @@
-"""Bias and matrix factorisation users: a variational Bayesian factor model that tunes its own regularisation.
+"""Bias and matrix factorisation: a variational Bayesian factor model that tunes its own regularisation.
 
 Rating r of user u for item i is modelled as `mean + b_u + b_i + p_u . q_i + noise`, with zero-mean Gaussian priors on
 biases and factors. Posterior means and covariances alternate in closed form (Lim & Teh, "Variational Bayesian approach
@@ -8,31 +8,20 @@ bias, a user or item without rows stays at the prior, that is at the mean of all
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from personagym_env.collaborative.moments import (
+    Matrix,
+    packed_outer,
+    packed_symmetric,
+    twice_off_diagonal,
+    unpacked,
+)
+from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
-
-FloatMatrix = npt.NDArray[np.float64]
-
-
-class Opinion(NamedTuple):
-    """What a rating model expects of every item of the catalogue."""
-
-    mean: npt.NDArray[np.float32]
-    """(b, m) expected rating, in rating points; not clipped to the scale."""
-    variance: npt.NDArray[np.float32]
-    """(b, m) how unsure the model is of that mean, in squared rating points; the rating noise is not in it."""
-
-
-class RatingModel(Protocol):
-    """A fitted predictor of mean ratings."""
-
-    def predict(self, users: IntArray) -> Opinion:
-        """The opinion of (b,) users about all m items."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +51,7 @@ class _Side:
     every coordinate but the constant one is free and is estimated. D = rank + 2.
     """
 
-    def __init__(self, count: sparse.csr_array, residual: sparse.csr_array, constant: int, start: FloatMatrix) -> None:
+    def __init__(self, count: sparse.csr_array, residual: sparse.csr_array, constant: int, start: Matrix) -> None:
         self._count = count  # (n, n_other) 1 where there is a rating
         self._residual = residual  # (n, n_other) rating less the global mean
         self._free = np.delete(np.arange(start.shape[1]), constant)
@@ -74,19 +63,15 @@ class _Side:
         self.precision = np.ones(len(self._free))  # of the prior, per free coordinate
         self.packed_gram = np.zeros((len(start), 0))  # (n, D(D+1)/2) summed second moments of the rated others
 
-    def packed_moments(self) -> FloatMatrix:
+    def packed_moments(self) -> Matrix:
         """(n, D(D+1)/2) upper triangle of E[row row^T]."""
-        above = np.triu_indices(self.rows.shape[1])
-        return np.asarray(self.rows[:, above[0]] * self.rows[:, above[1]] + self.covariance[:, above[0], above[1]])
+        return packed_outer(self.rows) + packed_symmetric(self.covariance)
 
     def update(self, other: "_Side", noise: float) -> None:
         """Closed-form posterior given the other side, then the prior variances that fit it best."""
         n, dimension = self.rows.shape
-        above = np.triu_indices(dimension)
         self.packed_gram = np.asarray(self._count @ other.packed_moments())
-        gram = np.empty((n, dimension, dimension))
-        gram[:, above[0], above[1]] = self.packed_gram
-        gram[:, above[1], above[0]] = self.packed_gram
+        gram = unpacked(self.packed_gram, dimension)
         free = self._free
         target = np.asarray(self._residual @ other.rows)[:, free] - gram[:, free, self._constant]
         covariance = np.linalg.inv(gram[:, free[:, None], free] / noise + np.diag(self.precision))
@@ -151,14 +136,12 @@ def fit_factors(
     residual = log.ratings.astype(np.float64) - mean
     count_matrix, residual_matrix = log.matrix(np.ones(len(log))), log.matrix(residual)
 
-    def start(n: int) -> FloatMatrix:
+    def start(n: int) -> Matrix:
         return rng.normal(0.0, settings.init_scale, (n, dimension))
 
     users = _Side(count_matrix, residual_matrix, dimension - 1, start(log.n_users))
     items = _Side(count_matrix.T.tocsr(), residual_matrix.T.tocsr(), dimension - 2, start(log.n_items))
-    # A triangle counts each off-diagonal product once; a full inner product of two symmetric matrices counts it twice.
-    above = np.triu_indices(dimension)
-    doubled = np.where(above[0] == above[1], 1.0, 2.0)
+    doubled = twice_off_diagonal(dimension)
     noise = max(float(residual.var()), 1e-4)
     for _ in range(settings.sweeps):
         users.update(items, noise)
