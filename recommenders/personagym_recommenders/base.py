@@ -59,6 +59,23 @@ def top_k(scores: FloatArray, allowed: BoolArray, k: int) -> IntArray:
     return np.take_along_axis(items, np.argsort(-best, axis=1, kind="stable"), axis=1)
 
 
+def top_k_or_empty(scores: FloatArray, allowed: BoolArray, k: int) -> IntArray:
+    """(n, k) as `top_k`, but a row that allows fewer than k items has others in its last places.
+
+    The environment takes these as empty places, since the user knows their items; where there are fewer than k items at
+    all, the last one stands in several places, of which all but the first are empty.
+    """
+    short = np.count_nonzero(allowed, axis=1) < k
+    if not short.any():
+        return top_k(scores, allowed, k)
+    items = np.empty((len(scores), k), np.int64)
+    if not short.all():
+        items[~short] = top_k(scores[~short], allowed[~short], k)
+    order = np.argsort(-np.where(allowed[short], scores[short], -np.inf), axis=1, kind="stable")
+    items[short] = order[:, np.minimum(np.arange(k), order.shape[1] - 1)]
+    return items
+
+
 def _refuse(scores: FloatArray, allowed: BoolArray, k: int) -> NoReturn:
     """Say why no k items of every row can be the best."""
     available = np.count_nonzero(allowed, axis=1)

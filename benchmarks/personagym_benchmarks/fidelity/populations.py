@@ -69,11 +69,12 @@ class QuestionBench:
         Raises:
             SystemExit: one was found.
         """
-        documents = ((int(user), agent.document(int(user))) for user in self.test.owners)
+        owners = np.flatnonzero(self.split.test.counts)
+        documents = ((int(user), agent.document(int(user))) for user in owners)
         leaks = find_leaks(documents, self.dataset.catalogue, self.split)
         if leaks:
             raise SystemExit(f"prompts of {name!r} speak of held-out rows ({len(leaks)} lines), such as {leaks[0]}")
-        return len(self.test.owners)
+        return len(owners)
 
 
 def floors(bench: QuestionBench, traits: Traits) -> Iterator[Population]:

@@ -26,8 +26,8 @@ from personagym_env.evaluation.core.data_overlap import (
     deal_rows,
     unknown_items,
 )
-from personagym_env.evaluation.core.offline import measure_offline
-from personagym_env.evaluation.core.simulate import SessionPlan, simulate
+from personagym_env.evaluation.core.offline import listed_users, measure_offline
+from personagym_env.evaluation.core.simulate import SessionPlan, fillable_users, simulate
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.contamination import blind
@@ -47,6 +47,8 @@ from personagym_recommenders import (
     make_contestants,
 )
 
+LIST_LENGTH = 10
+"""Places of the lists that the ranking metrics look at."""
 LEARN_WITH = "mf"
 """Users with whom those contestants learn who learn in sessions before they are judged; they know the contestants'
 half."""
@@ -123,11 +125,12 @@ def measure(contestant: NamedRecommender, bench: RankingBench) -> Measurement:
     name, recommender = contestant.name, contestant.recommender
     seconds = fit(name, recommender, world, context)
     profiles, n_users = world.profiles, split.test.n_users
-    with context.bar(f"{name}: top 10 against held-out items", int((split.test.counts > 0).sum())) as advance:
+    with context.bar(f"{name}: top 10 against held-out items", len(listed_users(split, LIST_LENGTH))) as advance:
         offline = measure_offline(
             recommender,
             split,
             profiles,
+            k=LIST_LENGTH,
             history_length=HISTORY_LENGTH,
             candidates=unknown_items(split.train),
             progress=advance,
@@ -162,6 +165,36 @@ def ask(questions: FidelityTest, worlds: dict[str, World], context: RunContext) 
     return fidelity
 
 
+def plan_sessions(args: LeaderboardSettings, split: Split) -> SessionPlan:
+    """Who has sessions.
+
+    Raises:
+        ValueError: nobody can have one, since everybody knows nearly all items.
+    """
+    n_users = split.train.n_users
+    users = None if args.users is None else min(args.users, n_users)
+    plan = SessionPlan.draw(n_users, users=users, episodes_per_user=args.episodes_per_user, seed=args.seed)
+    if not fillable_users(split.train, SLATE_SIZE)[plan.users].any():
+        raise ValueError(
+            f"nobody can have a session: each of the {len(plan.users)} users has fewer than {SLATE_SIZE} of the "
+            f"{split.train.n_items} items left that are in no training row of theirs"
+        )
+    return plan
+
+
+def left_out(split: Split, plan: SessionPlan, questions: FidelityTest) -> dict[str, str]:
+    """What users are left out of because there is nothing to show them or to ask them about; empty if they are not."""
+    tested = int((split.test.counts > 0).sum())
+    unfilled = int((~fillable_users(split.train, SLATE_SIZE)[plan.users]).sum())
+    unlisted, unasked = tested - len(listed_users(split, LIST_LENGTH)), tested - len(questions.owners)
+    told = {
+        "sessions": (unfilled, f"who know all but fewer than {SLATE_SIZE} items"),
+        f"lists of {LIST_LENGTH}": (unlisted, f"who know all but fewer than {LIST_LENGTH} items"),
+        "choices": (unasked, f"who have fewer than {questions.unseen['uniform'].shape[1]} unseen items"),
+    }
+    return {what: f"{users} users {why}" for what, (users, why) in told.items() if users}
+
+
 def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
     """Everything from data to finished leaderboard."""
     begin = time.perf_counter()
@@ -175,9 +208,7 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
     # Unseen items are in no row of the log; the floors know what the users know.
     questions = FidelityTest.draw(split, rng)
     questions = replace(questions, split=Split(dealt.of_judge(args.data_overlap), split.test))
-    plan = SessionPlan.draw(
-        split.train.n_users, users=args.users, episodes_per_user=args.episodes_per_user, seed=args.seed
-    )
+    plan = plan_sessions(args, split)
     pool = ClosedPool(split.test)
     bench = RankingBench(split, dealt, worlds, ask(questions, worlds, context), pool, plan, context)
     measured = []
@@ -202,6 +233,7 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
         "sessions per recommender": len(plan.users),
         "slate size": SLATE_SIZE,
         "longest session": MAX_EPISODE_STEPS,
+        "left out": left_out(split, plan, questions),
         "closed pools": f"{len(pool.users)} users with at least {pool.least} held-out items, {pool.k} picks",
         "bootstrap resamples": args.resamples,
         "seconds": round(time.perf_counter() - begin),

@@ -16,7 +16,7 @@ from personagym_env.evaluation.agreement.analysis import liked_from
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth
 from personagym_env.evaluation.core.data_overlap import DealtRows, unknown_items
 from personagym_env.evaluation.core.offline import measure_offline
-from personagym_env.evaluation.core.simulate import SessionPlan, Sessions, longest_session, simulate
+from personagym_env.evaluation.core.simulate import SessionPlan, Sessions, simulate
 from personagym_env.evaluation.core.statistics import Statistic
 from personagym_env.evaluation.reporting.figures import OFFLINE
 from personagym_env.protocols import Recommender, UserAgent
@@ -99,23 +99,18 @@ class SessionTrial:
     parameters: SessionParameters
     slate_size: int = SLATE_SIZE
     max_steps: int = MAX_EPISODE_STEPS
-    """Longest episode, if the data has items enough for it."""
+    """Longest episode."""
 
     def play(self, recommender: Recommender, agent: UserAgent) -> Sessions:
-        """The planned sessions of a fitted contestant with users who react as `agent` says.
-
-        Raises:
-            ValueError: a user has so many training rows that no slate can be filled.
-        """
+        """The planned sessions of a fitted contestant with users who react as `agent` says."""
         bench = self.bench
-        longest = longest_session(bench.split.train, self.slate_size, self.max_steps)
         world = World(bench.dataset, bench.dealt.contestants, agent, self.parameters)
         return simulate(
             recommender,
             world,
             self.plan,
             slate_size=self.slate_size,
-            max_episode_steps=longest,
+            max_episode_steps=self.max_steps,
             rows=256,
             hidden=bench.dealt.others,
         )

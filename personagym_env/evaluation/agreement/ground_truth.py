@@ -28,9 +28,11 @@ def _pool(held_out: Interactions, k: int, least: int) -> ClosedPool:
     """The pools of all users with enough rows, without the rows of the others, so that judges need not value these.
 
     Raises:
-        ValueError: see `ClosedPool`.
+        ValueError: no user has a pool of `least` items; see also `ClosedPool`.
     """
     everybody = ClosedPool(held_out, k, least)
+    if not len(everybody.users):
+        raise ValueError(f"no user has at least {least} held-out items: lower `least` or hold out more")
     return ClosedPool(held_out.take(np.isin(held_out.users, everybody.users)), k, least)
 
 

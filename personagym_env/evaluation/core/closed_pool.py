@@ -17,10 +17,10 @@ from personagym_env.protocols import Recommender
 
 @dataclass(frozen=True, eq=False)
 class ClosedPool:
-    """Held-out rows as pools to pick from.
+    """Held-out rows as pools to pick from; without users of `least` items every value is NaN.
 
     Raises:
-        ValueError: no user has a pool of `least` items, or `least` is below `k`.
+        ValueError: `least` is below `k`.
     """
 
     held_out: Interactions
@@ -33,8 +33,6 @@ class ClosedPool:
     def __post_init__(self) -> None:
         if not 0 < self.k <= self.least:
             raise ValueError(f"a pool of at least {self.least} items cannot give k={self.k} picks")
-        if not len(self.users):
-            raise ValueError(f"no user has at least {self.least} held-out items: lower `least` or hold out more")
 
     @cached_property
     def users(self) -> IntArray:
@@ -45,7 +43,7 @@ class ClosedPool:
     def _ratings(self) -> FloatArray:
         """(n, widest pool) each user's held-out ratings in descending order, then NaN."""
         counts = self.held_out.counts[self.users]
-        rows = np.arange(counts.max())
+        rows = np.arange(counts.max(initial=self.k))
         at = self.held_out.indptr[self.users][:, None] + np.minimum(rows, counts[:, None] - 1)
         ratings = np.where(rows < counts[:, None], self.held_out.ratings[at].astype(np.float64), np.nan)
         return np.asarray(-np.sort(-ratings, axis=1))  # NaN sorts last
@@ -68,7 +66,7 @@ class ClosedPool:
     @property
     def chance(self) -> RatioOfSums:
         """Mean rating of each user's whole pool: what picking at random is worth on average."""
-        return self._statistic(np.nanmean(self._ratings, axis=1))
+        return self._statistic(np.nansum(self._ratings, axis=1) / self.held_out.counts[self.users])
 
     def candidates(self, users: IntArray) -> BoolArray:
         """(n, m) the pools of `users` (n,)."""
@@ -105,6 +103,8 @@ class ClosedPool:
         Raises:
             ValueError: a pick is not in its user's pool.
         """
+        if not len(self.users):
+            return self._statistic(np.zeros(0))
         values = self.held_out.ratings if ratings is None else ratings
         rows = self.held_out.pairs.rows(self.users[:, None], picks)
         if (rows < 0).any():

@@ -114,6 +114,11 @@ def check_answer(name: str, answer: IntArray, shape: tuple[int, int], allowed: B
         raise ValueError(f"recommender {name!r} gave an item that was not among the candidates")
 
 
+def listed_users(split: Split, k: int) -> IntArray:
+    """(n,) users with held-out items and at least k items outside their training rows, which a list can be made of."""
+    return np.flatnonzero((split.test.counts > 0) & (split.train.n_items - split.train.counts >= k))
+
+
 def measure_offline(
     recommender: Recommender,
     split: Split,
@@ -124,7 +129,9 @@ def measure_offline(
     candidates: Callable[[IntArray], BoolArray] | None = None,
     progress: Progress | None = None,
 ) -> Mapping[str, Statistic]:
-    """RecBole's ranking metrics of a fitted recommender over all users with held-out items.
+    """RecBole's ranking metrics of a fitted recommender over all users with held-out items and room for a list.
+
+    Users with fewer than k items outside their training rows are left out: no list can be made for them.
 
     Args:
         recommender: fitted on `split.train`, or on a part of it.
@@ -139,7 +146,7 @@ def measure_offline(
         Name to statistic: recall, ndcg, mrr, hit, coverage, novelty (bits) and popularity (training ratings).
     """
     train, test = split
-    users = np.flatnonzero(test.counts)
+    users = listed_users(split, k)
     slates = opening_slates(
         recommender, users, profiles, k, history_length=history_length, candidates=candidates, progress=progress
     )

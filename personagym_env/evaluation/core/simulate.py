@@ -50,15 +50,16 @@ class Sessions(NamedTuple):
     rating_sums: FloatArray
     """(j,) sum of the ratings that the consumed items got, in rating points."""
     steps: IntArray
-    """(j,) slates shown."""
+    """(j,) slates shown; 0 where the user knew so many items that not one slate was left to be shown."""
     left: BoolArray
-    """(j,) whether the user left; the others were cut off at the longest session allowed."""
+    """(j,) whether the user left; the others were cut off at the longest session allowed, or when no whole slate of
+    items was left that the user did not know."""
 
     def __repr__(self) -> str:
         return f"Sessions({len(self.users)} sessions of {len(np.unique(self.users))} users)"
 
     def statistics(self, n_users: int) -> dict[str, Statistic]:
-        """Simulated value in four figures; users with several sessions count with all of them.
+        """Simulated value in four figures; users with several sessions count with all of them, those with none not.
 
         Returns:
             return (per session), clicks (per slate shown), rating (mean of what was consumed, in rating points) and
@@ -71,7 +72,7 @@ class Sessions(NamedTuple):
         def ratio(total: FloatArray | IntArray, count: FloatArray | IntArray) -> RatioOfSums:
             return RatioOfSums(by_user(total), by_user(count))
 
-        one = np.ones(len(self.users))
+        one = (self.steps > 0).astype(np.float64)
         return {
             "return": ratio(self.returns, one),
             "clicks": ratio(self.clicks, self.steps),
@@ -106,23 +107,14 @@ class SessionPlan(NamedTuple):
         return cls(np.tile(chosen, episodes_per_user), np.repeat(np.arange(episodes_per_user), wanted), seed)
 
 
-def longest_session(known: Interactions, slate_size: int, most: int = MAX_EPISODE_STEPS) -> int:
-    """Steps, `most` at most, after which every user still has a slate of items that nobody knows of yet.
+def fillable_users(known: Interactions, slate_size: int) -> BoolArray:
+    """(u,) who has a slate of items left that nobody knows of yet, and so can have a session at all.
 
     Args:
         known: rows that are known of the users, whose items are not shown again.
         slate_size: places of a slate.
-        most: longest session allowed.
-
-    Raises:
-        ValueError: not even one slate can be filled for some user.
     """
-    room = known.n_items - int(known.counts.max(initial=0)) - slate_size + 1
-    if room < 1:
-        raise ValueError(
-            f"slates of {slate_size} cannot be filled: a user has {known.counts.max()} of the {known.n_items} items"
-        )
-    return min(room, most)
+    return np.asarray(known.n_items - known.counts >= slate_size)
 
 
 def simulate(
@@ -139,6 +131,9 @@ def simulate(
     progress: Progress | None = None,
 ) -> Sessions:
     """Play the planned sessions with a fitted recommender.
+
+    A session ends for its user when fewer items are left than a slate has places, and a session that could not even
+    begin for that reason counts nowhere: see `Sessions.steps`.
 
     A `StochasticRecommender` shows what it draws, with luck that belongs to the session's step. An `OnlineRecommender`
     is told after each step what came of its slates. It learns on a copy of its own, so that what it learned under one
@@ -159,16 +154,26 @@ def simulate(
         progress: told how many sessions have ended.
 
     Raises:
-        ValueError: the recommender answers with another shape or with an item twice in a slate.
+        ValueError: no user of the plan has a slate of items left; or the recommender answers with another shape or with
+            an item twice in a slate.
     """
     n_jobs = len(plan.users)
     allowed = None if hidden is None else _Unconsumed(world, hidden)
+    room = (world.train.n_items - (world.train.counts if allowed is None else allowed.known))[plan.users]  # (j,)
+    queue = np.flatnonzero(room >= slate_size)  # sessions that can begin, in their order
+    if not len(queue):
+        raise ValueError(
+            f"slates of {slate_size} cannot be filled: of {world.train.n_items} items each of the {n_jobs} users who "
+            f"are to have sessions knows all but {room.max(initial=0)} at most"
+        )
+    if progress is not None and len(queue) < n_jobs:
+        progress(n_jobs - len(queue))
     learner = recommender if isinstance(recommender, OnlineRecommender) else None
     if learner is not None and not in_place:
         recommender = learner = deepcopy(learner)
     sessions = BatchedEpisodes(
         world,
-        min(rows, n_jobs),
+        min(rows, len(queue)),
         slate_size=slate_size,
         history_length=history_length,
         max_episode_steps=max_episode_steps,
@@ -182,8 +187,8 @@ def simulate(
         steps=np.zeros(n_jobs, np.int64),
         left=np.zeros(n_jobs, np.bool_),
     )
-    job = np.arange(min(rows, n_jobs))  # (n,) which session each row plays
-    live, started = job.copy(), len(job)
+    job = queue[:rows].copy()  # (n,) which session each row plays
+    live, started = np.arange(len(job)), len(job)
     _begin(sessions, live, job, plan)
     while len(live):
         observed = sessions.observe(live)
@@ -204,10 +209,11 @@ def simulate(
         result.rating_sums[playing] += ratings
         result.steps[playing] += 1
         result.left[playing] = step.terminated
-        ended = step.terminated | step.truncated
+        emptied = room[playing] - result.clicks[playing] < slate_size
+        ended = step.terminated | step.truncated | emptied
         free = live[ended]
-        refilled = free[: n_jobs - started]
-        job[refilled] = started + np.arange(len(refilled))
+        refilled = free[: len(queue) - started]
+        job[refilled] = queue[started : started + len(refilled)]
         started += len(refilled)
         if len(refilled):
             _begin(sessions, refilled, job[refilled], plan)
@@ -225,6 +231,8 @@ class _Unconsumed:
             raise ValueError(f"the hidden rows {hidden!r} do not belong to {world!r}")
         before, besides = (log.matrix(np.ones(len(log), np.float32)) for log in (world.train, hidden))
         self._consumed = sparse.csr_array(before + besides)  # (u, m) above 0 where consumed
+        self.known = np.diff(self._consumed.indptr)
+        """(u,) items that each user has consumed before any session."""
 
     def of(self, observation: Observation) -> BoolArray:
         """(n, m) what each row's user may be shown."""

@@ -26,6 +26,9 @@ LEAST_PROBABILITY = 1e-6
 """Probabilities below this count as this in the negative log-likelihood, so that one certainty cannot cost infinity."""
 FLOORS = ("global mean", "user mean", "item mean", "popularity")
 """What needs no user at all, by name."""
+CROWDED = 0.1
+"""Share of users who may be left out of the questions about choices, so that one who has seen nearly everything does
+not leave a single unseen item to all."""
 UNREADABLE_GAP = 1e-3
 """An answer whose chances sum to something further than this from 1 is no rating."""
 
@@ -118,6 +121,8 @@ def choice_auc(
     Returns:
         The mean over users of the chance that a user wants a random positive more than a random negative.
     """
+    if not len(owners):
+        return RatioOfSums(np.zeros(n_users), np.zeros(n_users))
     width = negative.shape[1]
     everyone = np.concatenate([users, np.repeat(owners, width)])
     choice_probability = np.concatenate([positive, negative.ravel()])
@@ -138,7 +143,7 @@ class FidelityTest:
 
     split: Split
     owners: IntArray
-    """(v,) users with held-out rows."""
+    """(v,) users with held-out rows and unseen items enough to tell these from."""
     unseen: Mapping[Negatives, IntArray]
     """(v, q) unseen items of each owner, by how they were drawn."""
 
@@ -151,12 +156,15 @@ class FidelityTest:
         Args:
             split: training and held-out rows.
             rng: of the draw.
-            negatives: unseen items of each user; fewer where the catalogue is so small that some user has fewer.
+            negatives: unseen items of each user; fewer where the catalogue is so small that one user in ten has
+                fewer. Users with fewer than the rest are left out of the questions about choices.
             kinds: how to draw them; "uniform" is what the figure `auc` is about.
         """
-        owners = np.flatnonzero(split.test.counts)
-        rated = split.train.counts + split.test.counts
-        negatives = max(1, min(negatives, split.train.n_items - int(rated[owners].max(initial=0))))
+        room = split.train.n_items - split.train.counts - split.test.counts  # (u,) unseen items
+        able = np.flatnonzero((split.test.counts > 0) & (room > 0))
+        if len(able):
+            negatives = min(negatives, int(np.quantile(room[able], CROWDED, method="lower")))
+        owners = able[room[able] >= negatives]
         draw = {"uniform": unseen_items, "popular": matched_items}
         return cls(split, owners, {kind: draw[kind](split, owners, negatives, rng) for kind in kinds})
 
@@ -253,7 +261,8 @@ class FidelityTest:
         """How well scores tell held-out items from unseen ones of a kind; see `choice_auc`."""
         assert answers.score is not None
         test = self.split.test
-        return choice_auc(test.users, answers.score, answers.unseen[kind], self.owners, test.n_users)
+        asked = np.isin(test.users, self.owners)
+        return choice_auc(test.users[asked], answers.score[asked], answers.unseen[kind], self.owners, test.n_users)
 
 
 def _means(of: IntArray, log: Interactions, size: int) -> FloatArray:

@@ -122,6 +122,7 @@ def compare(
     following = [returns[m.name] for m in ranked[1:]]
     leads = [interval(returns[m.name] - after) for m, after in zip(ranked, following, strict=False)]
     contestants = [m for m in ranked if not m.reference]
+    known = all(m.real.count.any() for m in contestants)
     return Leaderboard(
         dataset=dataset,
         agent=next(iter(measurements[0].simulated)),
@@ -138,7 +139,7 @@ def compare(
             for m, lead in zip(ranked, [*leads, None], strict=True)
         ),
         bounds=_estimates(bounds, weights),
-        agreements=tuple(_agreements(contestants, weights, rng)) if len(contestants) > 1 else (),
+        agreements=tuple(_agreements(contestants, weights, rng)) if len(contestants) > 1 and known else (),
         fidelity=tuple(FidelityRow(row.name, _estimates(row.statistics, weights)) for row in fidelity),
         independence=independence,
         setting=dict(setting),

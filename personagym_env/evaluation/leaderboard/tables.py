@@ -52,7 +52,8 @@ def _start(title: str, first: str, figures: Mapping[str, Figure]) -> Table:
 
 
 def _ranking(board: Leaderboard) -> Table:
-    bounds = ", ".join(f"{name} {bound.value:.3f}" for name, bound in board.bounds.items())
+    known = {name: bound.value for name, bound in board.bounds.items() if np.isfinite(bound.value)}
+    bounds = ", ".join(f"{name} {value:.3f}" for name, value in known.items()) or "unknown, nobody has rows enough"
     figures = SIMULATED | {"real": REAL}
     table = _start(f"{board.dataset}: simulated users ({board.agent}) and real value", "recommender", figures)
     told = f"95 % intervals over users; real value of the pools: {bounds}; * reads the users it is judged by"

@@ -7,6 +7,7 @@ Shapes: n rows, k places, u users, m items, p candidates, d numbers of a continu
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Self
 
 import gymnasium as gym
@@ -21,6 +22,11 @@ from personagym_env.protocols import Observation
 from personagym_recommenders.base import binary_matrix, check_users, top_k, unconsumed
 from personagym_recommenders.models.candidates import CandidateFeatures
 from personagym_recommenders.storable import Storable
+
+Actions = npt.NDArray[Any]
+Mask = BoolArray | None
+ChooseBest = Callable[[FloatArray, BoolArray, int], IntArray]
+"""From scores (n, p), what is allowed (n, p) and k to the (n, k) places of the best."""
 
 _BLOCK = 64
 """Rows whose items are scored at a time: their scores stay in the processor's caches, which halves the time."""
@@ -39,7 +45,7 @@ class ActionDecoder(Storable, ABC):
 
     @abstractmethod
     def decode(
-        self, observation: Observation, actions: npt.NDArray[Any], k: int, candidates: BoolArray | None = None
+        self, observation: Observation, actions: Actions, k: int, candidates: Mask = None, choose: ChooseBest = top_k
     ) -> IntArray:
         """The slates that the actions stand for.
 
@@ -49,12 +55,13 @@ class ActionDecoder(Storable, ABC):
             k: places of the slate.
             candidates: (n, m) which items may be shown; None means what the user has not consumed, as far as the
                 decoder reaches.
+            choose: `top_k`, or `top_k_or_empty` for the environment, where a slate may have empty places.
 
         Returns:
             (n, k) distinct internal item ids in each row, best first.
 
         Raises:
-            ValueError: not fitted, or a row has fewer than k items to choose from.
+            ValueError: not fitted, or a row has fewer than k items to choose from and `choose` refuses that.
         """
 
 
@@ -83,12 +90,12 @@ class WeightedFeatures(ActionDecoder):
         return spaces.Box(-1, 1, (len(self.features.names),), np.float32)
 
     def decode(
-        self, observation: Observation, actions: npt.NDArray[Any], k: int, candidates: BoolArray | None = None
+        self, observation: Observation, actions: Actions, k: int, candidates: Mask = None, choose: ChooseBest = top_k
     ) -> IntArray:
         """(n, k) see `ActionDecoder.decode`; of equal sums the more promising candidate comes first."""
         choice = self.features.of(observation, candidates)
         scores = _rounded(np.matmul(choice.features, _direction(actions)[:, :, None])[:, :, 0])
-        return np.take_along_axis(choice.items, top_k(scores, choice.allowed, k), axis=1)
+        return np.take_along_axis(choice.items, choose(scores, choice.allowed, k), axis=1)
 
 
 class ChosenCandidates(ActionDecoder):
@@ -114,12 +121,12 @@ class ChosenCandidates(ActionDecoder):
         return spaces.MultiDiscrete(np.full(k, self.features.candidates_.shape[1]))
 
     def decode(
-        self, observation: Observation, actions: npt.NDArray[Any], k: int, candidates: BoolArray | None = None
+        self, observation: Observation, actions: Actions, k: int, candidates: Mask = None, choose: ChooseBest = top_k
     ) -> IntArray:
         """(n, k) see `ActionDecoder.decode`."""
         choice = self.features.of(observation, candidates)
         otherwise = -np.broadcast_to(np.arange(choice.items.shape[1], dtype=np.float64), choice.items.shape)
-        return np.take_along_axis(choice.items, _pick(actions, otherwise, choice.allowed, k), axis=1)
+        return np.take_along_axis(choice.items, _pick(actions, otherwise, choice.allowed, k, choose), axis=1)
 
 
 class _WholeCatalogue(ActionDecoder):
@@ -138,7 +145,7 @@ class _WholeCatalogue(ActionDecoder):
     def learn(self, log: Interactions) -> None:
         """Learn from the training rows; `seen_` is there already."""
 
-    def allowed(self, observation: Observation, candidates: BoolArray | None) -> BoolArray:
+    def allowed(self, observation: Observation, candidates: Mask) -> BoolArray:
         """(n, m) the candidates, by default what neither the training log nor the session has.
 
         Raises:
@@ -196,7 +203,7 @@ class NearestItems(_WholeCatalogue):
         return spaces.Box(-1, 1, (self.dimensions,), np.float32)
 
     def decode(
-        self, observation: Observation, actions: npt.NDArray[Any], k: int, candidates: BoolArray | None = None
+        self, observation: Observation, actions: Actions, k: int, candidates: Mask = None, choose: ChooseBest = top_k
     ) -> IntArray:
         """(n, k) see `ActionDecoder.decode`."""
         allowed, queries = self.allowed(observation, candidates), _direction(actions)
@@ -204,7 +211,7 @@ class NearestItems(_WholeCatalogue):
         slates = np.empty((len(queries), k), np.int64)
         for begin in range(0, len(queries), _BLOCK):
             rows = slice(begin, begin + _BLOCK)
-            slates[rows] = top_k(_rounded(queries[rows] @ items), allowed[rows], k)
+            slates[rows] = choose(_rounded(queries[rows] @ items), allowed[rows], k)
         return slates
 
 
@@ -227,12 +234,12 @@ class NamedItems(_WholeCatalogue):
         return spaces.MultiDiscrete(np.full(k, self.seen_.shape[1]))
 
     def decode(
-        self, observation: Observation, actions: npt.NDArray[Any], k: int, candidates: BoolArray | None = None
+        self, observation: Observation, actions: Actions, k: int, candidates: Mask = None, choose: ChooseBest = top_k
     ) -> IntArray:
         """(n, k) see `ActionDecoder.decode`."""
         allowed = self.allowed(observation, candidates)
         otherwise = np.broadcast_to(self.counts_ - self.counts_.max(), allowed.shape)
-        return _pick(actions, otherwise, allowed, k)
+        return _pick(actions, otherwise, allowed, k, choose)
 
 
 def _direction(actions: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -249,7 +256,7 @@ def _rounded(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
     return scores.astype(np.float32)
 
 
-def _pick(picks: npt.NDArray[Any], otherwise: FloatArray, allowed: BoolArray, k: int) -> IntArray:
+def _pick(picks: npt.NDArray[Any], otherwise: FloatArray, allowed: BoolArray, k: int, choose: ChooseBest) -> IntArray:
     """(n, k) the first k positions picked (n, k'), allowed and without repetition; then the best of `otherwise` (n, p).
 
     Args:
@@ -257,13 +264,14 @@ def _pick(picks: npt.NDArray[Any], otherwise: FloatArray, allowed: BoolArray, k:
         otherwise: scores of all positions, none above 0.
         allowed: (n, p)
         k: places.
+        choose: see `ActionDecoder.decode`.
     """
     scores = np.array(otherwise, np.float64)
     rows = np.arange(len(scores))
     wanted = np.asarray(picks, np.int64)[:, :k]
     for place in reversed(range(wanted.shape[1])):  # from the last to the first, so that the first mention counts
         scores[rows, wanted[:, place]] = k - place
-    return top_k(scores, allowed, k)
+    return choose(scores, allowed, k)
 
 
 def check_actions(actions: npt.ArrayLike, space: gym.Space[Any], n: int) -> npt.NDArray[Any]:

@@ -11,6 +11,7 @@ from gymnasium.vector.utils import batch_space
 
 from personagym_env.data.tables import BoolArray, FloatArray
 from personagym_env.protocols import Observation
+from personagym_recommenders.base import top_k_or_empty
 from personagym_recommenders.rl.action_decoders import ActionDecoder, check_actions
 
 Observed = dict[str, Any]
@@ -48,7 +49,7 @@ class DecodeAction(gym.Wrapper[Observed, npt.NDArray[Any], Observed, npt.NDArray
         return self._observation, info
 
     def step(self, action: npt.NDArray[Any]) -> tuple[Observed, Any, bool, bool, Observed]:
-        """Show the slate that the action stands for.
+        """Show the slate that the action stands for, with empty places at its end where too few items are left.
 
         Raises:
             gymnasium.error.ResetNeeded: no session has begun.
@@ -58,7 +59,7 @@ class DecodeAction(gym.Wrapper[Observed, npt.NDArray[Any], Observed, npt.NDArray
             raise gym.error.ResetNeeded("no session has begun: call reset() before step()")
         actions = check_actions(np.asarray(action)[None], self.action_space, 1)
         batch = {name: np.asarray(value)[None] for name, value in self._observation.items()}
-        slate = self.decoder.decode(cast(Observation, batch), actions, self.slate_size)[0]
+        slate = self.decoder.decode(cast(Observation, batch), actions, self.slate_size, choose=top_k_or_empty)[0]
         self._observation, reward, terminated, truncated, info = self.env.step(slate)
         return self._observation, reward, terminated, truncated, info
 
@@ -87,7 +88,7 @@ class VectorDecodeAction(VectorWrapper[Observed, npt.NDArray[Any], Observed, npt
         return self._observation, info
 
     def step(self, actions: npt.NDArray[Any]) -> tuple[Observed, FloatArray, BoolArray, BoolArray, Observed]:
-        """Show the slates that the actions stand for.
+        """Show the slates that the actions stand for, with empty places where too few items are left.
 
         Raises:
             gymnasium.error.ResetNeeded: no session has begun.
@@ -96,6 +97,8 @@ class VectorDecodeAction(VectorWrapper[Observed, npt.NDArray[Any], Observed, npt
         if self._observation is None:
             raise gym.error.ResetNeeded("no session has begun: call reset() before step()")
         checked = check_actions(actions, self.single_action_space, self.num_envs)
-        slates = self.decoder.decode(cast(Observation, self._observation), checked, self.slate_size).astype(np.int64)
-        self._observation, reward, terminated, truncated, info = self.env.step(slates)
+        slates = self.decoder.decode(
+            cast(Observation, self._observation), checked, self.slate_size, choose=top_k_or_empty
+        )
+        self._observation, reward, terminated, truncated, info = self.env.step(slates.astype(np.int64))
         return self._observation, reward, terminated, truncated, info

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from personagym_env.data.tables import BoolArray, Catalogue, Dataset, IntArray, Interactions, Users
-from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
-from personagym_env.evaluation.core.simulate import SessionPlan, longest_session, simulate
+from personagym_env.env import HISTORY_LENGTH, SLATE_SIZE
+from personagym_env.evaluation.core.simulate import SessionPlan, fillable_users, simulate
 from personagym_env.protocols import Observation, Recommender, UserAgent
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.vector_env import PersonaRecVectorEnv
@@ -50,19 +50,21 @@ class SimulatorTrained(ABC):
         """A short name for tables."""
 
     @abstractmethod
-    def learn(self, world: World, longest: int) -> Recommender:
-        """What has learned from sessions of at most `longest` steps in the world, and learns no more."""
+    def learn(self, world: World) -> Recommender:
+        """What has learned from sessions in the world, and learns no more."""
 
     def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
         """Learn from sessions with users who know the training rows; returns itself.
 
         Raises:
-            ValueError: a user has so many training rows that no slate can be filled.
+            ValueError: all users have so many training rows that no slate can be filled.
         """
+        if not fillable_users(log, SLATE_SIZE).any():
+            raise ValueError(f"slates of {SLATE_SIZE} cannot be filled: every user has nearly all {log.n_items} items")
         nobody = Users(tuple(map(str, range(log.n_users))))
         dataset = Dataset("training rows", catalogue, nobody, log)
         world = World(dataset, log, self.users(dataset, log), SessionParameters())
-        self._learned = self.learn(world, longest_session(log, SLATE_SIZE, MAX_EPISODE_STEPS))
+        self._learned = self.learn(world)
         return self
 
     def recommend(self, observation: Observation, k: int, candidates: BoolArray | None = None) -> IntArray:
@@ -97,14 +99,14 @@ class SimulatorTrainedLinUCB(SimulatorTrained):
         """A short name for tables."""
         return "LinUCB"
 
-    def learn(self, world: World, longest: int) -> Recommender:
+    def learn(self, world: World) -> Recommender:
         """One update of the regression after each step of 256 sessions side by side."""
         bandit = LinUCB(_opinions())
         bandit.fit(world.train, world.dataset.catalogue)
         n_users = world.train.n_users
         users = min(self.sessions, n_users)
         plan = SessionPlan.draw(n_users, users=users, episodes_per_user=-(-self.sessions // users), seed=self.seed)
-        simulate(bandit, world, plan, max_episode_steps=longest, rows=256, in_place=True)
+        simulate(bandit, world, plan, rows=256, in_place=True)
         return bandit
 
 
@@ -137,7 +139,7 @@ class SimulatorTrainedPPO(SimulatorTrained):
         """A short name for tables."""
         return "PPO"
 
-    def learn(self, world: World, longest: int) -> Recommender:
+    def learn(self, world: World) -> Recommender:
         """Train, and take the most likely actions from then on."""
         # Here, because they import torch, which no other recommender of this package needs.
         from stable_baselines3 import PPO
@@ -149,7 +151,7 @@ class SimulatorTrainedPPO(SimulatorTrained):
         catalogue = world.dataset.catalogue
         decoder = WeightedFeatures(_opinions()).fit(world.train, catalogue)
         sessions = PersonaRecVectorEnv(
-            world, self.envs, max_episode_steps=longest, history_length=HISTORY_LENGTH, autoreset_mode="SameStep"
+            world, self.envs, SLATE_SIZE, history_length=HISTORY_LENGTH, autoreset_mode="SameStep"
         )
         settings: dict[str, Any] = {
             "features_extractor_class": SessionFeatures,

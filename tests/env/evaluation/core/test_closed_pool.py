@@ -77,11 +77,17 @@ def test_the_judged_value_uses_the_judges_ratings(held_out: Interactions) -> Non
     np.testing.assert_allclose(pool.value(picks, 6 - held_out.ratings).per_user, 6 - pool.best.per_user)
 
 
+def test_without_pools_no_value_is_known(held_out: Interactions) -> None:
+    pool = ClosedPool(held_out, least=20)
+    picks = pool.picks(_ByScore(np.zeros((N_USERS, N_ITEMS))), PROFILES, history_length=3)
+    assert picks.shape == (0, 5)
+    for figure in (pool.best, pool.worst, pool.chance, pool.value(picks)):
+        assert np.isnan(figure.resampled(np.ones((2, N_USERS)))).all()
+
+
 def test_bad_pools_and_picks_are_refused(held_out: Interactions) -> None:
     with pytest.raises(ValueError, match="cannot give"):
         ClosedPool(held_out, k=5, least=4)
-    with pytest.raises(ValueError, match="no user has at least 20"):
-        ClosedPool(held_out, least=20)
     with pytest.raises(ValueError, match="not in their user's pool"):
         ClosedPool(held_out).value(np.full((2, 5), 29))
 

@@ -1,13 +1,14 @@
 """Simulated value: the same sessions as the environment's, and figures that can be worked out."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from personagym_env.data.tables import Catalogue, Dataset, Interactions, Users
 from personagym_env.env import PersonaRecEnv
-from personagym_env.evaluation.core.simulate import SessionPlan, longest_session, simulate
+from personagym_env.evaluation.core.simulate import SessionPlan, fillable_users, simulate
 from personagym_env.protocols import NO_ITEM, Observation, Reaction, UserSessions
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.world import World
@@ -203,15 +204,6 @@ def test_hidden_rows_belong_to_the_world() -> None:
         simulate(_Candidates(WANT), _world(WANT), SessionPlan.draw(U), slate_size=K, hidden=foreign)
 
 
-def test_sessions_end_before_slates_run_out() -> None:
-    log = _world(WANT).train  # one row per user
-    assert longest_session(log, K, most=8) == 8
-    assert longest_session(log, K, most=1000) == M - 1 - K + 1
-    assert longest_session(log, M - 1) == 1
-    with pytest.raises(ValueError, match="slates of 40 cannot be filled"):
-        longest_session(log, M)
-
-
 class _Drawing(_ByScore):
     """Shows neighbouring items from one on that its luck chooses."""
 
@@ -231,3 +223,35 @@ def test_a_stochastic_recommender_shows_what_it_draws_whatever_the_batch() -> No
     np.testing.assert_array_equal(played[0], played[1])
     np.testing.assert_array_equal(played[0], played[2])
     assert (played[0] != simulate(_ByScore(WANT), world, plan, slate_size=K).returns).any()
+
+
+STAY = {"leaving": {"intercept": -20.0, "satisfaction_weight": 0.0}, "choice": {"outside": -30.0}}
+"""Users who take something at every step and never leave."""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_sessions_end_when_no_slate_is_left(seed: int) -> None:
+    """Users know between 1 and all of the items; a session has as many steps as slates can be filled."""
+    rng = np.random.default_rng(seed)
+    known = rng.integers(1, M + 1, U)
+    known[0] = 1 + M // 2
+    users = np.repeat(np.arange(U), known)
+    items = np.concatenate([rng.permutation(M)[:count] for count in known])
+    log = Interactions.from_columns(users, items, np.full(len(users), 3.0), None, n_users=U, n_items=M, scale=SCALE)
+    world = _world(np.full((U, M), 0.9), **STAY)
+    world = replace(world, dataset=replace(world.dataset, interactions=log), train=log)
+    plan = SessionPlan.draw(U, seed=seed)
+    allowed = (log.matrix(np.ones(len(log))).toarray() == 0).astype(float)
+    played = simulate(_ByScore(allowed), world, plan, slate_size=K, max_episode_steps=50, rows=5)
+    expected = np.minimum(50, np.maximum(0, M - known[plan.users] - K + 1))
+    np.testing.assert_array_equal(played.steps, expected)
+    np.testing.assert_array_equal(played.clicks, expected)
+    assert not played.left.any()
+    np.testing.assert_array_equal(fillable_users(log, K)[plan.users], expected > 0)
+    began = (expected > 0).sum()
+    assert played.statistics(U)["length"].resampled(np.ones((1, U)))[0] == pytest.approx(expected.sum() / began)
+
+
+def test_somebody_must_have_a_slate_left() -> None:
+    with pytest.raises(ValueError, match="slates of 40 cannot be filled: of 40 items each of the 12 users"):
+        simulate(_ByScore(WANT), _world(WANT), SessionPlan.draw(U), slate_size=M)
