@@ -2,8 +2,10 @@
 
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 
 from personagym_env.protocols import Recommender
 from personagym_recommenders.recbole.recommender import RecBole, find_recbole, has_model
-from personagym_recommenders.registry import NO_CONTEXT, REGISTRY, RecommenderContext, RecommenderSpec
+from personagym_recommenders.registry import DRAWN, NO_CONTEXT, REGISTRY, RecommenderContext, RecommenderSpec
 from personagym_recommenders.storable import load_storable
 from personagym_recommenders.storage import FILE_NAME, read_saved
 
@@ -33,8 +35,9 @@ def find_recommender(word: str) -> RecommenderSpec:
     """What a word stands for; nothing is read yet of a saved recommender, and no class is called.
 
     Args:
-        word: a name out of `REGISTRY` ("popular", "ease"), another RecBole model ("SimpleX"), a class or function in a
-            file ("path/to/file.py:MyRecommender"), one in a module ("package.module:MyRecommender"), or the folder of a
+        word: a name out of `REGISTRY` ("popular", "ease"), a name out of `DRAWN` before one whose scores it draws from
+            ("plackett-luce:ease"), another RecBole model ("SimpleX"), a class or function in a file
+            ("path/to/file.py:MyRecommender"), one in a module ("package.module:MyRecommender"), or the folder of a
             saved recommender ("runs/ppo/policy"): a trained policy with all that it needs, see `SB3Recommender`, or any
             recommender of this package. Files of Stable-Baselines3 itself, which hold pickles, are not read.
 
@@ -48,6 +51,9 @@ def find_recommender(word: str) -> RecommenderSpec:
         if "RecBole" in REGISTRY[word].needs:
             find_recbole()
         return REGISTRY[word]
+    kind, _, scores = word.partition(":")
+    if kind in DRAWN:
+        return _draw_from(word, DRAWN[kind], find_recommender(scores))
     if ":" in word:
         return RecommenderSpec(word, OWN_CLASS, _find_attribute(word))
     if Path(word).suffix == ".zip" or (word and Path(word).is_dir()):
@@ -55,8 +61,9 @@ def find_recommender(word: str) -> RecommenderSpec:
     if word and _installed_model(word):
         return RecommenderSpec(word, OWN_CLASS, RecBole, {"model": word}, needs=frozenset({"RecBole"}))
     raise ValueError(
-        f"no recommender is called {word!r}. Names: {', '.join(REGISTRY)}; any other model of an installed RecBole by "
-        f"its name; or 'path/to/file.py:Class', 'package.module:Class', or the folder of a saved recommender"
+        f"no recommender is called {word!r}. Names: {', '.join(REGISTRY)}; these with {' or '.join(DRAWN)} and a colon "
+        "before them; any other model of an installed RecBole by its name; or 'path/to/file.py:Class', "
+        "'package.module:Class', or the folder of a saved recommender"
     )
 
 
@@ -93,11 +100,22 @@ def make_contestants(words: Iterable[str], context: RecommenderContext = NO_CONT
     for word in words:
         spec = find_recommender(word)
         recommender = spec.make(context)
-        made.append(NamedRecommender(word if word in REGISTRY else recommender.name, spec.model_class, recommender))
+        name = recommender.name if spec.model_class == OWN_CLASS else word
+        made.append(NamedRecommender(name, spec.model_class, recommender))
     names = [one.name for one in made]
     if len(set(names)) != len(names):
         raise ValueError(f"recommenders need distinct names, got {names}")
     return made
+
+
+def _draw_from(word: str, draw: Callable[..., Recommender], scores: RecommenderSpec) -> RecommenderSpec:
+    """A stochastic recommender over the scores of another, which takes the same from the context as that one."""
+
+    def make(**arguments: Any) -> Recommender:
+        own = {name: arguments.pop(name) for name in inspect.signature(draw).parameters if name in arguments}
+        return draw(scores.make(**arguments), **own)
+
+    return replace(scores, name=word, factory=make, options={}, stochastic=True, default=False)
 
 
 def _find_saved(place: Path) -> Path:

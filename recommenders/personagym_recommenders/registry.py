@@ -20,6 +20,8 @@ from personagym_recommenders.models.oracle_greedy import OracleGreedy
 from personagym_recommenders.models.rating_models import GenreTaste, MatrixFactorisation, UserKNN
 from personagym_recommenders.recbole.recommender import RecBole
 from personagym_recommenders.rl.simulator_trained import SimulatorTrainedLinUCB, SimulatorTrainedPPO, UsersOf
+from personagym_recommenders.stochastic.epsilon_greedy import EpsilonGreedy
+from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
 
 Need = Literal["timestamps", "genres", "RecBole", "Stable-Baselines3", "users to learn with", "users who judge"]
 """What a recommender cannot do without, besides rows."""
@@ -62,6 +64,8 @@ class RecommenderSpec:
     needs: frozenset[Need] = frozenset()
     slow: bool = False
     """Takes more than some ten seconds on a CPU core with 100,000 ratings."""
+    stochastic: bool = False
+    """Draws its slates, and says with which propensity."""
     online: bool = False
     """Begins without experience and learns in the sessions that judge it; its closed-pool picks are a beginner's."""
     default: bool = False
@@ -148,6 +152,8 @@ _SPECS = (
     RecommenderSpec("ppo-trained", "policy", SimulatorTrainedPPO, from_context=_USERS, needs=_PLAYS, slow=True),
     RecommenderSpec("oracle-greedy", "oracle", OracleGreedy, from_context={"agent": "judge"}, needs=_READS),
 )
+DRAWN: Mapping[str, Callable[..., Recommender]] = {"plackett-luce": PlackettLuce, "epsilon-greedy": EpsilonGreedy}
+"""Stochastic recommenders over the scores of another one: `plackett-luce:ease` draws from what `ease` scores."""
 REGISTRY: Mapping[str, RecommenderSpec] = {spec.name: spec for spec in _SPECS}
 """Recommenders by name, in no order of merit."""
 DEFAULT_CONTESTANTS = tuple(name for name, spec in REGISTRY.items() if spec.default)

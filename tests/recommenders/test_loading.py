@@ -4,13 +4,16 @@ import sys
 
 import pytest
 
+from personagym_env.conformance.stochastic import check_stochastic
 from personagym_recommenders import (
     EASE,
     REGISTRY,
     CandidateFeatures,
     MostPopular,
     RecBole,
+    RecommenderContext,
     load_recommender,
+    make_contestants,
 )
 
 BARE = '''
@@ -114,3 +117,20 @@ def test_without_recbole_the_error_says_how_to_install_it(monkeypatch):
     with pytest.raises(ValueError, match="no recommender is called 'SimpleX'"):
         load_recommender("SimpleX")
     assert load_recommender("popular").name == "MostPopular"
+
+
+@pytest.mark.parametrize("word", ["plackett-luce:popular", "epsilon-greedy:ease", "plackett-luce:item-knn-liked"])
+def test_what_draws_from_scores_stands_before_their_name(word, checkerboard):
+    (entry,) = make_contestants([word], RecommenderContext(liked=4.0))
+    assert entry.name == word
+    check_stochastic(entry.recommender, checkerboard.log, checkerboard.catalogue)
+
+
+def test_options_of_drawing_and_of_scores_find_their_place():
+    drawn = load_recommender("plackett-luce:ease", temperature=0.3, regularisation=7.0)
+    assert drawn.temperature == 0.3
+    assert drawn.recommender.regularisation == 7.0
+    with pytest.raises(ValueError, match="no recommender is called 'poplar'"):
+        load_recommender("plackett-luce:poplar")
+    with pytest.raises(TypeError, match="LinUCB has none"):
+        load_recommender("epsilon-greedy:linucb")

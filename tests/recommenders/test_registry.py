@@ -16,6 +16,7 @@ from personagym_recommenders import (
     available,
     load_recommender,
 )
+from personagym_recommenders.registry import DRAWN
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_every_recommender_of_the_package_has_a_name():
             if inspect.isclass(one) and hasattr(one, "recommend") and one.__module__ == module.name and name[0] != "_":
                 found.add(one)
     concrete = {one for one in found if not inspect.isabstract(one)}
-    named = {spec.factory for spec in REGISTRY.values()}
+    named = {*(spec.factory for spec in REGISTRY.values()), *DRAWN.values()}
     assert {one.__name__ for one in concrete - named} == {"SB3Recommender"}
 
 
