@@ -1,7 +1,8 @@
-"""Writes the tables of README.md from the committed results: `python benchmarks/docs_tables.py`."""
+"""Writes the tables of the documentation from the published results: `python benchmarks/docs_tables.py`."""
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from personagym_env.evaluation.agreement.analysis import AgreementBoard
@@ -265,8 +266,8 @@ def growth(results: Path) -> str:
     return markdown.table(("users, all in session", "µs per user-step", "µs per first reset", "kB per user"), rows)
 
 
-def fill(text: str) -> str:
-    """The README with every marked table made afresh."""
+def tables() -> dict[str, str]:
+    """Every table of the documentation by its marker."""
     board = Leaderboard.load(RESULTS / "leaderboard.json")
     made = {
         "ranking": ranking(board),
@@ -289,14 +290,39 @@ def fill(text: str) -> str:
         made[name] = fidelity_boards(RESULTS / f"fidelity-{file}.json", file)[name]
     made["study-closed-pool-judges"] = agreement_study(RESULTS / "agreement.json")["study-closed-pool-judges"]
     made["latest-closed-pool-summary"] = agreement_study(RESULTS / "agreement-latest.json")["study-closed-pool-summary"]
-    for name, table in made.items():
+    return made
+
+
+def pages() -> list[Path]:
+    """The README and the pages of the documentation."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def fill(text: str, made: Mapping[str, str]) -> str:
+    """A page with every marked table made afresh.
+
+    Raises:
+        ValueError: a marker names no table, or has no end.
+    """
+    for name in re.findall(r"<!-- ([\w-]+) -->", text):
+        if name not in made:
+            raise ValueError(f"no results give a table {name!r}: expected one of {', '.join(sorted(made))}")
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         if not pattern.search(text):
-            raise ValueError(f"README.md has no place for the table {name!r}")
-        text = pattern.sub(lambda match, table=table: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
+            raise ValueError(f"the table {name!r} has no end: expected <!-- /{name} -->")
+        text = pattern.sub(lambda match, table=made[name]: f"{match[1]}{table}\n{match[2]}", text)  # type: ignore[misc]
     return text
 
 
+def main() -> None:
+    """Write the tables of all pages."""
+    made = tables()
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        if (filled := fill(text, made)) != text:
+            write_atomically(page, filled)
+            print(page.relative_to(ROOT))
+
+
 if __name__ == "__main__":
-    readme = ROOT / "README.md"
-    write_atomically(readme, fill(readme.read_text(encoding="utf-8")))
+    main()
