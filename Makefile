@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants clean
+.PHONY: leaderboard test check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
@@ -17,6 +17,9 @@ check: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/ready
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 throughput: $(VENV)/ready
 	$(BIN)/python benchmarks/speed/throughput.py
@@ -79,7 +82,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PersonaGym needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,recbole,rl,train]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,recbole,rl,train]"
 	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1
 	touch $@
 
