@@ -37,7 +37,7 @@ def _classical(name: str) -> Loader:
     def load_classical(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
         from personagym_agents.classical.users import fit_classical
 
-        return fit_classical(name, train)
+        return fit_classical(name, train, catalogue=dataset.catalogue)
 
     return load_classical
 
@@ -70,6 +70,9 @@ USER_AGENTS: Mapping[str, UserAgentSpec] = {
     "persona": UserAgentSpec("language model", "the shipped bundle: an adapter for each persona", _bundle(None)),
     "mf": UserAgentSpec("classical", "variational matrix factorisation", _classical("mf")),
     "knn": UserAgentSpec("classical", "item neighbours on rating residuals", _classical("knn")),
+    "trees": UserAgentSpec(
+        "classical", "boosted trees on cross-fitted evidence, years and genres", _classical("trees")
+    ),
     "bias": UserAgentSpec("classical", "user and item means", _classical("bias")),
 }
 """Users by name. Each takes the prefix `FROZEN` too."""

@@ -23,7 +23,7 @@ from personagym_env.collaborative.neighbours import NeighbourSettings, fit_neigh
 from personagym_env.collaborative.rating_model import RatingModel, at_pairs
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
-from personagym_env.data.tables import FloatArray, IntArray, Interactions
+from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import interval, user_resamples
 from personagym_env.evaluation.fidelity.fidelity_test import Fidelity, FidelityTest
@@ -80,16 +80,17 @@ def choose_settings(train: Interactions) -> list[dict[str, float | str]]:
     return rows
 
 
-def measure(split: Split, args: Args) -> list[Fidelity]:
+def measure(split: Split, catalogue: Catalogue, args: Args) -> list[Fidelity]:
     """Floors and classical users on the held-out rows."""
     test = FidelityTest.draw(split, np.random.default_rng(args.seed))
-    return test.floors() + [test.ask(fit_classical(name, split.train)) for name in RATING_FITS]
+    return test.floors() + [test.ask(fit_classical(name, split.train, catalogue=catalogue)) for name in RATING_FITS]
 
 
 def main(args: Args) -> None:
     """Measure, print and write."""
     console = make_console()
-    split = temporal_split(load_dataset(args.dataset).interactions, args.train_share)
+    dataset = load_dataset(args.dataset)
+    split = temporal_split(dataset.interactions, args.train_share)
     chosen = choose_settings(split.train)
     table = Table("settings", "rmse", "mae", "seconds", title="Last fifth of the training rows")
     for row in chosen:
@@ -99,7 +100,7 @@ def main(args: Args) -> None:
     weights = user_resamples(split.test.n_users, args.resamples, np.random.default_rng(args.seed))
     table = Table("users", "rmse", "mae", "nll", "auc", title=f"Held-out rows of {args.dataset}")
     results = {}
-    for fidelity in measure(split, args):
+    for fidelity in measure(split, dataset.catalogue, args):
         estimates = {key: interval(value.resampled(weights)) for key, value in fidelity.statistics.items()}
         results[fidelity.name] = {key: list(map(float, value)) for key, value in estimates.items()}
         table.add_row(

@@ -58,7 +58,7 @@ def test_names_paths_and_entry_points_make_environments(
     assert hasattr(users, "document") == (name in ("", "default", "persona", "bundle"))
 
 
-@pytest.mark.parametrize("name", ["bias", "knn", "mf"])
+@pytest.mark.parametrize("name", ["bias", "knn", "mf", "trees"])
 def test_classical_names(name: str, dataset: Dataset, train: Interactions) -> None:
     agent = personagym_agents.load(name, dataset, train)
     assert agent.name == name
@@ -81,7 +81,7 @@ def test_persona_of_other_rows_is_refused(dataset: Dataset, train: Interactions)
     "name", ["svd", "", "frozen:", "frozen:svd", "MF", "frozen: mf", "freeze:mf", "mf:frozen", ":mf"]
 )
 def test_an_unknown_name_lists_the_known_ones(name: str, dataset: Dataset, train: Interactions) -> None:
-    known = r"unknown users '.*'default', 'persona', 'mf', 'knn', 'bias'.*'module:function'.*'frozen:'"
+    known = r"unknown users '.*'default', 'persona', 'mf', 'knn', 'trees', 'bias'.*'module:function'.*'frozen:'"
     with pytest.raises(ValueError, match=known):
         personagym_agents.load(name, dataset, train)
 

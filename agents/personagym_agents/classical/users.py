@@ -4,6 +4,7 @@ They are the floors that every fidelity table prints, and the cheap users for qu
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -17,12 +18,13 @@ from personagym_agents.classical.choice import (
     sample_unseen,
 )
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
+from personagym_agents.classical.trees import TreeModel, fit_trees
 from personagym_env.collaborative.affinity import fit_affinity
 from personagym_env.collaborative.factors import FactorSettings, fit_factors
 from personagym_env.collaborative.neighbours import fit_neighbours
 from personagym_env.collaborative.rating_model import Opinion, RatingModel, at_pairs, user_blocks
 from personagym_env.data.splits import temporal_split
-from personagym_env.data.tables import FloatArray, IntArray, Interactions
+from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import Reaction
 
 TABLE_CELLS = 2**23
@@ -176,13 +178,22 @@ def fit_rating_bias(log: Interactions) -> RatingModel:
     return fit_factors(log, FactorSettings(rank=0))
 
 
-RATING_FITS: dict[str, RatingFit] = {"bias": fit_rating_bias, "mf": fit_factors, "knn": fit_neighbours}
+RATING_FITS: dict[str, RatingFit] = {
+    "bias": fit_rating_bias,
+    "mf": fit_factors,
+    "knn": fit_neighbours,
+    "trees": fit_trees,
+}
 """Name to the function that fits the rating model of `fit_classical`."""
 
 
 def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> FittedUsers:
     model = fit(log)
-    means = at_pairs(lambda users: model.predict(users).mean, log.users, log.items, log.n_items)
+    means = (
+        model.means_at(log.users, log.items)
+        if isinstance(model, TreeModel)
+        else at_pairs(lambda users: model.predict(users).mean, log.users, log.items, log.n_items)
+    )
     affinity = fit_affinity(log) if with_affinity else None
     return FittedUsers(model, fit_spread(log, means), fit_want_features(log, affinity))
 
@@ -206,7 +217,14 @@ def _calibrate(parts: FittedUsers, rows: Interactions, seen: Interactions, seed:
     return link, fit_want(positive[:, 4:], negative[:, 4:])
 
 
-def fit_classical(name: str, train: Interactions, *, seed: int = 0, table_cells: int = TABLE_CELLS) -> ClassicalUsers:
+def fit_classical(
+    name: str,
+    train: Interactions,
+    *,
+    catalogue: Catalogue | None = None,
+    seed: int = 0,
+    table_cells: int = TABLE_CELLS,
+) -> ClassicalUsers:
     """Fit classical users to training rows.
 
     Link and want are fitted on each user's last rows inside `train`, as a model of the earlier rows predicts them, so
@@ -214,8 +232,9 @@ def fit_classical(name: str, train: Interactions, *, seed: int = 0, table_cells:
     of `train`. Where no user has two rows, they are fitted on the rows that the model has seen.
 
     Args:
-        name: "bias", "mf" or "knn".
+        name: "bias", "mf", "knn" or "trees".
         train: rows that the users may know.
+        catalogue: of the log's items, whose years and genres `trees` read too; the others do without.
         seed: draws the unseen items.
         table_cells: users x items up to which all answers are kept in memory.
 
@@ -228,8 +247,9 @@ def fit_classical(name: str, train: Interactions, *, seed: int = 0, table_cells:
         raise ValueError("classical users need at least one training row, got an empty log")
     with_affinity = name != "bias"
     early, late = temporal_split(train, 1 - CALIBRATION_SHARE)
-    parts = _fit_parts(train, RATING_FITS[name], with_affinity)
-    calibration_parts = _fit_parts(early, RATING_FITS[name], with_affinity) if len(late) else parts
+    fit = partial(fit_trees, catalogue=catalogue) if name == "trees" else RATING_FITS[name]
+    parts = _fit_parts(train, fit, with_affinity)
+    calibration_parts = _fit_parts(early, fit, with_affinity) if len(late) else parts
     link, choice_probability = _calibrate(calibration_parts, late if len(late) else train, train, seed)
     return ClassicalUsers(
         name, train.scale, (train.n_users, train.n_items), parts, link, choice_probability, table_cells=table_cells

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from personagym_agents.classical.choice import sample_unseen
+from personagym_agents.classical.rating_evidence import known_before
 from personagym_agents.llm.batches import batch_numbers
 from personagym_agents.memory.co_consumption import Histories, fit_co_consumption
 from personagym_agents.memory.evidence import Codes, Memory, co_consumption_levels, field_words, fit_opinions
@@ -31,8 +32,6 @@ from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interacti
 _FOLDS = 8
 _UNSEEN = 16
 """Unseen items drawn for each row, of which every epoch takes one."""
-_LARGEST_LAG = 0.25
-"""Unknown rows right before a row, as a share of the known ones, at most: held-out rows are a fifth of a user's."""
 _BLOCK = 512
 """Rows whose histories are read at once."""
 
@@ -64,17 +63,11 @@ def draw_cross_fitted_examples(
     items = np.column_stack([train.items, unseen])
     parts: list[Codes] = [np.zeros((*items.shape, 0), np.uint8)]
     if reasons is not None:
-        parts += [reasons.recall_before(items, np.minimum(_known(train, lagging), _before_batch(train)))]
+        parts += [reasons.recall_before(items, np.minimum(known_before(train, lagging), _before_batch(train)))]
     if evidence:
         parts += [_opinions(train, items, dealing_rows), _co_consumptions(train, items, dealing_users)]
     codes: Codes = np.concatenate(parts, axis=-1)
     return CrossFittedExamples(codes[:, 0], unseen, codes[:, 1:])
-
-
-def _known(train: Interactions, rng: np.random.Generator) -> IntArray:
-    """(n,) how many of its user's rows were known when each row came: those before it, less a lag."""
-    earlier = np.arange(len(train)) - train.indptr[train.users]
-    return np.asarray((earlier / (1 + _LARGEST_LAG * rng.random(len(train)))).astype(np.int64))
 
 
 def _before_batch(train: Interactions) -> IntArray:
@@ -108,7 +101,7 @@ def _opinions(train: Interactions, items: IntArray, rng: np.random.Generator) ->
 def _co_consumptions(train: Interactions, items: IntArray, rng: np.random.Generator) -> Codes:
     """(n, 1 + e, 3) levels, each row by its user's earlier rows and what belongs together to other users."""
     fold = _deal(train.n_users, rng)[train.users]
-    known = _known(train, rng)
+    known = known_before(train, rng)
     found = np.zeros((*items.shape, len(field_words(train.scale)) - 2), np.uint8)
     for number in np.unique(fold):
         inside = fold == number

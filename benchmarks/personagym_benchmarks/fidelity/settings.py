@@ -13,7 +13,7 @@ class FidelitySettings:
     """A name or path that `load_dataset` takes."""
     protocols: tuple[str, ...] = tuple(PROTOCOLS)
     """Ways to part the log: temporal, paper, cold."""
-    agents: tuple[str, ...] = ("bias", "knn", "mf")
+    agents: tuple[str, ...] = ("bias", "knn", "mf", "trees")
     """Users by a name that `personagym_agents.load` takes, fitted under every protocol."""
     recommenders: tuple[str, ...] = ("item-knn", "BPR")
     """Recommenders whose scores are guesses at choices; floors of taste, like popularity."""
