@@ -5,9 +5,9 @@ makes it on histograms. Limiting case: a log of few rows grows no tree, which le
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingRegressor
 
 from personagym_agents.classical.rating_evidence import (
     PEERS,
@@ -18,6 +18,9 @@ from personagym_agents.classical.rating_evidence import (
 )
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.data.tables import Catalogue, IntArray, Interactions
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class TreeSettings:
 class TreeModel:
     """A `RatingModel`: what factor models expect, corrected by trees on all evidence."""
 
-    trees: HistGradientBoostingRegressor
+    trees: "HistGradientBoostingRegressor"
     evidence: RatingEvidence
 
     def predict(self, users: IntArray) -> Opinion:
@@ -90,6 +93,9 @@ def fit_trees(
     Raises:
         ValueError: the log has no rows.
     """
+    # Here, because it takes a second to import, and other classical users do without.
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
     if not len(log):
         raise ValueError("trees need at least one rating, got an empty log")
     settings = TreeSettings() if settings is None else settings
