@@ -1,0 +1,1 @@
+"""Off-policy evaluation: what a recommender would have earned, from the log of another one."""

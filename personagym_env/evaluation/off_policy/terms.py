@@ -1,0 +1,123 @@
+"""What an estimator adds up: every estimate here is a sum of ratios of sums over sessions.
+
+So a resample of sessions needs no second look at the log, groups of sessions stand for sessions in a large log, and
+the exact expectation of an estimator is its value under the sessions' probabilities. Shapes: j sessions or groups of
+sessions, c ratios, f coefficients of an action-value model, b rows of bootstrap weights.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from personagym_env.data.tables import FloatArray, IntArray
+
+Floats = npt.NDArray[np.float64]
+
+GROUPS = 1_000
+"""Groups that `grouped` makes of the sessions of a log, if there are more."""
+
+
+@dataclass(frozen=True, eq=False)
+class WeightSums:
+    """Sums of the importance weights that carry an estimate, by session or group; each (j,)."""
+
+    count: Floats
+    """Weights."""
+    total: Floats
+    squares: Floats
+    largest: Floats
+    zeros: Floats
+    """Weights of 0: the evaluation policy would never have done what was logged."""
+
+    @classmethod
+    def of(cls, weights: Floats) -> "WeightSums":
+        """Of weights (j,) or (j, k), of which a session has one or k."""
+        rows = weights.reshape(len(weights), -1)
+        return cls(
+            np.full(len(rows), float(rows.shape[1])),
+            rows.sum(axis=1),
+            (rows**2).sum(axis=1),
+            rows.max(axis=1),
+            (rows == 0).sum(axis=1).astype(np.float64),
+        )
+
+    def grouped(self, group: IntArray, n_groups: int) -> "WeightSums":
+        """The same by group (j,) of sessions."""
+        largest = np.zeros(n_groups)
+        np.maximum.at(largest, group, self.largest)
+        count, total, squares, zeros = (
+            np.bincount(group, one, n_groups).astype(np.float64)
+            for one in (self.count, self.total, self.squares, self.zeros)
+        )
+        return WeightSums(count, total, squares, largest, zeros)
+
+
+@dataclass(frozen=True, eq=False)
+class Terms:
+    """An estimator's sums by session or group: `sum over c of (sum of numerators c) / (sum of denominators c)`.
+
+    A `personagym_env.evaluation.core.statistics.Statistic`.
+    """
+
+    numerator: Floats
+    """(j, c)"""
+    denominator: Floats
+    """(j, c)"""
+    gradient: Floats
+    """(j, c, f) what each coefficient of the action-value model adds to the numerators; (j, c, 0) without a model."""
+    weights: WeightSums | None
+    """The weights that carry the estimate; None where a model alone does."""
+
+    @classmethod
+    def mean(cls, values: Floats, weights: WeightSums | None = None, gradient: Floats | None = None) -> "Terms":
+        """The mean over sessions of values (j,), plus gradient (j, f) times a model's coefficients."""
+        slope = np.zeros((len(values), 0)) if gradient is None else gradient
+        return cls(values[:, None], np.ones((len(values), 1)), slope[:, None, :], weights)
+
+    @classmethod
+    def ratio(cls, numerator: Floats, denominator: Floats, weights: WeightSums) -> "Terms":
+        """A sum over ratios of (j,) or (j, c) numerators and denominators."""
+        rows = len(numerator)
+        columns = numerator.reshape(rows, -1)
+        return cls(columns, denominator.reshape(rows, -1), np.zeros((*columns.shape, 0)), weights)
+
+    def __repr__(self) -> str:
+        return f"Terms({len(self.numerator)} rows, {self.numerator.shape[1]} ratios, {self.gradient.shape[2]} slopes)"
+
+    def grouped(self, group: IntArray, n_groups: int) -> "Terms":
+        """The same by group (j,) of sessions: sums of random groups are as good as sessions for a bootstrap of many."""
+        order = np.argsort(group, kind="stable")
+        starts = np.searchsorted(group[order], np.arange(n_groups))
+        if (np.diff(np.append(starts, len(group))) == 0).any():
+            raise ValueError(f"each of the {n_groups} groups needs a session")
+        parts = (np.add.reduceat(part[order], starts) for part in (self.numerator, self.denominator, self.gradient))
+        numerator, denominator, gradient = parts
+        weights = None if self.weights is None else self.weights.grouped(group, n_groups)
+        return Terms(numerator, denominator, gradient, weights)
+
+    def with_model(self, coefficients: Floats) -> "Terms":
+        """Fix the action-value model: coefficients (f,) for all rows, or (j, f) for each, as from cross-fitting."""
+        rows, _, f = self.gradient.shape
+        if coefficients.shape not in ((f,), (rows, f)):
+            raise ValueError(f"expected coefficients of shape {(f,)} or {(rows, f)}, got {coefficients.shape}")
+        added = np.matmul(self.gradient, np.broadcast_to(coefficients, (rows, f))[:, :, None])[:, :, 0]
+        return replace(self, numerator=self.numerator + added, gradient=self.gradient[:, :, :0])
+
+    def resampled(self, weights: FloatArray) -> FloatArray:
+        """(b,) the estimate under each row of weights (b, j): how often each row was drawn, or its probability.
+
+        NaN where a resample has no denominator.
+
+        Raises:
+            ValueError: the action-value model is not fixed yet.
+        """
+        if self.gradient.shape[2]:
+            raise ValueError("this estimator needs an action-value model: see Terms.with_model")
+        above, below = weights @ self.numerator, weights @ self.denominator
+        return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0).sum(axis=1))
+
+
+def random_groups(n_sessions: int, rng: np.random.Generator, most: int = GROUPS) -> IntArray:
+    """(j,) a group for each session: `most` of equal size to within one, or one per session if there are fewer."""
+    return rng.permutation(n_sessions) % min(n_sessions, most)
