@@ -44,7 +44,8 @@ def load_dataset(
         name: of the data set; by default that of the folder or files.
         columns: roles, the fields of `personagym_env.data.readers.columns.Columns`, to column names, where a file
             with a header does not use the usual names: `{"rating": "stars"}`.
-        scale: the ratings that exist, ascending; by default the evenly spaced grid of the ratings found.
+        scale: the ratings that exist, ascending; by default what `personagym.json` beside the files says, else the
+            evenly spaced grid of the ratings found.
         unknown: "error" or "drop" for log rows whose item or user is missing from the items or users file.
 
     Raises:
@@ -75,7 +76,8 @@ def _read(
     unknown: Unknown,
 ) -> Dataset:
     manifest = read_manifest(path if path.is_dir() else path.parent)
-    return replace(_read_log(path, name, columns, scale, unknown), manifest=manifest)
+    known_scale = manifest.scale if scale is None else scale
+    return replace(_read_log(path, name, columns, known_scale, unknown), manifest=manifest)
 
 
 def _read_log(
@@ -118,7 +120,9 @@ def _atomic_prefix(path: Path) -> Path | None:
 def _not_found(path: Path) -> str:
     looked_for = "*.inter (RecBole), u.data (MovieLens 100K), ratings.dat (1M, 10M) or ratings.csv (later MovieLens)"
     if path.is_dir():
-        return f"expected one of {looked_for} in {path}, got {sorted(file.name for file in path.iterdir())[:20]}"
+        names = sorted(file.name for file in path.iterdir())
+        hint = "; unpack archives first" if any(name.endswith((".gz", ".zip", ".bz2", ".xz")) for name in names) else ""
+        return f"expected one of {looked_for} in {path}, got {names[:20]}{hint}"
     message = f"expected 'ml-100k', a folder with {looked_for}, or the path of atomic files, got {str(path)!r}"
     if path.exists():
         return f"{message}, which is a file of another kind"

@@ -16,6 +16,9 @@ IntArray = npt.NDArray[np.integer]
 FloatArray = npt.NDArray[np.floating]
 BoolArray = npt.NDArray[np.bool_]
 
+LATEST_TIME = 4_102_444_800
+"""Seconds since 1970 that no time of a log reaches (the year 2100); what does is no number of seconds."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Catalogue:
@@ -100,6 +103,11 @@ class Interactions:
         for name, column, limit in (("users", self.users, self.n_users), ("items", self.items, self.n_items)):
             if len(column) and not (column.min() >= 0 and column.max() < limit):
                 raise ValueError(f"Interactions.{name} must lie in 0..{limit - 1}")
+        if self.timestamps is not None and len(self) and self.timestamps.max() >= LATEST_TIME:
+            raise ValueError(
+                f"Interactions.timestamps must be seconds since 1970, below {LATEST_TIME}, got "
+                f"{self.timestamps.max()}: divide milliseconds by 1000 and so on; the readers convert them"
+            )
         if not np.isin(self.ratings, np.asarray(self.scale, self.ratings.dtype)).all():
             raise ValueError(f"Interactions.ratings hold values outside the scale {self.scale}")
 
@@ -191,12 +199,14 @@ class Interactions:
 
 @dataclass(frozen=True)
 class DataManifest:
-    """Ways in which a data set knows real value beyond its own held-out ratings."""
+    """What a data set says about itself: its scale, and how it knows real value beyond its own held-out ratings."""
 
     random_exposure: Path | None = None
     """Data set of ratings of randomly shown items, with the ids of this one."""
     fully_observed: float | None = None
     """Share of the catalogue from which on a user counts as having rated everything; in (0, 1]."""
+    scale: tuple[float, ...] | None = None
+    """The ratings that exist, ascending, where the log's own ratings would tell it wrongly."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -60,7 +60,7 @@ def one_field(text: str, longest: int = LONGEST_FIELD) -> str:
 
 def write_line(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float) -> str:
     """What a user reads about an item before answering; the answer follows directly."""
-    title = one_field(catalogue.titles[item])
+    title = one_field(catalogue.titles[item]) or one_field(catalogue.ids[item])
     year = f" {catalogue.years[item]};" if catalogue.years[item] else ""
     names = ", ".join(catalogue.genre_names[index] for index in np.flatnonzero(catalogue.genres[item]))
     genres = f" {one_field(names)};" if names else ""

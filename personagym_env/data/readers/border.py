@@ -9,8 +9,9 @@ import pandas as pd
 
 from personagym_env.data.readers.columns import Columns, find_column, need_column
 from personagym_env.data.readers.items import build_catalogue
-from personagym_env.data.readers.scale import infer_scale, snap_to_scale
+from personagym_env.data.readers.scale import checked_scale, infer_scale, snap_to_scale
 from personagym_env.data.readers.table import Table
+from personagym_env.data.readers.times import read_times
 from personagym_env.data.tables import BoolArray, Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
 
 Unknown = Literal["error", "drop"]
@@ -73,10 +74,21 @@ def build_dataset(
 
 
 def _id_codes(table: Table, column: str) -> tuple[IntArray, list[str]]:
+    """The (n,) position of each row's id in the list of distinct ids, and that list; white space around ids is dropped.
+
+    Raises:
+        DataError: an id is empty.
+    """
     codes, texts = table.codes(need_column(table, column, "ids"))
-    bad = np.isin(codes, [code for code, text in enumerate(texts) if not text.strip()])
-    if bad.any():
-        raise table.error("expected an id, got an empty field", row=int(np.argmax(bad)), column=column)
+    bare = [text.strip() for text in texts]
+    if (empty := np.array([not text for text in bare], np.bool_)[codes]).any():
+        raise table.error("expected an id, got an empty field", row=int(np.argmax(empty)), column=column)
+    padded = np.array([given != kept for given, kept in zip(texts, bare, strict=True)], np.bool_)[codes]
+    if padded.any():
+        row = int(np.argmax(padded))
+        table.note(f"white space around ids is dropped, first around {bare[codes[row]]!r}", row=row, column=column)
+        place = {text: number for number, text in enumerate(dict.fromkeys(bare))}
+        codes, texts = np.array([place[text] for text in bare], np.int64)[codes], list(place)
     return codes, texts
 
 
@@ -105,7 +117,8 @@ def _match(log: Table, column: str, entities: Table | None, unknown: Unknown) ->
     codes, texts = _id_codes(log, column)
     if entities is None:
         return codes, texts
-    ids = [str(text) for text in entities.text(column)]
+    entity_codes, entity_texts = _id_codes(entities, column)
+    ids = [entity_texts[code] for code in entity_codes]
     place = {text: row for row, text in enumerate(ids)}
     rows = np.asarray([place.get(text, -1) for text in texts], np.int64)[codes]
     if unknown == "error" and (rows < 0).any():
@@ -118,21 +131,13 @@ def _match(log: Table, column: str, entities: Table | None, unknown: Unknown) ->
 
 def _ratings(log: Table, column: str, scale: Sequence[float] | None) -> tuple[FloatArray, tuple[float, ...]]:
     values = log.numbers(need_column(log, column, "ratings, which are required"), "a rating").astype(np.float64)
-    grid = infer_scale(values, log, column) if scale is None else tuple(float(value) for value in scale)
+    grid = infer_scale(values, log, column) if scale is None else checked_scale(scale)
     return snap_to_scale(values, grid, log, column), grid
 
 
 def _timestamps(log: Table, given: str | None) -> IntArray | None:
     column = find_column(log, given, "timestamp")
-    if column is None:
-        return None
-    expected = "whole seconds since 1970"
-    values = log.numbers(column, expected)
-    whole = (values == np.floor(values)) & (np.abs(values.astype(np.float64)) < 2.0**62)
-    if not whole.all():
-        row = int(np.argmin(whole))
-        raise log.error(f"expected {expected}, got {values[row]}", row=row, column=column)
-    return values.astype(np.int64)
+    return None if column is None else read_times(log, column)
 
 
 def _count_unknown(items: IntArray, users: IntArray, dropped: Counter[str]) -> BoolArray:
@@ -167,7 +172,9 @@ def _last_of_each_pair(
 def _internal_order(ids: Sequence[str]) -> tuple[IntArray, IntArray]:
     """The positions of the ids in internal order, and the internal id of each position."""
     if all(text.isascii() and text.isdigit() for text in ids):
-        order = sorted(range(len(ids)), key=lambda i: (int(ids[i]), ids[i]))
+        # By value, without making numbers of them: Python refuses that of ids of thousands of digits.
+        digits = [text.lstrip("0") for text in ids]
+        order = sorted(range(len(ids)), key=lambda i: (len(digits[i]), digits[i], ids[i]))
     else:
         order = sorted(range(len(ids)), key=ids.__getitem__)
     rank = np.empty(len(ids), np.int64)

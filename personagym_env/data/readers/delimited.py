@@ -17,6 +17,14 @@ _Quoting = Literal[0, 3]
 
 _BLOCK = 1 << 24
 """Bytes that are searched for separators at a time; bounds the memory of the field count."""
+_OTHER_KINDS = {
+    b"\x1f\x8b": "a gzip archive: unpack it",
+    b"PK\x03\x04": "a zip archive: unpack it, or save a workbook as CSV",
+    b"PAR1": "a Parquet file: read it with pandas and give its frame to `read_frame`",
+    b"\xff\xfe": "UTF-16: save it as UTF-8",
+    b"\xfe\xff": "UTF-16: save it as UTF-8",
+}
+"""First bytes of files of other kinds, and what to do about them."""
 _ROWS = 1 << 20
 """Rows that are parsed at a time."""
 
@@ -99,7 +107,10 @@ def _joined(segments: "list[pd.Series[Any]]", is_number: bool) -> "pd.Series[Any
 def _read_bytes(path: Path) -> bytes:
     if not path.is_file():
         raise DataError(os.fspath(path), "expected a file here, and there is none")
-    data = path.read_bytes().removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
+    data = path.read_bytes()
+    if kind := next((kind for mark, kind in _OTHER_KINDS.items() if data.startswith(mark)), None):
+        raise DataError(str(path), f"expected a table of text, got {kind}")
+    data = data.removeprefix(b"\xef\xbb\xbf").rstrip(b"\r\n")
     if not data:
         raise DataError(str(path), "expected a table, got an empty file")
     return data
@@ -136,6 +147,7 @@ def _with_short_separator(data: bytes, separator: str, path: Path) -> tuple[byte
 
 def _records(data: bytes, separator: str, codec: str, quoting: _Quoting) -> Iterator[tuple[int, list[str]]]:
     """The line on which each record begins, and its fields; a slow, exact reading."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(data)))  # a title may have more than the module's 131,072
     reader = csv.reader(io.StringIO(data.decode(codec), newline=""), delimiter=separator, quoting=quoting)
     start = 1
     for record in reader:

@@ -10,6 +10,8 @@ from personagym_env.data.tables import BoolArray, Catalogue
 _YEAR = re.compile(r"\s*((?:1[89]|20)\d\d)(?:\.0*)?\s*")
 _YEAR_AT_END = re.compile(r"(?s)(.*\S)\s*\(((?:1[89]|20)\d\d)(?:[-–](?:(?:1[89]|20)\d\d)?)?\)(\s*\(V\))?\s*")
 """A title that ends in "(1995)", "(1995-1997)", "(1995- )" or, for a film made for video, "(1995) (V)"."""
+LIST_SEPARATOR = "\x1f"
+"""After each genre of a list (ASCII's unit separator), so that a genre of a list may hold any other separator."""
 _NO_GENRES = frozenset({"", "(no genres listed)"})
 
 
@@ -45,15 +47,16 @@ def build_catalogue(
 
 
 def _genre_table(texts: Sequence[str], separator: str) -> tuple[tuple[str, ...], BoolArray]:
-    # A space inside the name of a genre is a no-break space where spaces part the genres.
-    lists = [
-        [] if text.strip() in _NO_GENRES else [part.replace("\xa0", " ").strip() for part in text.split(separator)]
-        for text in texts
-    ]
-    lists = [[name for name in row if name] for row in lists]
+    lists = [_genres(text, LIST_SEPARATOR if LIST_SEPARATOR in text else separator) for text in texts]
     names = tuple(sorted({name for row in lists for name in row}))
     place = {name: j for j, name in enumerate(names)}
     table = np.zeros((len(texts), len(names)), np.bool_)
     for i, row in enumerate(lists):
         table[i, [place[name] for name in row]] = True
     return names, table
+
+
+def _genres(text: str, separator: str) -> list[str]:
+    # A space inside the name of a genre is a no-break space where spaces part the genres.
+    names = [] if text.strip() in _NO_GENRES else [part.replace("\xa0", " ").strip() for part in text.split(separator)]
+    return [name for name in names if name not in _NO_GENRES]

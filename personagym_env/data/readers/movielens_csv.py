@@ -8,7 +8,7 @@ from personagym_env.data.readers.columns import Columns
 from personagym_env.data.readers.delimited import read_delimited
 from personagym_env.data.tables import Dataset
 
-_COLUMNS = Columns(user="userId", item="movieId", timestamp="timestamp", title="title", genres="genres")
+_COLUMNS = Columns(user="userId", item="movieId")
 
 
 def read_movielens_csv(

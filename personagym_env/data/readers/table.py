@@ -1,5 +1,6 @@
 """A table as it comes from outside, and the error that points at a place in it."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from personagym_env.data.tables import IntArray
+from personagym_env.text import one_line
 
 
 class DataError(ValueError):
@@ -21,9 +23,26 @@ class DataError(ValueError):
     """
 
     def __init__(self, source: str, message: str, *, line: int | None = None, column: str | None = None) -> None:
-        place = source + (f", line {line}" if line is not None else "") + (f", column {column!r}" if column else "")
-        super().__init__(f"{place}: {message}")
+        super().__init__(f"{_place(source, line, column)}: {message}")
         self.source, self.line, self.column = source, line, column
+
+
+class DataWarning(UserWarning):
+    """Data from outside was read as something that its source does not say; the message names the place and what."""
+
+
+def _place(source: str, line: int | None, column: str | None) -> str:
+    return (
+        one_line(source) + (f", line {line}" if line is not None else "") + (f", column {column!r}" if column else "")
+    )
+
+
+def as_text(value: object) -> str:
+    """What a value prints as; Python prints no number of more than some thousand digits."""
+    try:
+        return str(value)
+    except ValueError:
+        return f"a number of type {type(value).__name__} with too many digits"
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +61,11 @@ class Table:
     def error(self, message: str, *, row: int | None = None, column: str | None = None) -> DataError:
         """The error that points at a row, counted from 0, and a column."""
         return DataError(self.source, message, line=None if row is None else self.line_of(row), column=column)
+
+    def note(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
+        """Warn of how something was read, with the row, counted from 0, and the column that it was read from."""
+        place = _place(self.source, None if row is None else self.line_of(row), column)
+        warnings.warn(f"{place}: {message}", DataWarning, stacklevel=2)
 
     def codes(self, column: str) -> tuple[IntArray, list[str]]:
         """The (n,) position of each row's text in the list of distinct texts, and that list."""
@@ -62,13 +86,14 @@ class Table:
             DataError: names the first row whose value is no finite number, and that value.
         """
         series = self.frame[column]
-        if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_bool_dtype(series.dtype):
+        real = pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype)
+        if real and not pd.api.types.is_bool_dtype(series.dtype):
             missing = series.isna().any()
             values = series.to_numpy(np.float64, na_value=np.nan) if missing else series.to_numpy()
         else:
-            values = pd.to_numeric(series.astype(str).to_numpy(object), errors="coerce")
+            values = pd.to_numeric(np.array([as_text(value) for value in series], object), errors="coerce")
         finite = np.isfinite(values.astype(np.float64))
         if not finite.all():
             row = int(np.argmin(finite))
-            raise self.error(f"expected {expected}, got {str(series.iloc[row])!r}", row=row, column=column)
+            raise self.error(f"expected {expected}, got {as_text(series.iloc[row])!r}", row=row, column=column)
         return values

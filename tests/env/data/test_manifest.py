@@ -37,16 +37,26 @@ def test_a_folder_without_one_says_nothing(folder: Path) -> None:
     assert load_dataset(folder).manifest == DataManifest()
 
 
+def test_the_scale_of_the_manifest_stands_unless_another_is_given(folder: Path) -> None:
+    (folder / FILE_NAME).write_text('{"scale": [0, 1, 2, 3, 4, 5]}')
+    assert load_dataset(folder).interactions.scale == (0, 1, 2, 3, 4, 5)
+    assert load_dataset(folder, scale=(1, 2, 3, 4, 5, 6)).interactions.scale[-1] == 6
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("{", "expected JSON"),
-        ("[]", "expected an object with some of fully_observed, random_exposure"),
+        ("[]", "expected an object with some of fully_observed, random_exposure, scale"),
         ('{"random": "shown.inter"}', "expected an object with some of"),
         ('{"random_exposure": "nowhere.inter"}', "expected a file or folder beside the manifest, got 'nowhere.inter'"),
         ('{"random_exposure": 3}', "expected a file or folder beside the manifest, got 3"),
         ('{"fully_observed": 0}', "expected a share above 0 and at most 1, got 0"),
         ('{"fully_observed": true}', "expected a share above 0 and at most 1, got True"),
+        *(
+            (f'{{"scale": {scale}}}', "scale: expected ascending ratings, at least two, got")
+            for scale in ('"12"', "5", "[1]", "[]", "{}", "[2, 1]", "[1, 1]", '["low"]', "[1, null]", "[1, NaN]")
+        ),
         ('{"fully_observed": "most"}', "expected a share above 0 and at most 1, got 'most'"),
     ],
 )
