@@ -71,7 +71,7 @@ def test_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
     if "path/to/folder" in words:
         write_log(tmp_path / "log")
         here = {"path/to/folder": str(tmp_path / "log"), "my-users": str(tmp_path / "my-users")}
-        words = [here.get(word, word) for word in words] + ["--run", str(tmp_path / "run"), "--epochs", "1"]
+        words = [here.get(word, word) for word in words] + ["--run", str(tmp_path / "run"), "--training.epochs", "1"]
     program = Path(sys.executable).parent / words[0]
     done = subprocess.run([str(program), *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -5,28 +5,33 @@ as a persona has, for random groups of the personas' sizes, for the personas, an
 each. `--equal-rows` holds the training rows of all adapters equal: each learns from as many as the smallest persona
 has, drawn from its group's users, with the last weights of more and smaller steps, since an average over few steps
 would keep much of the untrained ones. `--bundle` takes the base of another bundle, such as one of `personagym train
---recall nothing --groups none`: a memory tells most of what a group could. It prints the command that puts all of them
-on the fidelity board. A bundle that exists is kept, so that a run that was cut off goes on where it was.
+--recall.evidence False --adapters.groups none`: a memory tells most of what a group could. It prints the command that
+puts all of them on the fidelity board. A bundle that exists is kept, so that a run that was cut off goes on where it
+was.
 """
 
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import tyro
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from personagym_agents.bundle.build import build_bundle
 from personagym_agents.bundle.manifest import BUNDLED, bundle_fits, read_manifest
 from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
-from personagym_agents.personas.clustering import Features, Groups, PersonaSettings
+from personagym_agents.bundle.storage import REASONS
+from personagym_agents.memory.settings import Recall
+from personagym_agents.personas.settings import Features, Groups, PersonaSettings
 from personagym_agents.training.base import TrainedBase, train_base
-from personagym_agents.training.progress import training_report
+from personagym_agents.training.tensorboard import tensorboard_log
 from personagym_benchmarks.console import make_console
+from personagym_benchmarks.display import console_run
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import PROTOCOLS
+from personagym_env.run_context import RunContext
 
 
 @dataclass(frozen=True)
@@ -91,12 +96,12 @@ def words_of(args: Args, settings: BundleSettings) -> tuple[str, str]:
     apart += "" if args.personas is None else f", {args.personas} personas"
     apart += "" if args.features == "behaviour" else f", features {args.features}"
     apart += "" if args.rank is None else f", rank {args.rank}"
-    if settings.reasons:
-        return apart, ", reasons and evidence" if settings.memory else ", reasons"
-    return apart, "" if settings.memory else ", no memory"
+    if settings.recall == Recall():
+        return apart, ""
+    return apart, f", {settings.recall}" if settings.recall else ", no memory"
 
 
-def train_missing(args: Args, trained_base: TrainedBase, console: Console) -> list[str]:
+def train_missing(args: Args, trained_base: TrainedBase, context: RunContext) -> list[str]:
     """Train the bundles that are not there yet; all of them as `name=path`.
 
     Raises:
@@ -117,18 +122,13 @@ def train_missing(args: Args, trained_base: TrainedBase, console: Console) -> li
             if place.exists():
                 continue
             run = args.output / "run" / place.name
-            adapters = replace(kinds[kind], training=replace(kinds[kind].training, seed=seed))
-            columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-            with Progress(*columns, console=console) as progress, training_report(run, progress) as report:
+            with tensorboard_log(run) as figures:
                 build_bundle(
                     trained_base,
-                    adapters,
+                    replace(kinds[kind], seed=seed),
                     place=place,
-                    run=run,
-                    command="python benchmarks/ablations/ablation.py",
                     split_words=PROTOCOLS[args.protocol].description,
-                    say=progress.console.print,
-                    report=report,
+                    context=replace(context, folder=run, figures=figures),
                     measure=False,
                 )
     return entries
@@ -147,18 +147,18 @@ def main(args: Args) -> None:
     split = PROTOCOLS[args.protocol].split(dataset.interactions)
     if not bundle_fits(args.bundle, split.train):
         raise ValueError(f"the bundle at {args.bundle} was not trained on the {args.protocol!r} rows of {args.dataset}")
-    made_with = read_manifest(args.bundle).settings
+    recall = read_manifest(args.bundle).settings.recall
+    if recall.reason_book is not None:
+        recall = replace(recall, reason_book=str(args.bundle / REASONS))
     settings = BundleSettings(
         base=str(args.bundle / "base"),
-        memory=made_with["memory"],
-        reasons=made_with.get("reasons", 0),
+        recall=recall,
         personas=PersonaSettings(n_personas=args.personas, features=args.features),
     )
-    with Progress(console=console) as progress, training_report(args.output / "run", progress) as report:
-        trained_base = train_base(
-            dataset, split, settings, run=args.output / "run", say=progress.console.print, report=report
-        )
-    entries = train_missing(args, trained_base, console)
+    command = shlex.join(["python", "benchmarks/ablations/ablation.py", *sys.argv[1:]])
+    with console_run(console, args.output / "run", command) as context:
+        trained_base = train_base(dataset, split, settings, context)
+        entries = train_missing(args, trained_base, context)
     _, told = words_of(args, settings)
     bases = f"--bases 'none{told}={args.bundle}'"
     console.print(f"personagym fidelity {bases} --bundles {' '.join(entries)}", soft_wrap=True)

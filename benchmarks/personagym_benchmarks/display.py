@@ -69,11 +69,17 @@ class ConsoleDisplay:
 
 
 @contextmanager
-def console_run(console: Console, folder: Path) -> Iterator[RunContext]:
-    """The context of a run that a person started and watches."""
+def console_run(console: Console, folder: Path, command: str | None = None) -> Iterator[RunContext]:
+    """The context of a run that a person started and watches.
+
+    Args:
+        console: shows the progress.
+        folder: of the run.
+        command: that started the run; None for that of `personagym`.
+    """
     display = ConsoleDisplay(console)
     with display.bars:
-        yield RunContext(folder, shlex.join(["personagym", *sys.argv[1:]]), display)
+        yield RunContext(folder, command or shlex.join(["personagym", *sys.argv[1:]]), display)
 
 
 def print_tables(console: Console, tables: Iterable[RenderableType], least_width: int) -> None:

@@ -2,7 +2,6 @@
 
 import importlib
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +11,7 @@ from personagym_agents.bundle.manifest import Manifest
 from personagym_agents.bundle.settings import BundleSettings
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.memory.settings import Recall
 from personagym_benchmarks.fidelity import bundles, populations
 from personagym_benchmarks.fidelity.settings import FidelitySettings
 from personagym_env.data.splits import Split
@@ -38,8 +38,8 @@ def script(
         assert dataset.interactions is train, "held-out rows must not reach the users"
         return make_language_agent("qwen2" if place.name == "other" else "llama", adapted=adapters)
 
-    settings = asdict(BundleSettings(base="some/folder/base", reasons=2))
-    manifest = Manifest("synthetic", small_split.train.fingerprint(), "", "", 8, settings, {}, {})
+    settings = BundleSettings(base="some/folder/base", recall=Recall(reasons=2))
+    manifest = Manifest("synthetic", small_split.train.fingerprint(), "", "", settings, {}, {})
     monkeypatch.setattr(bundles, "read_manifest", lambda place: manifest)
     monkeypatch.setattr(module, "load_dataset", lambda name: small_data)
     monkeypatch.setattr(module, "bundle_fits", fits)
@@ -72,7 +72,7 @@ def test_bundles_join_the_protocol_that_they_were_trained_for(script: ModuleType
     report = script.run(args(compare=("persona:none", "none:bias")), RunContext())
     temporal, cold = report.boards
     made = report.setting["bundles"]
-    assert [(one["name"], one["base"], one["reasons"], one["adapters"] is None) for one in made] == [
+    assert [(one["name"], one["base"], one["recall"]["reasons"], one["adapters"] is None) for one in made] == [
         ("none", "folder", 2, True),
         ("persona", "folder", 2, False),
         ("persona", "folder", 2, False),

@@ -1,6 +1,6 @@
 """From a trained base to a bundle: one adapter per group of users, metrics, manifest."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from personagym_agents.bundle.manifest import Manifest, read_manifest, save_manifest
-from personagym_agents.bundle.settings import AdapterSettings
+from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import (
     REASONS,
     adapter_names,
@@ -19,12 +19,13 @@ from personagym_agents.bundle.storage import (
 )
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.model.adapters import add_adapters, lora_config
-from personagym_agents.training.base import Say, TrainedBase
-from personagym_agents.training.loop import Report, train
+from personagym_agents.training.base import TrainedBase
+from personagym_agents.training.loop import train
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import BoolArray, IntArray
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
 from personagym_env.files import replacing_folder
+from personagym_env.run_context import RunContext
 
 
 def build_bundle(
@@ -32,24 +33,19 @@ def build_bundle(
     adapters: AdapterSettings | None = None,
     *,
     place: Path,
-    run: Path,
-    command: str,
     split_words: str,
-    say: Say,
-    report: Report,
+    context: RunContext,
     measure: bool = True,
 ) -> Manifest:
     """Give a base adapters, measure it on the held-out rows and write all of it as a bundle.
 
     Args:
         trained_base: the base, which is left as it was.
-        adapters: which; those of the ground's settings if None.
+        adapters: which; those of the base's settings if None.
         place: folder of the bundle.
-        run: folder of checkpoints; a run that was cut off goes on from there.
-        command: what a reader types to make the bundle again, for the manifest.
         split_words: how the rows were parted, for the manifest.
-        say: is told what happens.
-        report: is told the losses.
+        context: keeps the checkpoints, from which a run that was cut off goes on, and the losses; its command goes
+            into the manifest.
         measure: whether the manifest gets figures on the held-out rows.
     """
     dataset, split, corpus = trained_base.dataset, trained_base.split, trained_base.corpus
@@ -60,9 +56,8 @@ def build_bundle(
             dataset=dataset.name,
             train_fingerprint=split.train.fingerprint(),
             split=split_words,
-            command=command,
-            history_lines=settings.history_lines,
-            settings=asdict(settings),
+            command=context.command,
+            settings=settings,
             versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
             metrics={},
         )
@@ -70,7 +65,7 @@ def build_bundle(
         if trained_base.reason_book is not None:
             trained_base.reason_book.save(made / REASONS, dataset)
         identity = trained_base.identity(settings, without=("history_lines",))
-        _train_adapters(trained_base, settings.adapters, made, run=run, identity=identity, say=say, report=report)
+        _train_adapters(trained_base, settings, made, identity, context)
         if measure:
             metrics = {}
             for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
@@ -81,29 +76,23 @@ def build_bundle(
 
 
 def _train_adapters(
-    trained_base: TrainedBase,
-    settings: AdapterSettings,
-    made: Path,
-    *,
-    run: Path,
-    identity: str,
-    say: Say,
-    report: Report,
+    trained_base: TrainedBase, bundle: BundleSettings, made: Path, identity: str, context: RunContext
 ) -> None:
     """Train and write one adapter after the other, so that there may be as many as users."""
-    groups = trained_base.personas.groups(settings.groups, settings.training.seed)
+    settings, seed = bundle.adapters, bundle.adapter_seed
+    groups = trained_base.personas.groups(settings.groups, seed)
     config = lora_config(
         trained_base.model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout, targets=settings.targets
     )
-    rng = np.random.default_rng(settings.training.seed)
-    epochs = trained_base.epochs(settings.training, kept=settings.training.epochs)
+    rng = np.random.default_rng(seed)
+    epochs = trained_base.epochs(settings.training, seed, kept=settings.training.epochs)
     for number, name in enumerate(adapter_names(settings.groups, groups)):
         members = groups == number
         known_as = f" ({trained_base.personas.names[number]})" if settings.groups == "persona" else ""
         taught = _taught(members, trained_base.split.train.counts, settings.rows, rng)
         rows = int(trained_base.split.train.counts[taught].sum())
-        say(f"adapter {name}{known_as}: {rows:,} rows of {taught.sum()} of {members.sum()} users")
-        torch.manual_seed(settings.training.seed * 10_007 + number)
+        context.tell(f"adapter {name}{known_as}: {rows:,} rows of {taught.sum()} of {members.sum()} users")
+        torch.manual_seed(seed * 10_007 + number)
         adapted = add_adapters(trained_base.model, [name], config)
         train(
             trained_base.model,
@@ -111,9 +100,8 @@ def _train_adapters(
             trained_base.teacher,
             settings.training,
             name=name,
-            run=run,
             identity=identity,
-            report=report,
+            context=context,
             users=taught,
         )
         save_adapter(made, adapted)

@@ -2,15 +2,23 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from cattrs import ClassValidationError
+from cattrs.preconf.json import make_converter
+
+from personagym_agents.bundle.settings import BundleSettings
 from personagym_env.data.tables import Interactions
+from personagym_env.evaluation.core.result_file import faults
 
-FORMAT = 2
+FORMAT = 3
+_NAME = "manifest.json"
 BUNDLED = Path(__file__).parent.parent / "bundles" / "ml-100k"
 """The bundle that `persona` names where no shipped one was trained on the rows at hand."""
+
+
+_CONVERTER = make_converter(forbid_extra_keys=True)
 
 
 @dataclass(frozen=True)
@@ -24,17 +32,16 @@ class Manifest:
     """How train and test were parted, in words."""
     command: str
     """What makes this bundle again."""
-    history_lines: int
-    settings: Mapping[str, Any]
+    settings: BundleSettings
     versions: Mapping[str, str]
     metrics: Mapping[str, Mapping[str, float]]
     """Population to measure to value on the held-out rows."""
-    format: int = FORMAT
 
 
 def save_manifest(made: Path, manifest: Manifest) -> None:
     """Write, or write again, what is known about a bundle."""
-    (made / "manifest.json").write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
+    raw = {"format": FORMAT} | _CONVERTER.unstructure(manifest)
+    (made / _NAME).write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
 
 
 def read_manifest(place: Path) -> Manifest:
@@ -43,13 +50,21 @@ def read_manifest(place: Path) -> Manifest:
     Raises:
         ValueError: there is no bundle, or it is of another format.
     """
-    path = place / "manifest.json"
+    path = place / _NAME
     if not path.is_file():
-        raise ValueError(f"no bundle at {place}: expected a file manifest.json; `personagym train` makes one")
-    raw = json.loads(path.read_text(encoding="utf-8"))
-    if raw.get("format") != FORMAT:
-        raise ValueError(f"bundle at {place} has format {raw.get('format')}, this version reads format {FORMAT}")
-    return Manifest(**raw)
+        raise ValueError(f"no bundle at {place}: expected a file {_NAME}; `personagym train` makes one")
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        version = raw.pop("format")
+        if version != FORMAT:
+            raise ValueError(
+                f"the bundle has format {version}, and format {FORMAT} is expected: make it again with `personagym "
+                f"train` (it was made by `{raw.get('command')}`; `personagym train --help` has the options of today)"
+            )
+        return _CONVERTER.structure(raw, Manifest)
+    except (ValueError, LookupError, TypeError, AttributeError, ClassValidationError) as error:
+        told = faults(error) if isinstance(error, ClassValidationError) else str(error)
+        raise ValueError(f"{path} is no manifest of a bundle: {told}") from error
 
 
 def bundle_fits(place: Path | None, train: Interactions) -> bool:

@@ -1,14 +1,17 @@
-"""How a bundle is made: the settings of its base and of its adapters."""
+"""How a bundle is made: the settings of its base and of its adapters; needs no torch."""
 
 from dataclasses import dataclass, field
 
-from personagym_agents.inference.language_users import HISTORY_LINES
-from personagym_agents.model.adapters import Targets
-from personagym_agents.personas.clustering import Groups, PersonaSettings
-from personagym_agents.training.loop import TrainingSettings
+from personagym_agents.documents.document import HISTORY_LINES
+from personagym_agents.memory.settings import Recall
+from personagym_agents.model.settings import Targets
+from personagym_agents.personas.settings import Groups, PersonaSettings
+from personagym_agents.training.settings import TrainingSettings
 
 SMALL = "small"
 """Name of the base that is trained here from random weights."""
+_OF_SMALL = ("width", "layers", "vocabulary", "training")
+"""Settings that are about this base alone."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +24,15 @@ class AdapterSettings:
     """Training rows of each adapter at most: those of users of its group, drawn at random as long as they fit. None
     for all."""
     rank: int = 16
+    """Of the adapters' matrices."""
     alpha: int = 16
+    """What the adapters are scaled by, times their rank."""
     dropout: float = 0.1
+    """Within the adapters."""
     targets: Targets = "all-linear"
+    """Layers that get adapters: all linear ones, or the attention's queries and keys."""
+    seed: int | None = None
+    """Of the adapters' trainings and of random groups; None takes that of the bundle."""
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
             epochs=1, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98
@@ -54,26 +63,31 @@ class BundleSettings:
     personas: PersonaSettings = field(default_factory=PersonaSettings)
     profiles: str | None = None
     """File of profiles by a chat model (`personagym profile`), told after the statistical ones; None for none."""
-    memory: bool = True
-    """Whether lines say what evidence the user recalls about the item (`personagym_agents.memory.evidence`)."""
-    reasons: int = 0
-    """Reasons of earlier ratings that lines recall about the item, the nearest first
-    (`personagym_agents.memory.reasons`)."""
-    reason_book: str | None = None
-    """File of reasons by a chat model (`personagym reasons`); None composes them from evidence."""
+    recall: Recall = field(default_factory=Recall)
     teacher: str = "mf"
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES
+    """Latest ratings that a document shows."""
+    seed: int = 0
+    """Of the base, the personas and, unless they have their own, the adapters."""
 
     def __post_init__(self) -> None:
+        if self.base != SMALL:
+            small = BundleSettings()
+            own = [name for name in _OF_SMALL if getattr(self, name) != getattr(small, name)]
+            if own:
+                raise ValueError(f"{', '.join(own)}: of the small base alone, got base {self.base!r}")
         if self.width < 8 or self.width % 8:
             raise ValueError(
                 f"BundleSettings.width must be a multiple of 8, for 4 attention heads of even width, got {self.width}"
             )
-        if self.reason_book is not None and not self.reasons:
-            raise ValueError("BundleSettings.reason_book is of no use where no reasons are recalled, got reasons 0")
         if self.layers < 1:
             raise ValueError(f"BundleSettings.layers must be at least 1, got {self.layers}")
+
+    @property
+    def adapter_seed(self) -> int:
+        """That of the adapters' trainings."""
+        return self.seed if self.adapters.seed is None else self.adapters.seed
 
 
 def paper_settings(base: str) -> BundleSettings:
@@ -89,6 +103,5 @@ def paper_settings(base: str) -> BundleSettings:
         base=base,
         adapters=AdapterSettings(rank=256, alpha=32, dropout=0.1, targets="query-key", training=training),
         personas=PersonaSettings(n_personas=4),
-        memory=False,
-        reasons=1,
+        recall=Recall(evidence=False, reasons=1),
     )

@@ -30,7 +30,8 @@ from personagym_agents.memory.evidence import Memory
 from personagym_agents.memory.reasons import fit_reason_memory
 from personagym_agents.model.adapters import Factors, adapter_factors, mix_adapters
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on, quietly
-from personagym_agents.personas.clustering import Groups, Personas
+from personagym_agents.personas.clustering import Personas
+from personagym_agents.personas.settings import Groups
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
@@ -142,15 +143,16 @@ def load_bundle_agent(
     written = place / _PROFILES
     writer = profile_writer(ProfileStore.load(written) if written.is_file() else None, train)
     kind, groups = read_groups(place)
+    lines = manifest.settings.history_lines
     if not adapters or kind == "none":
-        return LanguageUserAgent(model, corpus, name="base", history_lines=manifest.history_lines, writer=writer)
+        return LanguageUserAgent(model, corpus, name="base", history_lines=lines, writer=writer)
     return LanguageUserAgent(
         model,
         corpus,
         name=kind,
         gate=mix_adapters(model, read_adapters(model, place)),
         adapter_of=groups,
-        history_lines=manifest.history_lines,
+        history_lines=lines,
         writer=writer,
     )
 
@@ -159,10 +161,10 @@ def _read_memory(place: Path, manifest: Manifest, dataset: Dataset, train: Inter
     recalled = place / _MEMORY
     if not recalled.is_file():
         return None
-    count, written = manifest.settings.get("reasons", 0), place / REASONS
+    recall, written = manifest.settings.recall, place / REASONS
     texts = ReasonStore.load(written, dataset).texts(train) if written.is_file() else None
-    reasons = fit_reason_memory(train, dataset.catalogue, count, texts) if count else None
-    return Memory(train, load_file(recalled)["own"], evidence=manifest.settings["memory"], reasons=reasons)
+    reasons = fit_reason_memory(train, dataset.catalogue, recall.reasons, texts) if recall.reasons else None
+    return Memory(train, load_file(recalled)["own"], evidence=recall.evidence, reasons=reasons)
 
 
 def read_personas(place: Path) -> Personas:
@@ -172,9 +174,9 @@ def read_personas(place: Path) -> Personas:
 
 def read_groups(place: Path) -> tuple[Groups, IntArray]:
     """Who shares an adapter in a bundle, and the number (u,) of each user's."""
-    made_with = read_manifest(place).settings["adapters"]
-    kind: Groups = made_with["groups"]
-    return kind, read_personas(place).groups(kind, made_with["training"]["seed"])
+    made_with = read_manifest(place).settings
+    kind = made_with.adapters.groups
+    return kind, read_personas(place).groups(kind, made_with.adapter_seed)
 
 
 def read_adapters(model: PreTrainedModel, place: Path) -> list[Factors]:

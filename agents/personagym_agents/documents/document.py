@@ -18,6 +18,8 @@ from personagym_env.data.tables import Catalogue
 from personagym_env.text import one_line
 
 SKIP = "skip"
+HISTORY_LINES = 8
+"""A document shows this many of a user's latest ratings; the profile sums up what came before."""
 LONGEST_FIELD = 300
 """Bytes in UTF-8 that a field may have, and so tokens: a title of 100,000 characters must leave room in the model's
 window. ML-100K's longest title has 74."""

@@ -3,12 +3,15 @@
 Shapes: N sequences with s piece columns, as `Sequences` has them.
 """
 
+from dataclasses import replace
+
 import numpy as np
 from transformers import PreTrainedModel
 
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.model.packing import PREFIX
-from personagym_agents.training.sampling import NONE, Epoch, SamplingOptions
+from personagym_agents.training.sampling import NONE, Epoch
+from personagym_agents.training.settings import SamplingOptions
 
 _HISTORY_SHARE = 0.75
 """Of a window, for history lines; the rest is for the profile and a candidate."""
@@ -27,7 +30,7 @@ def fitting(options: SamplingOptions, corpus: Corpus, window: int) -> SamplingOp
     # And the answer, which is one token.
     typical = float(lengths[line].sum(axis=1).mean()) + 1
     lines = int(_HISTORY_SHARE * window / typical / (1 - options.candidate_share))
-    return options._replace(lines=max(1, min(options.lines, lines)))
+    return replace(options, lines=max(1, min(options.lines, lines)))
 
 
 def within_window(epoch: Epoch, corpus: Corpus, window: int) -> Epoch:

@@ -8,7 +8,7 @@ import torch
 from transformers import PreTrainedModel
 
 from personagym_agents.documents.corpus import Corpus
-from personagym_agents.documents.document import write_document
+from personagym_agents.documents.document import HISTORY_LINES, write_document
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.documents.window import window_of
 from personagym_agents.inference.engine import NO_SEGMENT, LanguageSessions, Population
@@ -18,8 +18,6 @@ from personagym_agents.model.packing import Segments
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
-HISTORY_LINES = 8
-"""A document shows this many of a user's latest ratings; the profile sums up what came before."""
 PASS_SIZE: Final = {"cpu": 320, "accelerator": 4096}
 """Candidates of one packed pass by kind of device: a processor's cache is small, an accelerator wants to be full."""
 

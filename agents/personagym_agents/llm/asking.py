@@ -7,9 +7,8 @@ from typing import TypeVar
 from personagym_agents.llm.answers import RejectedError
 from personagym_agents.llm.chat import Answer, ChatModel, Conversation
 from personagym_agents.llm.prompts import ask_again
+from personagym_env.run_context import Bar, RunContext
 
-Report = Callable[[str, int, int], None]
-"""Is told the stage, the questions that are settled, and all of them."""
 T = TypeVar("T")
 
 
@@ -21,11 +20,11 @@ class Asker:
         tries: answers asked for at most, the first included, until one is accepted.
         tokens: of an answer at most.
         counts: is added to: `answers malformed`, `answers too long`, and `questions given up` after all tries.
-        report: is told the progress.
+        context: shows the progress.
     """
 
-    def __init__(self, chat: ChatModel, *, tries: int, tokens: int, counts: Counter[str], report: Report) -> None:
-        self._chat, self._tries, self._tokens, self._counts, self._report = chat, tries, tokens, counts, report
+    def __init__(self, chat: ChatModel, *, tries: int, tokens: int, counts: Counter[str], context: RunContext) -> None:
+        self._chat, self._tries, self._tokens, self._counts, self._context = chat, tries, tokens, counts, context
 
     def ask(
         self, stage: str, conversations: Sequence[Conversation], read: Callable[[Answer, int], T]
@@ -40,10 +39,14 @@ class Asker:
         Raises:
             ChatError: the chat model cannot be asked.
         """
+        with self._context.bar(stage, len(conversations)) as settled:
+            return self._ask(conversations, read, settled)
+
+    def _ask(
+        self, conversations: Sequence[Conversation], read: Callable[[Answer, int], T], settled: Bar
+    ) -> list[T | None]:
         results: list[T | None] = [None] * len(conversations)
         pending = dict(enumerate(conversations))
-        settled = 0
-        self._report(stage, settled, len(conversations))
         for attempt in range(1, self._tries + 1):
             places, rejected = list(pending), {}
             asked = [pending[place] for place in places]
@@ -55,12 +58,11 @@ class Asker:
                     self._counts[f"answers {reason.kind}"] += 1
                     rejected[place] = ask_again(conversations[place], str(reason), attempt + 1)
                     continue
-                settled += 1
-                self._report(stage, settled, len(conversations))
+                settled(1)
             # In the order of the questions, whatever the order of the answers.
             pending = {place: rejected[place] for place in sorted(rejected)}
             if not pending:
                 break
         self._counts["questions given up"] += len(pending)
-        self._report(stage, len(conversations), len(conversations))
+        settled(len(pending))
         return results

@@ -1,15 +1,12 @@
 """The whole way from training rows to profiles on disk: reflect, check, write."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
-from rich.progress import Progress, TaskID
-
 from personagym_agents.llm.answer_cache import AnswerCache, CachedChat
-from personagym_agents.llm.asking import Report
 from personagym_agents.llm.batches import NO_FOLD, batch_folds
 from personagym_agents.llm.chat import ChatModel, Prices
 from personagym_agents.llm.claims import ClaimReader
@@ -20,8 +17,7 @@ from personagym_agents.llm.profile_store import Profile, ProfileStore
 from personagym_agents.llm.reflection import Reflection, ReflectionSettings, Version
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.data.traits import crowd_statistics
-
-Say = Callable[[str], None]
+from personagym_env.run_context import RunContext
 
 
 def profile_users(
@@ -31,10 +27,8 @@ def profile_users(
     settings: ReflectionSettings,
     *,
     place: Path,
-    cache: Path,
     prices: Prices | None,
-    say: Say,
-    report: Report,
+    context: RunContext,
 ) -> ProfileStore:
     """Let a chat model write the profiles of all users, check them and write them to disk.
 
@@ -44,21 +38,20 @@ def profile_users(
         chat: writes.
         settings: how.
         place: file of the profiles.
-        cache: folder of the answers; a run that was cut off goes on from there.
         prices: of the chat model, for the report; None if it costs nothing.
-        say: is told what was asked, what it cost and what was thrown out.
-        report: is told the progress.
+        context: keeps the answers, from which a run that was cut off goes on; is told what was asked, what it cost
+            and what was thrown out.
 
     Raises:
         ChatError: the chat model cannot be asked; what it answered is in the cache.
     """
     counts: Counter[str] = Counter()
-    cached = CachedChat(chat, AnswerCache(cache))
+    cached = CachedChat(chat, AnswerCache(context.folder))
     try:
-        drafts = Reflection(cached, settings, counts, report).drafts(train, dataset.catalogue)
+        drafts = Reflection(cached, settings, counts, context).drafts(train, dataset.catalogue)
     finally:
-        say(f"asked: {cached.asked.report(prices)}")
-        say(f"known from earlier runs: {cached.known.report(prices)}")
+        context.tell(f"asked: {cached.asked.report(prices)}")
+        context.tell(f"known from earlier runs: {cached.known.report(prices)}")
     crowd = crowd_statistics(train)
     reader = ClaimReader(dataset.catalogue.genre_names, decades_of(dataset.catalogue))
     evaluator = Evaluator(reader, counts, free_text=settings.free_text)
@@ -79,7 +72,7 @@ def profile_users(
         made={"chat": dict(chat.identity), "settings": asdict(settings)},
     )
     book.save(place)
-    say(f"{book!r}: {', '.join(f'{name} {count}' for name, count in book.counts.items())}")
+    context.tell(f"{book!r}: {', '.join(f'{name} {count}' for name, count in book.counts.items())}")
     return book
 
 
@@ -107,15 +100,3 @@ def open_chat(
     settings = EndpointSettings(base_url, model, key_variable=key_variable, concurrency=concurrency)
     with EndpointChat(settings) as chat:
         yield chat
-
-
-def reflection_report(progress: Progress) -> Report:
-    """What `profile_users` and `write_reasons` are to call: shows a bar per stage."""
-    bars: dict[str, TaskID] = {}
-
-    def report(stage: str, settled: int, total: int) -> None:
-        if stage not in bars:
-            bars[stage] = progress.add_task(stage, total=total)
-        progress.update(bars[stage], completed=settled)
-
-    return report

@@ -18,18 +18,18 @@ import numpy as np
 
 from personagym_agents.llm.answer_cache import AnswerCache, CachedChat
 from personagym_agents.llm.answers import read_reasons
-from personagym_agents.llm.asking import Asker, Report
+from personagym_agents.llm.asking import Asker
 from personagym_agents.llm.batches import Batch, chronological_batches
 from personagym_agents.llm.chat import ChatModel, Prices
 from personagym_agents.llm.claims import ClaimReader
 from personagym_agents.llm.evaluator import Evaluator
 from personagym_agents.llm.evidence import Evidence, decades_of
-from personagym_agents.llm.profiling import Say
 from personagym_agents.llm.prompts import ask_for_reasons
 from personagym_agents.llm.safety import plain
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.data.traits import Crowd, crowd_statistics
 from personagym_env.files import write_atomically
+from personagym_env.run_context import RunContext
 
 FORMAT = 1
 _BLOCK_ROWS = 500_000
@@ -132,10 +132,8 @@ def write_reasons(
     settings: ReasonSettings,
     *,
     place: Path,
-    cache: Path,
     prices: Prices | None,
-    say: Say,
-    report: Report,
+    context: RunContext,
 ) -> ReasonStore:
     """Let a chat model say why users took what they took, check it and write it to disk.
 
@@ -145,25 +143,24 @@ def write_reasons(
         chat: writes.
         settings: how.
         place: file of the reasons.
-        cache: folder of the answers; a run that was cut off goes on from there.
         prices: of the chat model, for the report; None if it costs nothing.
-        say: is told what was asked, what it cost and what was left out.
-        report: is told the progress.
+        context: keeps the answers, from which a run that was cut off goes on; is told what was asked, what it cost
+            and what was left out.
 
     Raises:
         ChatError: the chat model cannot be asked; what it answered is in the cache.
     """
     counts: Counter[str] = Counter()
-    cached = CachedChat(chat, AnswerCache(cache))
+    cached = CachedChat(chat, AnswerCache(context.folder))
     batches, crowd = chronological_batches(train, 0), crowd_statistics(train)
     others = crowd.without_own(train)[1]
     asked = [ask_for_reasons(batch, train, dataset.catalogue, others, settings.longest) for batch in batches]
-    asker = Asker(cached, tries=settings.tries, tokens=settings.tokens, counts=counts, report=report)
+    asker = Asker(cached, tries=settings.tries, tokens=settings.tokens, counts=counts, context=context)
     try:
         answers = asker.ask("reasons", asked, lambda answer, place: read_reasons(answer, _size(batches[place])))
     finally:
-        say(f"asked: {cached.asked.report(prices)}")
-        say(f"known from earlier runs: {cached.known.report(prices)}")
+        context.tell(f"asked: {cached.asked.report(prices)}")
+        context.tell(f"known from earlier runs: {cached.known.report(prices)}")
     reader = ClaimReader(dataset.catalogue.genre_names, decades_of(dataset.catalogue))
     evaluator = Evaluator(reader, counts, free_text=settings.free_text)
     counts.update(dict.fromkeys(("reasons written", "reasons missing", "reasons too long", "reasons ungrounded"), 0))
@@ -180,7 +177,7 @@ def write_reasons(
     made = {"chat": dict(chat.identity), "settings": asdict(settings)}
     book = ReasonStore(train.fingerprint(), reasons, dict(sorted(counts.items())), made)
     book.save(place, dataset)
-    say(f"{book!r}: {', '.join(f'{name} {count}' for name, count in book.counts.items())}")
+    context.tell(f"{book!r}: {', '.join(f'{name} {count}' for name, count in book.counts.items())}")
     return book
 
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 import numpy as np
 
 from personagym_agents.llm.answers import AnswerLimits, Draft, Notes, read_notes, read_profile
-from personagym_agents.llm.asking import Asker, Report
+from personagym_agents.llm.asking import Asker
 from personagym_agents.llm.batches import NO_FOLD, chronological_batches
 from personagym_agents.llm.chat import ChatModel
 from personagym_agents.llm.prompts import ask_for_notes, ask_for_profile, ask_to_merge
 from personagym_env.data.tables import Catalogue, Interactions
 from personagym_env.data.traits import crowd_statistics
+from personagym_env.run_context import RunContext
 
 NOTES_AT_A_TIME = 10
 """Notes that are merged into one at most."""
@@ -57,13 +58,15 @@ class Reflection:
         chat: is asked.
         settings: how.
         counts: is added to, see `Asker`.
-        report: is told the progress.
+        context: shows the progress.
     """
 
-    def __init__(self, chat: ChatModel, settings: ReflectionSettings, counts: Counter[str], report: Report) -> None:
+    def __init__(
+        self, chat: ChatModel, settings: ReflectionSettings, counts: Counter[str], context: RunContext
+    ) -> None:
         self._settings = settings
         tokens = settings.limits.tokens
-        self._asker = Asker(chat, tries=settings.tries, tokens=tokens, counts=counts, report=report)
+        self._asker = Asker(chat, tries=settings.tries, tokens=tokens, counts=counts, context=context)
 
     def drafts(self, log: Interactions, catalogue: Catalogue) -> dict[Version, Draft]:
         """A draft per user and version; those of which nothing came are missing.

@@ -26,6 +26,7 @@ from personagym_agents.llm.batches import batch_numbers
 from personagym_agents.memory.co_consumption import Histories, fit_co_consumption
 from personagym_agents.memory.evidence import Codes, Memory, co_consumption_levels, field_words, fit_opinions
 from personagym_agents.memory.reasons import ReasonMemory, fit_reason_memory
+from personagym_agents.memory.settings import Recall
 from personagym_env.collaborative.rating_model import at_pairs
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 
@@ -117,9 +118,7 @@ def make_memory(
     catalogue: Catalogue,
     train: Interactions,
     rng: np.random.Generator,
-    *,
-    evidence: bool,
-    reasons: int,
+    recall: Recall,
     written: Sequence[str | None] | None = None,
 ) -> tuple[Memory | None, CrossFittedExamples]:
     """What users recall, and the occasions of the training rows; no memory where nothing is to be recalled.
@@ -128,12 +127,10 @@ def make_memory(
         catalogue: the log's items.
         train: rows to learn from.
         rng: see `draw_cross_fitted_examples`.
-        evidence: whether users recall evidence.
-        reasons: how many reasons they recall about an item.
-        written: (n,) see `fit_reason_memory`.
+        recall: what they recall.
+        written: (n,) the texts of the reason book, see `fit_reason_memory`.
     """
-    fitted = fit_reason_memory(train, catalogue, reasons, written) if reasons else None
-    examples = draw_cross_fitted_examples(train, rng, evidence=evidence, reasons=fitted)
-    if not evidence and fitted is None:
-        return None, examples
-    return Memory(train, examples.own, evidence=evidence, reasons=fitted), examples
+    reasons = fit_reason_memory(train, catalogue, recall.reasons, written) if recall.reasons else None
+    examples = draw_cross_fitted_examples(train, rng, evidence=recall.evidence, reasons=reasons)
+    memory = Memory(train, examples.own, evidence=recall.evidence, reasons=reasons) if recall else None
+    return memory, examples

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from transformers.pytorch_utils import Conv1D
 from personagym_agents.inference.kernels.low_rank import add_low_rank, padded_to_lanes, suits_low_rank
 from personagym_agents.inference.linear import product
 from personagym_agents.model.causal_lm import quietly
+from personagym_agents.model.settings import Targets
 from personagym_env.data.tables import IntArray
 
 MERGED_WEIGHTS = 2**26
@@ -22,9 +23,6 @@ MERGED_WEIGHTS = 2**26
 MERGED_ADAPTERS = 8
 """Adapters that may have merged copies: with more of them, each one's share of a batch is small."""
 
-
-Targets = Literal["all-linear", "query-key"]
-"""Layers that get adapters: every linear layer below the head, or the attention's query and key projections alone."""
 _QUERY_KEY = (("q_proj", "k_proj"), ("qkv_proj",), ("query_key_value",), ("c_attn",))
 """What architectures call those projections; where queries, keys and values are one layer, it is that layer."""
 

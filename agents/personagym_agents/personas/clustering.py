@@ -6,7 +6,7 @@ Shapes: u users, f features, p personas, g genres.
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from personagym_agents.memory.text_space import TextSpace
+from personagym_agents.personas.settings import Features, Groups, PersonaSettings
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.data.traits import Traits, profile_features
 
@@ -33,42 +34,6 @@ ADJECTIVES: dict[str, tuple[str, str]] = {
     "activity": ("casual", "tireless"),
 }
 """Trait to the words for a persona that lies below and above the average user."""
-
-
-Groups = Literal["none", "single", "random", "persona", "individual"]
-"""Users who share an adapter: none have one, all do, random groups of the personas' sizes (a control), each persona,
-each user alone."""
-Features = Literal["behaviour", "profile", "both"]
-"""What users are grouped by: how they rate and choose, the text of their profile, or both."""
-
-
-@dataclass(frozen=True)
-class PersonaSettings:
-    """How personas are looked for."""
-
-    features: Features = "behaviour"
-    """What users are grouped by."""
-    n_personas: int | None = None
-    """Personas to form; None chooses by the criterion."""
-    least: int = 2
-    most: int = 12
-    """Numbers of personas that the criterion compares."""
-    seeds: int = 5
-    """Independent runs per number; their agreement is the stability."""
-    restarts: int = 10
-    """KMeans++ starts in a run, of which the tightest counts."""
-    stable: float = 0.8
-    """Stability that a number of personas needs to be chosen, if any number reaches it."""
-    tie: float = 0.02
-    """Silhouettes this close to the best count as equally good."""
-
-    def __post_init__(self) -> None:
-        if self.n_personas is not None and self.n_personas < 1:
-            raise ValueError(f"n_personas must be at least 1, got {self.n_personas}")
-        if not 2 <= self.least <= self.most:
-            raise ValueError(f"least and most must satisfy 2 <= least <= most, got {self.least} and {self.most}")
-        if self.seeds < 2 or self.restarts < 1:
-            raise ValueError(f"seeds must be at least 2 and restarts 1, got {self.seeds} and {self.restarts}")
 
 
 class Criterion(NamedTuple):

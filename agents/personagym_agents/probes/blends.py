@@ -59,7 +59,7 @@ def load_blended_agent(
         name=name,
         gate=mix_adapters(model, [blended(adapters, blend) for blend in blends]),
         adapter_of=np.asarray(blend_of.ravel(), np.int64),
-        history_lines=read_manifest(places[0]).history_lines,
+        history_lines=read_manifest(places[0]).settings.history_lines,
         writer=agent.writer,
     )
 

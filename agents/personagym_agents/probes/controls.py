@@ -15,6 +15,7 @@ from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.memory.cross_fitted import make_memory
 from personagym_agents.memory.evidence import Codes, Memory
 from personagym_agents.memory.reasons import ReasonMemory
+from personagym_agents.memory.settings import Recall
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.evaluation.fidelity.contamination import shuffled_ratings
 
@@ -69,7 +70,7 @@ def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) ->
     memory = None
     if known is not None:
         count = 0 if known.reasons is None else known.reasons.count
-        memory, _ = make_memory(corpus.dataset.catalogue, train, rng, evidence=known.evidence, reasons=count)
+        memory, _ = make_memory(corpus.dataset.catalogue, train, rng, Recall(known.evidence, count))
     return _told(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
 
 

@@ -1,6 +1,6 @@
 """What all bundles of one base share: the base trained on the log, and everything that it was trained with."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,16 +22,17 @@ from personagym_agents.memory.cross_fitted import make_memory
 from personagym_agents.memory.evidence import Memory
 from personagym_agents.model.causal_lm import load_base, small_model, spell_answers
 from personagym_agents.personas.clustering import Personas, fit_personas
-from personagym_agents.training.loop import Report, Teacher, TrainingSettings, train
+from personagym_agents.training.loop import Teacher, train
 from personagym_agents.training.sampling import Epochs
+from personagym_agents.training.settings import TrainingSettings
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
 from personagym_env.data.traits import user_traits
 from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.run_context import RunContext
 
 _AFTER_BASE = ("adapters", "personas", "history_lines")
 """Settings that the base owes nothing to, so that ablations of them share it."""
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,10 +51,10 @@ class TrainedBase:
     personas: Personas
     teacher: Teacher
 
-    def epochs(self, training: TrainingSettings, *, kept: int = 1) -> Epochs:
+    def epochs(self, training: TrainingSettings, seed: int, *, kept: int = 1) -> Epochs:
         """What a training is shown."""
         options = fitting(training.sampling, self.corpus, window_of(self.model))
-        return Epochs(self.corpus, self.writer, options, seed=training.seed, kept=kept)
+        return Epochs(self.corpus, self.writer, options, seed=seed, kept=kept)
 
     def identity(self, settings: BundleSettings, without: Collection[str] = ()) -> str:
         """Of the training rows, of how documents are worded and of the settings: by it a checkpoint is known.
@@ -64,32 +65,28 @@ class TrainedBase:
         return sha256(f"{self.corpus.train.fingerprint()} {self.corpus.encoded!r} {kept!r}".encode()).hexdigest()
 
 
-def train_base(
-    dataset: Dataset, split: Split, settings: BundleSettings, *, run: Path, say: Say, report: Report
-) -> TrainedBase:
+def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context: RunContext) -> TrainedBase:
     """Find personas, recall what training rows recall, and train or load the base, from the training rows alone.
 
     Args:
         dataset: texts of items and users.
         split: rows to learn from, and rows to measure on, which are not looked at here.
         settings: how.
-        run: folder of checkpoints; a training that was cut off goes on from there.
-        say: is told what happens.
-        report: is told the losses.
+        context: keeps the checkpoints, from which a training that was cut off goes on, and the losses.
     """
-    torch.manual_seed(settings.training.seed)
+    torch.manual_seed(settings.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     book = None if settings.profiles is None else ProfileStore.load(Path(settings.profiles))
     writer = profile_writer(book, split.train)
-    personas = _personas(dataset, split, book, settings, say)
-    reason_book = None if settings.reason_book is None else ReasonStore.load(Path(settings.reason_book), dataset)
+    personas = _personas(dataset, split, book, settings, context)
+    recall = settings.recall
+    reason_book = None if recall.reason_book is None else ReasonStore.load(Path(recall.reason_book), dataset)
     memory, examples = make_memory(
         dataset.catalogue,
         split.train,
-        np.random.default_rng(settings.training.seed),
-        evidence=settings.memory,
-        reasons=settings.reasons,
-        written=None if reason_book is None else reason_book.texts(split.train),
+        np.random.default_rng(settings.seed),
+        recall,
+        None if reason_book is None else reason_book.texts(split.train),
     )
     model, tokenizer = _base(dataset, split, memory, writer, settings)
     corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, examples=examples)
@@ -97,19 +94,20 @@ def train_base(
         model.resize_token_embeddings(len(tokenizer))
     spell_answers(model, corpus.answers)
     model.to(device)  # type: ignore[arg-type]
-    say(f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}")
+    context.tell(
+        f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}"
+    )
     teacher = _teacher(settings.teacher, split)
     trained_base = TrainedBase(dataset, split, settings, model, corpus, book, reason_book, writer, personas, teacher)
     if settings.base == SMALL:
         train(
             model,
-            trained_base.epochs(settings.training),
+            trained_base.epochs(settings.training, settings.seed),
             teacher,
             settings.training,
             name="base",
-            run=run,
             identity=trained_base.identity(settings, without=_AFTER_BASE),
-            report=report,
+            context=context,
         )
     return trained_base
 
@@ -124,14 +122,14 @@ def _teacher(name: str, split: Split) -> Teacher:
 
 
 def _personas(
-    dataset: Dataset, split: Split, book: ProfileStore | None, settings: BundleSettings, say: Say
+    dataset: Dataset, split: Split, book: ProfileStore | None, settings: BundleSettings, context: RunContext
 ) -> Personas:
     traits = user_traits(split.train, dataset.catalogue)
-    rng = np.random.default_rng(settings.training.seed)
+    rng = np.random.default_rng(settings.seed)
     by_behaviour = settings.personas.features == "behaviour"
     texts = None if by_behaviour else profile_texts(book, split.train, dataset)
     personas = fit_personas(traits, dataset.catalogue.genre_names, settings.personas, rng=rng, texts=texts)
-    say(personas.table())
+    context.tell(personas.table())
     return personas
 
 
@@ -143,6 +141,6 @@ def _base(
     people = np.arange(split.train.n_users)
     traits = user_traits(split.train, dataset.catalogue)
     profiles = writer.write(people, traits, dataset.catalogue, dataset.users)
-    rng = np.random.default_rng(settings.training.seed)
+    rng = np.random.default_rng(settings.seed)
     tokenizer = train_tokenizer(tokenizer_texts(dataset, split.train, profiles, rng, memory), settings.vocabulary)
     return small_model(len(tokenizer), width=settings.width, layers=settings.layers), tokenizer

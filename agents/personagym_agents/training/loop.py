@@ -3,8 +3,6 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -18,50 +16,13 @@ from personagym_agents.model.causal_lm import answer_logits, checkpointed, hidde
 from personagym_agents.model.packing import pack
 from personagym_agents.training.checkpoint import Progress, restore, store
 from personagym_agents.training.loss import answer_losses
-from personagym_agents.training.sampling import NONE, Epoch, Epochs, SamplingOptions, Sequences
+from personagym_agents.training.sampling import NONE, Epoch, Epochs, Sequences
+from personagym_agents.training.settings import TrainingSettings
 from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.run_context import RunContext
 
 Teacher = Callable[[IntArray, IntArray], FloatArray]
 """Gives, for users (n,) and items (n,) without a rating, rating distributions (n, r) learned from training rows."""
-Report = Callable[[str, int, dict[str, float], float], None]
-"""Called with the name of the training, the step, its losses in nats, and the share of the training that is done."""
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Hyper-parameters of one training."""
-
-    epochs: int = 8
-    """Times that every training row is shown."""
-    batch: int = 24
-    """Sequences in a step."""
-    learning_rate: float = 2e-3
-    """Peak of the cosine schedule, after `warmup` steps."""
-    warmup: int = 100
-    weight_decay: float = 0.3
-    """AdamW's, on matrices alone."""
-    dropout: float = 0.15
-    """Of the embeddings and of the last hidden states."""
-    choice_weight: float = 1.0
-    """Weight of the choice loss beside the rating loss."""
-    teaching_weight: float = 1.0
-    """Weight of the teacher's loss beside the rating loss."""
-    averaging: float = 0.995
-    """Decay of the moving average of the weights, which is what training returns; 0 for the last weights."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
-    checkpointing: bool = False
-    """Whether layers are computed again for their gradients: a third more work for a fraction of the memory."""
-    seed: int = 0
-    sampling: SamplingOptions = field(default_factory=SamplingOptions)
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "warmup"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"TrainingSettings.{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("dropout", "averaging"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ValueError(f"TrainingSettings.{name} must lie in [0, 1), got {getattr(self, name)}")
 
 
 def _optimiser(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
@@ -106,9 +67,8 @@ def train(
     settings: TrainingSettings,
     *,
     name: str,
-    run: Path,
     identity: str,
-    report: Report,
+    context: RunContext,
     users: npt.NDArray[np.bool_] | None = None,
 ) -> None:
     """Train the model's trainable parameters in place; they end as their moving average.
@@ -121,18 +81,19 @@ def train(
         epochs: what is shown.
         teacher: says what ratings unseen items would get: targets with less noise than one rating.
         settings: hyper-parameters.
-        name: names the checkpoint within `run`.
-        run: folder of the checkpoints.
+        name: names the checkpoint within the run's folder.
         identity: of the rows and settings; a checkpoint with another one is refused.
-        report: is told the losses after every step.
+        context: keeps the checkpoints, and the losses after every step.
         users: (u,) whose documents to train on; None for all.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = _optimiser(parameters, settings)
     average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))  # type: ignore[no-untyped-call]
-    progress = restore(run / name, parameters, average, optimiser, identity) or Progress(0, 0, identity)
+    place = context.folder / name
+    progress = restore(place, parameters, average, optimiser, identity) or Progress(0, 0, identity)
     model.train()
-    with checkpointed(model) if settings.checkpointing else nullcontext():
+    with context.bar(name, 1.0) as bar, checkpointed(model) if settings.checkpointing else nullcontext():
+        bar(progress.epoch / settings.epochs)
         for number in range(progress.epoch, settings.epochs):
             epoch, rng = epochs.draw(number)
             epoch = epoch if users is None else epoch.of_users(users)
@@ -140,8 +101,8 @@ def train(
             torch.manual_seed(epochs.seed * 10_007 + number)
             batches = list(_batches(epoch, settings.batch, rng))
             step = progress.step
-            for place, batch in enumerate(batches):
-                share = _schedule((number + place / len(batches)) / settings.epochs, step, settings)
+            for index, batch in enumerate(batches):
+                share = _schedule((number + index / len(batches)) / settings.epochs, step, settings)
                 for group in optimiser.param_groups:
                     group["lr"] = settings.learning_rate * share
                 losses = _step(model, epoch, batch, epochs.corpus, teacher, settings)
@@ -150,9 +111,11 @@ def train(
                 optimiser.zero_grad()
                 average.update_parameters(torch.nn.ParameterList(parameters))
                 step += 1
-                report(name, step, losses, (number + (place + 1) / len(batches)) / settings.epochs)
+                context.figures(name, step, losses)
+                bar.note(", ".join(f"{key} {value:.3f}" for key, value in losses.items()))
+                bar(1 / len(batches) / settings.epochs)
             progress = Progress(number + 1, step, identity)
-            store(run / name, parameters, average, optimiser, progress)
+            store(place, parameters, average, optimiser, progress)
     with torch.no_grad():
         for parameter, averaged in zip(parameters, average.module.parameters(), strict=True):
             parameter.copy_(averaged)

@@ -14,23 +14,13 @@ import numpy.typing as npt
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import FoldedProfileWriter, ProfileWriter
 from personagym_agents.model.packing import PREFIX, Segments
+from personagym_agents.training.settings import SamplingOptions
 from personagym_env.data.tables import BoolArray, IntArray, Interactions
 from personagym_env.data.traits import user_traits
 
 Index = npt.NDArray[np.int64]
 NONE = -1
 """No piece, no rating to learn, no choice to learn."""
-
-
-class SamplingOptions(NamedTuple):
-    """How documents are drawn."""
-
-    lines: int = 48
-    """Rows of a user shown in one sequence at most."""
-    candidate_share: float = 1 / 3
-    """Share of the shown rows that are candidates instead of history."""
-    hidden_titles: float = 0.25
-    """Share of the history lines that hide their title."""
 
 
 class Sequences(NamedTuple):

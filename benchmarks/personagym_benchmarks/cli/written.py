@@ -4,10 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from personagym_benchmarks.cli.data import load_split
 from personagym_benchmarks.console import make_console
+from personagym_benchmarks.display import console_run, print_plain
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,14 @@ class WritingCommand:
     def write(self, written_by: Callable[..., object], settings: object, cache: Path) -> None:
         """Ask the chat model, with progress."""
         from personagym_agents.llm.chat import ChatError, Prices
-        from personagym_agents.llm.profiling import open_chat, reflection_report
+        from personagym_agents.llm.profiling import open_chat
 
         console = make_console()
         dataset, split = load_split(self.dataset)
-        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
         opened = open_chat(
             self.model, base_url=self.base_url, key_variable=self.key_variable, concurrency=self.concurrency
         )
-        with Progress(*columns, TimeRemainingColumn(), console=console) as progress, opened as chat:
+        with console_run(console, cache) as context, opened as chat:
             try:
                 written_by(
                     dataset,
@@ -50,11 +48,9 @@ class WritingCommand:
                     chat,
                     settings,
                     place=self.output,
-                    cache=cache,
                     prices=None if self.prices is None else Prices(*self.prices),
-                    say=progress.console.print,
-                    report=reflection_report(progress),
+                    context=context,
                 )
             except ChatError as error:
                 raise SystemExit(str(error)) from error
-        console.print(f"written to {self.output}")
+        print_plain(console, f"written to {self.output}")

@@ -1,6 +1,6 @@
 """The bundles that join the fidelity board, each under the name of its row."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from personagym_agents.bundle.manifest import BUNDLED, read_manifest
@@ -22,10 +22,14 @@ class BundlePlace:
     def origin(self) -> dict[str, object]:
         """What made the bundle, for the record; of a base by path its bundle's name alone."""
         settings = read_manifest(self.place or BUNDLED).settings
-        base = Path(settings["base"])
-        told = {name: settings.get(name) for name in ("memory", "reasons", "personas")}
-        adapters = settings["adapters"] if self.adapters else None
-        return {"name": self.name, "base": base.parent.name or base.name, **told, "adapters": adapters}
+        base = Path(settings.base)
+        return {
+            "name": self.name,
+            "base": base.parent.name or base.name,
+            "recall": asdict(settings.recall),
+            "personas": asdict(settings.personas),
+            "adapters": asdict(settings.adapters) if self.adapters else None,
+        }
 
 
 def bundle_places(args: FidelitySettings) -> list[BundlePlace]:

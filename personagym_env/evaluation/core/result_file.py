@@ -60,9 +60,13 @@ class Result:
         try:
             return _CONVERTER.structure(raw, cls)
         except ClassValidationError as error:
-            first, *others = transform_error(error, format_exception=_told)
-            more = f" (and {len(others)} faults more)" if others else ""
-            raise ValueError(f"{path} is no {cls.KIND}: {first}{more}") from error
+            raise ValueError(f"{path} is no {cls.KIND}: {faults(error)}") from error
+
+
+def faults(error: ClassValidationError) -> str:
+    """What is wrong with data that became no dataclass: the first fault with its place, and how many more."""
+    first, *others = transform_error(error, format_exception=_told)
+    return first + (f" (and {len(others)} faults more)" if others else "")
 
 
 def _told(error: BaseException, kind: type | None) -> str:

@@ -18,7 +18,8 @@ from personagym_agents.llm.profile_store import Profile, ProfileStore, Taste
 from personagym_agents.memory.cross_fitted import draw_cross_fitted_examples
 from personagym_agents.model.causal_lm import WEIGHTS
 from personagym_agents.personas.clustering import Personas
-from personagym_agents.training.sampling import NONE, SamplingOptions, sample_epoch
+from personagym_agents.training.sampling import NONE, sample_epoch
+from personagym_agents.training.settings import SamplingOptions
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
@@ -36,7 +37,7 @@ def test_made_bundle_loads_and_conforms(small_bundle: Path, small_data: Dataset,
 def test_a_loaded_bundle_recalls_what_the_trained_one_did(
     small_bundle: Path, small_data: Dataset, small_split: Split
 ) -> None:
-    drawn = draw_cross_fitted_examples(small_split.train, np.random.default_rng(BundleSettings().training.seed))
+    drawn = draw_cross_fitted_examples(small_split.train, np.random.default_rng(BundleSettings().seed))
     agent = load_bundle_agent(small_bundle, small_data, small_split.train)
     np.testing.assert_array_equal(agent.corpus.own, drawn.own)
 

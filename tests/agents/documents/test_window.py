@@ -1,5 +1,7 @@
 """Training documents lose their oldest lines, whole, until they fit into the model's positions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,8 @@ from personagym_agents.documents.window import fitting, within_window
 from personagym_agents.memory.cross_fitted import CrossFittedExamples
 from personagym_agents.memory.evidence import Memory
 from personagym_agents.model.packing import PADDING, PREFIX, pack
-from personagym_agents.training.sampling import NONE, Epoch, SamplingOptions, sample_epoch
+from personagym_agents.training.sampling import NONE, Epoch, sample_epoch
+from personagym_agents.training.settings import SamplingOptions
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 
@@ -79,7 +82,7 @@ def test_fewer_lines_are_shown_where_not_all_would_fit(corpus: Corpus) -> None:
     assert fitting(options, corpus, 4096) == options
     few = fitting(options, corpus, 256)
     assert 1 < few.lines < options.lines
-    assert few == options._replace(lines=few.lines)
+    assert few == replace(options, lines=few.lines)
     assert fitting(options, corpus, 8).lines == 1
     epoch = sample_epoch(corpus, StatisticalProfileWriter(), few, np.random.default_rng(0))
     assert within_window(epoch, corpus, 256) is epoch

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 import tyro
 
+from fixtures.display import RecordingDisplay
 from personagym_agents.llm.answer_cache import AnswerCache, CachedChat, request_key
 from personagym_agents.llm.chat import Answer, ChatError, Conversation, Message, Prices, Usage
 from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
@@ -28,6 +29,7 @@ from personagym_benchmarks.cli import data as command_data
 from personagym_benchmarks.cli.reasons import ReasonsCommand
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
+from personagym_env.run_context import RunContext
 
 FAST = Backoff(first=0.01, longest=5.0, tries=4)
 
@@ -432,12 +434,7 @@ def test_profiles_are_written_over_http(
         Reply(body=completion(good.replace("Dreams.", "dreams " * 100))),
     )
     server.script = lambda number, request: bad[number] if number < len(bad) else Reply(body=completion(good))
-    said: list[str] = []
-    stages: dict[str, tuple[int, int]] = {}
-
-    def report(stage: str, settled: int, total: int) -> None:
-        stages[stage] = settled, total
-
+    display = RecordingDisplay()
     with open_chat("tiny", base_url=server.url, concurrency=2) as chat:
         book = profile_users(
             data,
@@ -445,10 +442,8 @@ def test_profiles_are_written_over_http(
             chat,
             ReflectionSettings(folds=0),
             place=tmp_path / "profiles.json",
-            cache=tmp_path / "cache",
             prices=Prices(1.0, 2.0),
-            say=said.append,
-            report=report,
+            context=RunContext(tmp_path / "cache", display=display),
         )
         assert isinstance(chat, EndpointChat)
         assert chat.retries == 3
@@ -458,8 +453,11 @@ def test_profiles_are_written_over_http(
     assert book.counts["questions given up"] == 0
     assert book.counts["claims ungrounded"] >= 4
     # Two batches and a profile of each of 4 users; the notes are all alike, so the profiles are one question.
-    assert stages == {"ratings": (8, 8), "profiles": (4, 4)}
-    assert said[0].startswith("asked: 12 answers, 84 tokens read, 36 written, cost 0.0002")
+    assert {name: (bar.done, bar.total) for name, bar in display.bars.items()} == {
+        "ratings": (8, 8),
+        "profiles": (4, 4),
+    }
+    assert display.lines[0].startswith("asked: 12 answers, 84 tokens read, 36 written, cost 0.0002")
 
 
 def test_reasons_are_written_over_http_by_the_command(

@@ -9,11 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.display import RecordingDisplay
 from personagym_agents.llm.answers import RejectedError, read_reasons
 from personagym_agents.llm.batches import batch_numbers, chronological_batches
 from personagym_agents.llm.chat import Answer, Conversation
 from personagym_agents.llm.reasons import ReasonSettings, ReasonStore, write_reasons
 from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.run_context import RunContext
 
 
 class ScriptedChat:
@@ -42,19 +44,17 @@ def data(make_dataset: Callable[..., Dataset]) -> Dataset:
 def write(
     data: Dataset, chat: ScriptedChat, folder: Path, train: Interactions | None = None, **settings: int | bool
 ) -> tuple[ReasonStore, list[str]]:
-    said: list[str] = []
+    display = RecordingDisplay()
     book = write_reasons(
         data,
         data.interactions if train is None else train,
         chat,
         ReasonSettings(**settings),  # type: ignore[arg-type]
         place=folder / "reasons.jsonl",
-        cache=folder / "cache",
         prices=None,
-        say=said.append,
-        report=lambda stage, settled, total: None,
+        context=RunContext(folder / "cache", display=display),
     )
-    return book, said
+    return book, display.lines
 
 
 def tell(row: Mapping[str, str]) -> str:

@@ -10,20 +10,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.progress import Progress
 
+from fixtures.display import RecordingDisplay
 from personagym_agents.documents.profile import StatisticalProfileWriter
 from personagym_agents.llm.answers import HABITS, AnswerLimits, Notes, RejectedError, read_notes, read_profile
 from personagym_agents.llm.batches import BATCH_ROWS, NO_FOLD, batch_folds, chronological_batches
 from personagym_agents.llm.chat import Answer, Conversation
 from personagym_agents.llm.profile_store import Profile, ProfileStore, Taste
-from personagym_agents.llm.profiling import profile_users, reflection_report
+from personagym_agents.llm.profiling import profile_users
 from personagym_agents.llm.prompts import ask_again, ask_for_notes
 from personagym_agents.llm.reflection import Reflection, ReflectionSettings, Version
 from personagym_agents.llm.safety import plain
 from personagym_agents.llm.writer import LLMProfileWriter
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.data.traits import user_traits
+from personagym_env.run_context import RunContext
 
 HABIT_WORDS = {"activity": "average", "rating": "fair", "conformity": "moderate", "diversity": "varied"}
 
@@ -63,10 +64,6 @@ def recite(conversation: Conversation) -> str:
     """An obedient model whose free text lists every title that it was told of, so that a test sees what it knew."""
     taste = f"A person who saw {', '.join(titles_in(conversation))}."
     return json.dumps({**HABIT_WORDS, "taste": taste, "claims": []})
-
-
-def silent(stage: str, settled: int, total: int) -> None:
-    assert 0 <= settled <= total
 
 
 @pytest.fixture
@@ -142,7 +139,7 @@ def test_ratings_are_shown_as_data(log: Dataset) -> None:
 def test_every_rating_is_reflected_on_and_folds_are_left_out(log: Dataset) -> None:
     chat, counts = ScriptedChat(recite), Counter[str]()
     train = log.interactions
-    drafts = Reflection(chat, ROOMY, counts, silent).drafts(train, log.catalogue)
+    drafts = Reflection(chat, ROOMY, counts, RunContext()).drafts(train, log.catalogue)
     assert counts["questions given up"] == 0
     assert set(drafts) == {Version(user, fold) for user in range(3) for fold in (NO_FOLD, 0, 1)}
     fold_of = batch_folds(train, 2)
@@ -162,7 +159,7 @@ def test_many_notes_are_merged_in_levels(make_dataset: Callable[..., Dataset]) -
     data = make_dataset(n_users=1, n_items=1200, per_user=1030)
     chat = ScriptedChat(recite)
     settings = replace(ROOMY, folds=0)
-    drafts = Reflection(chat, settings, Counter(), silent).drafts(data.interactions, data.catalogue)
+    drafts = Reflection(chat, settings, Counter(), RunContext()).drafts(data.interactions, data.catalogue)
     known = [data.catalogue.titles[item] for item in data.interactions.items]
     assert drafts[Version(0, NO_FOLD)].long_term.taste == f"A person who saw {', '.join(known)}."
     # 103 batches; merged into 10 + 1 notes, then into 1, and the eleventh note waits for the profile.
@@ -184,7 +181,7 @@ def test_a_rejected_answer_is_asked_for_again_with_the_reason(log: Dataset) -> N
 
     counts: Counter[str] = Counter()
     settings = ReflectionSettings(folds=0)
-    drafts = Reflection(ScriptedChat(clumsy), settings, counts, silent).drafts(log.interactions, log.catalogue)
+    drafts = Reflection(ScriptedChat(clumsy), settings, counts, RunContext()).drafts(log.interactions, log.catalogue)
     assert len(drafts) == 3
     # Three users with three batches and a profile each.
     assert counts == {"answers malformed": 12, "answers too long": 12, "questions given up": 0}
@@ -194,7 +191,7 @@ def test_questions_are_given_up_after_all_tries(log: Dataset) -> None:
     counts: Counter[str] = Counter()
     chat = ScriptedChat(lambda conversation: "no")
     settings = ReflectionSettings(tries=2, folds=0)
-    assert Reflection(chat, settings, counts, silent).drafts(log.interactions, log.catalogue) == {}
+    assert Reflection(chat, settings, counts, RunContext()).drafts(log.interactions, log.catalogue) == {}
     assert counts == {"answers malformed": 18, "questions given up": 9}
     assert len(chat.asked) == 18
 
@@ -202,7 +199,7 @@ def test_questions_are_given_up_after_all_tries(log: Dataset) -> None:
 def test_users_without_ratings_are_asked_nothing(log: Dataset) -> None:
     nobody = log.interactions.take(np.zeros(len(log.interactions), np.bool_))
     chat = ScriptedChat(recite)
-    assert Reflection(chat, ROOMY, Counter(), silent).drafts(nobody, log.catalogue) == {}
+    assert Reflection(chat, ROOMY, Counter(), RunContext()).drafts(nobody, log.catalogue) == {}
     assert chat.asked == []
 
 
@@ -265,24 +262,14 @@ def test_profiles_are_checked_written_and_resumed(log: Dataset, tmp_path: Path) 
         claims = ["loves genre 0", "hates genre 0", "strict rater", "generous rater"]
         return json.dumps({**HABIT_WORDS, "taste": "Adores genre 1. Loathes genre 1. Dreams.", "claims": claims})
 
-    said: list[str] = []
+    display = RecordingDisplay()
+    context = RunContext(tmp_path / "cache", display=display)
     books = []
     chats = [ScriptedChat(flatter), ScriptedChat(flatter)]
     for chat in chats:
-        with Progress(disable=True) as progress:
-            books.append(
-                profile_users(
-                    log,
-                    log.interactions,
-                    chat,
-                    ReflectionSettings(),
-                    place=tmp_path / "profiles.json",
-                    cache=tmp_path / "cache",
-                    prices=None,
-                    say=said.append,
-                    report=reflection_report(progress),
-                )
-            )
+        place = tmp_path / "profiles.json"
+        settings = ReflectionSettings()
+        books.append(profile_users(log, log.interactions, chat, settings, place=place, prices=None, context=context))
     assert chats[0].asked
     assert not chats[1].asked
     loaded = ProfileStore.load(tmp_path / "profiles.json")
@@ -296,9 +283,9 @@ def test_profiles_are_checked_written_and_resumed(log: Dataset, tmp_path: Path) 
         assert profile.long_term.text.endswith("Dreams.")
         assert not ("Adores" in profile.long_term.text and "Loathes" in profile.long_term.text)
     assert loaded.counts["claims ungrounded"] > 0
-    assert "0 answers" in said[-3]
+    assert "0 answers" in display.lines[-3]
     for name in ("sentences grounded", "sentences ungrounded", "sentences without a claim"):
-        assert f"{name} {loaded.counts[name]}" in said[-1]
+        assert f"{name} {loaded.counts[name]}" in display.lines[-1]
 
 
 PROFILE = Profile(("fair",), Taste("Likes noir.", ("likes X",)), Taste("", ("likes Y",)))

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,14 +15,16 @@ from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.llm.reasons import ReasonStore
 from personagym_agents.memory.cross_fitted import make_memory
 from personagym_agents.memory.reasons import ReasonMemory, compose_reasons, fit_reason_memory
+from personagym_agents.memory.settings import Recall
 from personagym_agents.model.causal_lm import small_model
-from personagym_agents.personas.clustering import PersonaSettings
+from personagym_agents.personas.settings import PersonaSettings
 from personagym_agents.probes.controls import with_shuffled_ratings, without_history
 from personagym_agents.training.base import train_base
-from personagym_agents.training.loop import TrainingSettings
+from personagym_agents.training.settings import TrainingSettings
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
+from personagym_env.run_context import RunContext
 
 
 def log_of(items: list[int], ratings: list[float], users: list[int] | None = None) -> Interactions:
@@ -101,7 +102,7 @@ def test_no_row_recalls_itself_or_its_batch_in_training(
 ) -> None:
     """Whatever is recalled of a row's item, or of an unseen one, comes from rows of the user's earlier batches."""
     train = small_split.train
-    memory, examples = make_memory(small_data.catalogue, train, np.random.default_rng(0), evidence=evidence, reasons=2)
+    memory, examples = make_memory(small_data.catalogue, train, np.random.default_rng(0), Recall(evidence, 2))
     assert memory is not None
     assert memory.reasons is not None
     assert len(memory.words) == examples.own.shape[1] == (7 if evidence else 2)
@@ -116,7 +117,7 @@ def test_no_row_recalls_itself_or_its_batch_in_training(
 
 
 def reasoning_users(data: Dataset, split: Split, *, evidence: bool) -> LanguageUserAgent:
-    memory, _ = make_memory(data.catalogue, split.train, np.random.default_rng(0), evidence=evidence, reasons=2)
+    memory, _ = make_memory(data.catalogue, split.train, np.random.default_rng(0), Recall(evidence, 2))
     texts = tokenizer_texts(data, split.train, ["likes genre 1"], np.random.default_rng(0), memory)
     tokenizer = train_tokenizer(texts, 700)
     corpus = Corpus.build(data, split.train, tokenizer, memory=memory)
@@ -153,7 +154,7 @@ def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
         layers=1,
         vocabulary=700,
         teacher="bias",
-        reasons=2,
+        recall=Recall(reasons=2),
         training=quick,
         adapters=AdapterSettings(rank=2, alpha=2, training=quick),
         personas=PersonaSettings(n_personas=2),
@@ -162,10 +163,10 @@ def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
     written = {(3, int(item)): "so calm" for item in small_split.train.items[small_split.train.users == 3]}
     book = tmp_path / "book.jsonl"
     ReasonStore(small_split.train.fingerprint(), written, {}).save(book, small_data)
-    settings = replace(settings, reason_book=str(book))
-    rest: dict[str, Any] = {"run": tmp_path / "run", "say": lambda text: None, "report": lambda *told: None}
-    trained_base = train_base(small_data, small_split, settings, **rest)
-    build_bundle(trained_base, place=tmp_path / "made", command="test", split_words="test", **rest)
+    settings = replace(settings, recall=Recall(reasons=2, reason_book=str(book)))
+    context = RunContext(tmp_path / "run")
+    trained_base = train_base(small_data, small_split, settings, context)
+    build_bundle(trained_base, place=tmp_path / "made", split_words="test", context=context)
     agent = load_bundle_agent(tmp_path / "made", small_data, small_split.train)
     assert trained_base.corpus.memory is not None
     np.testing.assert_array_equal(agent.corpus.own, trained_base.corpus.own)
@@ -175,7 +176,7 @@ def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
     assert agent.document(3).count(", so calm;") == 8
     assert "so calm" not in agent.document(4)
     with pytest.raises(ValueError, match="reason_book is of no use where no reasons are recalled"):
-        replace(settings, reasons=0)
+        Recall(reason_book=str(book))
     check_user_agent(agent)
 
 

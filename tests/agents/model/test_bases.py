@@ -17,12 +17,14 @@ from personagym_agents.documents.corpus import tokenizer_texts
 from personagym_agents.documents.document import answer_words
 from personagym_agents.documents.tokenizer import answer_tokens, encode_texts
 from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.memory.settings import Recall
 from personagym_agents.model.causal_lm import load_base, quietly
-from personagym_agents.personas.clustering import PersonaSettings
+from personagym_agents.personas.settings import PersonaSettings
 from personagym_agents.training.base import train_base
-from personagym_agents.training.loop import TrainingSettings
+from personagym_agents.training.settings import TrainingSettings
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.run_context import RunContext
 
 ONE_STEP = TrainingSettings(epochs=1, batch=1_000, warmup=1)
 BYTES = [f"<0x{byte:02X}>" for byte in range(256)]
@@ -104,17 +106,13 @@ def make(place: Path, base: Path, data: Dataset, split: Split) -> LanguageUserAg
         teacher="bias",
         adapters=AdapterSettings(rank=2, alpha=2, training=ONE_STEP),
         personas=PersonaSettings(n_personas=2),
-        memory=False,
+        recall=Recall(evidence=False),
         history_lines=4,
     )
     steps: list[str] = []
-    rest = {
-        "run": place.with_name("run"),
-        "say": lambda text: None,
-        "report": lambda name, step, losses, share: steps.append(name),
-    }
-    trained_base = train_base(data, split, settings, **rest)
-    build_bundle(trained_base, place=place, command="test", split_words="test", measure=False, **rest)
+    context = RunContext(place.with_name("run"), figures=lambda name, step, losses: steps.append(name))
+    trained_base = train_base(data, split, settings, context)
+    build_bundle(trained_base, place=place, split_words="test", context=context, measure=False)
     assert steps == ["persona-0", "persona-1"]
     return load_bundle_agent(place, data, split.train)
 

@@ -14,13 +14,14 @@ from personagym_agents.bundle.build import build_bundle
 from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import load_bundle_agent, read_groups
 from personagym_agents.model.adapters import LowRank
-from personagym_agents.personas.clustering import Groups, PersonaSettings
+from personagym_agents.personas.settings import Groups, PersonaSettings
 from personagym_agents.probes.blends import blended, by_nearness, load_blended_agent, shrunk
 from personagym_agents.training.base import train_base
-from personagym_agents.training.loop import TrainingSettings
+from personagym_agents.training.settings import TrainingSettings
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.protocols import UserAgent
+from personagym_env.run_context import RunContext
 
 ROOT = Path(__file__).parents[3]
 QUICK = TrainingSettings(epochs=1, batch=2, warmup=1, averaging=0.0, learning_rate=3e-2)
@@ -33,9 +34,7 @@ def places(small_data: Dataset, small_split: Split, tmp_path_factory: pytest.Tem
     settings = BundleSettings(
         width=32, layers=1, vocabulary=500, teacher="bias", training=QUICK, personas=PersonaSettings(n_personas=3)
     )
-    trained_base = train_base(
-        small_data, small_split, settings, run=folder / "run", say=lambda text: None, report=lambda *told: None
-    )
+    trained_base = train_base(small_data, small_split, settings, RunContext(folder / "run"))
     made: dict[str, Path] = {}
     kinds: tuple[Groups, ...] = ("persona", "single")
     for kind in kinds:
@@ -44,11 +43,8 @@ def places(small_data: Dataset, small_split: Split, tmp_path_factory: pytest.Tem
             trained_base,
             AdapterSettings(groups=kind, training=QUICK),
             place=made[kind],
-            run=folder / f"run-{kind}",
-            command="",
             split_words="",
-            say=lambda text: None,
-            report=lambda *told: None,
+            context=RunContext(folder / f"run-{kind}"),
             measure=False,
         )
     return made

@@ -1,6 +1,6 @@
 """Training: what it is shown, that it learns, and that a killed run goes on as if nothing had happened."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +16,13 @@ from personagym_agents.memory.evidence import Memory
 from personagym_agents.model.adapters import add_adapters, lora_config
 from personagym_agents.model.causal_lm import answer_logits, checkpointed, hidden_states
 from personagym_agents.model.packing import pack
-from personagym_agents.training.loop import TrainingSettings, train
+from personagym_agents.training.loop import train
 from personagym_agents.training.loss import answer_losses
-from personagym_agents.training.sampling import NONE, Epochs, SamplingOptions, sample_epoch
+from personagym_agents.training.sampling import NONE, Epochs, sample_epoch
+from personagym_agents.training.settings import SamplingOptions, TrainingSettings
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
+from personagym_env.run_context import FigureLog, RunContext
 
 SETTINGS = TrainingSettings(epochs=3, batch=6, warmup=2, learning_rate=1e-2, averaging=0.5)
 
@@ -40,22 +42,26 @@ def level_teacher(users: IntArray, items: IntArray) -> FloatArray:
     return np.full((len(users), 5), 0.2)
 
 
-def silent(name: str, step: int, losses: dict[str, float], share: float) -> None:
+def finite(name: str, step: int, losses: Mapping[str, float], /) -> None:
     assert all(np.isfinite(value) for value in losses.values())
 
 
 def run_training(
-    model: PreTrainedModel, corpus: Corpus, run: Path, report=silent, settings=SETTINGS, identity="this"
-) -> None:  # type: ignore[no-untyped-def]
+    model: PreTrainedModel,
+    corpus: Corpus,
+    run: Path,
+    figures: FigureLog = finite,
+    settings: TrainingSettings = SETTINGS,
+    identity: str = "this",
+) -> None:
     train(
         model,
-        Epochs(corpus, StatisticalProfileWriter(), settings.sampling, seed=settings.seed),
+        Epochs(corpus, StatisticalProfileWriter(), settings.sampling, seed=0),
         level_teacher,
         settings,
         name="base",
-        run=run,
         identity=identity,
-        report=report,
+        context=RunContext(run, figures=figures),
     )
 
 
@@ -127,9 +133,7 @@ def test_training_lowers_the_losses(tiny_model: Callable[..., PreTrainedModel], 
     settings = TrainingSettings(
         epochs=12, batch=6, warmup=2, learning_rate=1e-2, averaging=0.5, dropout=0.0, teaching_weight=20.0
     )
-    run_training(
-        tiny_model("llama"), corpus, tmp_path, lambda _, __, losses, ___: seen.append(losses["taught"]), settings
-    )
+    run_training(tiny_model("llama"), corpus, tmp_path, lambda _, __, losses: seen.append(losses["taught"]), settings)
     assert np.mean(seen[-4:]) < np.log(5) + 0.02 < np.mean(seen[:4]), "a level teacher is learned"
 
 
@@ -137,13 +141,14 @@ def test_killed_training_resumes_to_the_same_weights(
     tiny_model: Callable[..., PreTrainedModel], corpus: Corpus, tmp_path: Path
 ) -> None:
     whole, broken = tiny_model("llama"), tiny_model("llama")
-    run_training(whole, corpus, tmp_path / "whole")
+    steps: list[int] = []
+    run_training(whole, corpus, tmp_path / "whole", lambda name, step, losses: steps.append(step))
 
     class KilledError(Exception):
         pass
 
-    def kill(name: str, step: int, losses: dict[str, float], share: float) -> None:
-        if share > 0.5:
+    def kill(name: str, step: int, losses: Mapping[str, float], /) -> None:
+        if step > len(steps) / 2:
             raise KilledError
 
     with pytest.raises(KilledError):
@@ -216,7 +221,7 @@ def test_training_computes_layers_again_if_told_to(
         spared,
         corpus,
         tmp_path / "spared",
-        lambda _, step, __, ___: steps.append(step),
+        lambda _, step, __: steps.append(step),
         settings=replace(settings, checkpointing=True),
     )
     assert len(passes) == 2 * len(steps)

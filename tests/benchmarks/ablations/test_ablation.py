@@ -1,7 +1,6 @@
 """Bundles of the ablation: every kind of adapters on one base, which none of them changes."""
 
 import importlib.util
-import io
 import re
 import sys
 from dataclasses import replace
@@ -11,15 +10,17 @@ from types import ModuleType
 import numpy as np
 import pytest
 import torch
-from rich.console import Console
 
+from fixtures.display import RecordingDisplay
 from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import load_bundle_agent
-from personagym_agents.personas.clustering import PersonaSettings
+from personagym_agents.memory.settings import Recall
+from personagym_agents.personas.settings import PersonaSettings
 from personagym_agents.training.base import TrainedBase, train_base
-from personagym_agents.training.loop import TrainingSettings
+from personagym_agents.training.settings import TrainingSettings
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
+from personagym_env.run_context import RunContext
 
 ROOT = Path(__file__).parents[3]
 KINDS = ("single", "single-equal-rows", "random", "persona", "individual")
@@ -42,9 +43,7 @@ def trained_base(small_data: Dataset, small_split: Split, tmp_path: Path) -> Tra
     settings = BundleSettings(
         width=32, layers=1, vocabulary=500, teacher="bias", training=QUICK, personas=PersonaSettings(n_personas=3)
     )
-    return train_base(
-        small_data, small_split, settings, run=tmp_path / "base", say=lambda text: None, report=lambda *told: None
-    )
+    return train_base(small_data, small_split, settings, RunContext(tmp_path / "base"))
 
 
 def test_kinds_differ_in_who_shares_an_adapter_and_in_rows(script: ModuleType) -> None:
@@ -62,24 +61,26 @@ def test_kinds_differ_in_who_shares_an_adapter_and_in_rows(script: ModuleType) -
     assert equal["persona"] == replace(equal["random"], groups="persona") == replace(equal["single"], groups="persona")
     narrow = script.kinds_of_adapters(script.Args(rank=4), [9])["persona"]
     assert narrow == AdapterSettings(rank=4, alpha=4)
-    assert script.words_of(script.Args(rank=4, personas=8, features="both"), BundleSettings(memory=False)) == (
+    assert script.words_of(
+        script.Args(rank=4, personas=8, features="both"), BundleSettings(recall=Recall(evidence=False))
+    ) == (
         ", 8 personas, features both, rank 4",
         ", no memory",
     )
-    assert script.words_of(script.Args(), BundleSettings(reasons=2))[1] == ", reasons and evidence"
+    assert script.words_of(script.Args(), BundleSettings(recall=Recall(reasons=2)))[1] == ", reasons and evidence"
     with pytest.raises(ValueError, match="rows must be at least 1 or None, got 0"):
         AdapterSettings(rows=0)
 
 
 def test_equal_rows_are_equal_up_to_a_user(script: ModuleType, trained_base: TrainedBase, tmp_path: Path) -> None:
-    told: list[str] = []
     counts = trained_base.split.train.counts
     fewest = int(np.bincount(trained_base.personas.assignment, counts).min())
     args = script.Args(equal_rows=True, kinds=("single", "random", "persona"), seeds=1, output=tmp_path)
-    console = Console(record=True, quiet=False, width=200, file=io.StringIO())
-    entries = script.train_missing(replace(args, bundle=tmp_path / "some"), trained_base, console)
+    display = RecordingDisplay()
+    context = RunContext(tmp_path, display=display)
+    entries = script.train_missing(replace(args, bundle=tmp_path / "some"), trained_base, context)
     assert entries[0] == f"'single, equal rows={tmp_path / 'temporal-some-single-equal-rows-0'}'"
-    told = re.findall(r"adapter (\w+)-\d.*: ([\d,]+) rows of", console.export_text())
+    told = re.findall(r"adapter (\w+)-\d.*: ([\d,]+) rows of", "\n".join(display.lines))
     assert len(told) == 1 + 2 * len(trained_base.personas)
     for kind, rows in told:
         assert fewest - counts.max() < int(rows.replace(",", "")) <= fewest or kind == "random"
@@ -90,7 +91,7 @@ def test_every_kind_is_trained_on_one_base(
 ) -> None:
     before = {name: value.clone() for name, value in trained_base.model.state_dict().items()}
     args = script.Args(kinds=KINDS, seeds=2, output=tmp_path / "ablation", bundle=tmp_path / "some")
-    entries = script.train_missing(args, trained_base, Console(quiet=True))
+    entries = script.train_missing(args, trained_base, RunContext(tmp_path))
     after = trained_base.model.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
@@ -113,11 +114,11 @@ def test_a_finished_bundle_is_kept_and_unknown_kinds_are_named(
     place = tmp_path / "ablation" / "temporal-some-single-0"
     place.mkdir(parents=True)
     args = script.Args(kinds=("single",), seeds=1, output=tmp_path / "ablation", bundle=tmp_path / "some")
-    assert script.train_missing(args, trained_base, Console(quiet=True)) == [f"'single={place}'"]
+    assert script.train_missing(args, trained_base, RunContext(tmp_path)) == [f"'single={place}'"]
     assert not list(place.iterdir())
     place = tmp_path / "ablation" / "temporal-some-single-averaging-0-0"
     place.mkdir()
-    unaveraged = script.train_missing(replace(args, averaging=0.0), trained_base, Console(quiet=True))
+    unaveraged = script.train_missing(replace(args, averaging=0.0), trained_base, RunContext(tmp_path))
     assert unaveraged == [f"'single, averaging 0={place}'"]
     with pytest.raises(ValueError, match=r"kinds of adapters must be some of .*, got couples"):
-        script.train_missing(replace(args, kinds=("couples",)), trained_base, Console(quiet=True))
+        script.train_missing(replace(args, kinds=("couples",)), trained_base, RunContext(tmp_path))

@@ -9,6 +9,8 @@ import pytest
 import tyro
 
 from personagym_agents.bundle.settings import BundleSettings, paper_settings
+from personagym_agents.memory.settings import Recall
+from personagym_agents.training.settings import TrainingSettings
 from personagym_benchmarks.cli import train as train_module
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
@@ -23,7 +25,7 @@ def made(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> d
     class _Manifest:
         metrics = None
 
-    def train_base(dataset: Dataset, split: Any, settings: Any, **rest: Any) -> None:
+    def train_base(dataset: Dataset, split: Any, settings: Any, context: Any) -> None:
         made.update(split=split, settings=settings)
 
     def build_bundle(trained_base: Any, **rest: Any) -> _Manifest:
@@ -54,32 +56,31 @@ def test_the_judge_learns_from_the_half_that_contestants_do_not_know(
 
 
 def test_options_left_out_are_the_presets(made: dict[str, Any]) -> None:
-    train()
-    assert made["settings"] == BundleSettings()
-    train("--preset", "paper", "--base", "some/model")
+    for default in ((), ("default",)):
+        train(*default)
+        assert made["settings"] == BundleSettings()
+    train("paper", "--base", "some/model")
     assert made["settings"] == paper_settings("some/model")
 
 
 def test_one_seed_is_that_of_base_personas_and_adapters(made: dict[str, Any]) -> None:
     train("--seed", "7")
-    plain = BundleSettings()
-    assert made["settings"] == replace(
-        plain,
-        training=replace(plain.training, seed=7),
-        adapters=replace(plain.adapters, training=replace(plain.adapters.training, seed=7)),
-    )
+    assert made["settings"] == BundleSettings(seed=7)
+    assert made["settings"].adapter_seed == 7
+    train("--seed", "7", "--adapters.seed", "8")
+    assert (made["settings"].seed, made["settings"].adapter_seed) == (7, 8)
 
 
-def test_options_of_base_and_adapters_are_passed_on(made: dict[str, Any]) -> None:
-    train("--width", "64", "--layers", "2", "--epochs", "3")
-    assert (made["settings"].width, made["settings"].layers, made["settings"].training.epochs) == (64, 2, 3)
-    adapters = (
-        "--rank 8 --alpha 4 --dropout 0.2 --targets query-key --adapter-epochs 5 --checkpointing --groups individual"
+def test_options_are_the_settings_themselves(made: dict[str, Any]) -> None:
+    train("--width", "64", "--layers", "2", "--training.epochs", "3")
+    assert made["settings"] == BundleSettings(width=64, layers=2, training=TrainingSettings(epochs=3))
+    of_adapters = (
+        "--adapters.rank 8 --adapters.alpha 4 --adapters.dropout 0.2 --adapters.targets query-key "
+        "--adapters.training.epochs 5 --adapters.training.checkpointing True --adapters.groups individual"
     )
-    train("--preset", "paper", "--base", "some/model", *adapters.split(), "--persona-features", "both")
-    paper, settings = paper_settings("some/model"), made["settings"]
-    assert settings.personas == replace(paper.personas, features="both")
-    assert settings.adapters == replace(
+    train("paper", "--base", "some/model", *of_adapters.split(), "--personas.features", "both")
+    paper = paper_settings("some/model")
+    adapters = replace(
         paper.adapters,
         groups="individual",
         rank=8,
@@ -88,28 +89,41 @@ def test_options_of_base_and_adapters_are_passed_on(made: dict[str, Any]) -> Non
         targets="query-key",
         training=replace(paper.adapters.training, epochs=5, checkpointing=True),
     )
+    assert made["settings"] == replace(paper, adapters=adapters, personas=replace(paper.personas, features="both"))
 
 
 @pytest.mark.parametrize(
-    ("options", "memory", "reasons"),
+    ("options", "recall"),
     [
-        ("", True, 0),
-        ("--preset paper --base some/model", False, 1),
-        ("--recall nothing", False, 0),
-        ("--recall evidence --preset paper --base some/model", True, 0),
-        ("--recall reasons --reasons 3", False, 3),
-        ("--recall both", True, 1),
+        ("", Recall()),
+        ("paper --base some/model", Recall(evidence=False, reasons=1)),
+        ("--recall.evidence False", Recall(evidence=False)),
+        ("paper --base some/model --recall.evidence True --recall.reasons 0", Recall()),
+        ("--recall.evidence False --recall.reasons 3", Recall(evidence=False, reasons=3)),
+        ("--recall.reasons 1 --recall.reason-book book.jsonl", Recall(reasons=1, reason_book="book.jsonl")),
     ],
 )
-def test_what_users_recall_is_one_option(options: str, memory: bool, reasons: int, made: dict[str, Any]) -> None:
+def test_what_users_recall_is_one_setting(options: str, recall: Recall, made: dict[str, Any]) -> None:
     train(*options.split())
-    assert (made["settings"].memory, made["settings"].reasons) == (memory, reasons)
+    assert made["settings"].recall == recall
 
 
-def test_sizes_of_the_small_base_are_refused_for_another_one_and_where_no_model_has_them(made: dict[str, Any]) -> None:
-    with pytest.raises(SystemExit, match="width, layers: of the small base alone, got base 'some/model'"):
-        train("--base", "some/model", "--width", "64", "--layers", "2")
-    with pytest.raises(ValueError, match="width must be a multiple of 8, for 4 attention heads of even width, got 44"):
-        train("--width", "44")
-    with pytest.raises(ValueError, match="layers must be at least 1, got 0"):
-        train("--layers", "0")
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--base some/model --width 64 --layers 2", "width, layers: of the small base alone, got base 'some/model'"),
+        ("--width 44", "width must be a multiple of 8, for 4 attention heads of even width, got 44"),
+        ("--layers 0", "layers must be at least 1, got 0"),
+        ("--training.epochs 0", "TrainingSettings.epochs must be at least 1, got 0"),
+        ("--recall.reason-book book.jsonl", "of no use where no reasons are recalled"),
+        ("paper", "--base"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_before_anything_is_read(
+    options: str, words: str, made: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        train(*options.split())
+    told = "".join(letter for letter in capsys.readouterr().err if letter not in "│╭╮╰╯─")
+    assert words in " ".join(told.split())
+    assert not made

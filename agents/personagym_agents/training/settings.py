@@ -1,0 +1,52 @@
+"""What can be asked of a training."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How documents are drawn."""
+
+    lines: int = 48
+    """Rows of a user shown in one sequence at most."""
+    candidate_share: float = 1 / 3
+    """Share of the shown rows that are candidates instead of history."""
+    hidden_titles: float = 0.25
+    """Share of the history lines that hide their title."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """Hyper-parameters of one training."""
+
+    epochs: int = 8
+    """Times that every training row is shown."""
+    batch: int = 24
+    """Sequences in a step."""
+    learning_rate: float = 2e-3
+    """Peak of the cosine schedule, after `warmup` steps."""
+    warmup: int = 100
+    """Steps until the peak."""
+    weight_decay: float = 0.3
+    """AdamW's, on matrices alone."""
+    dropout: float = 0.15
+    """Of the embeddings and of the last hidden states."""
+    choice_weight: float = 1.0
+    """Weight of the choice loss beside the rating loss."""
+    teaching_weight: float = 1.0
+    """Weight of the teacher's loss beside the rating loss."""
+    averaging: float = 0.995
+    """Decay of the moving average of the weights, which is what training returns; 0 for the last weights."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    checkpointing: bool = False
+    """Whether layers are computed again for their gradients: a third more work for a fraction of the memory."""
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "warmup"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"TrainingSettings.{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("dropout", "averaging"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"TrainingSettings.{name} must lie in [0, 1), got {getattr(self, name)}")
