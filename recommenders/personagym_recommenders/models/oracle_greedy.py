@@ -10,6 +10,7 @@ import numpy.typing as npt
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import Observation, UserAgent
 from personagym_recommenders.base import ScoringRecommender
+from personagym_recommenders.memory import require_memory, size_of
 from personagym_recommenders.storage import read_saved
 
 
@@ -61,6 +62,11 @@ class OracleGreedy(ScoringRecommender):
                 f"the agent {agent.name} has {agent.n_users} users and {agent.n_items} items, "
                 f"the log {log.n_users} and {log.n_items}"
             )
+        require_memory(
+            f"{self.name}'s table of {log.n_users:,} users and {log.n_items:,} items",
+            size_of((log.n_users, log.n_items), np.dtype(np.float32).itemsize),
+            "judge with fewer users or items",
+        )
         self.table_ = np.zeros((log.n_users, log.n_items), np.float32)
         self.known_ = np.zeros(log.n_users, np.bool_)
         counts = np.bincount(log.items, minlength=log.n_items)

@@ -9,9 +9,10 @@ from gymnasium import spaces
 
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Observation
+from personagym_env.wrappers import HORIZON
 from personagym_recommenders.rl.action_decoders import ActionDecoder
 from personagym_recommenders.rl.sb3_storage import build_policy, describe_policy
-from personagym_recommenders.rl.sb3_vec_env import HORIZON, policy_observation
+from personagym_recommenders.rl.sb3_vec_env import policy_observation
 from personagym_recommenders.storable import Storable, read_parts
 from personagym_recommenders.storage import Learned, read_saved
 
@@ -48,7 +49,6 @@ class SB3Recommender(Storable):
         decoder: the one that the policy was trained with.
         name: for tables.
         horizon: the one that the policy was trained with, see `SB3VecEnv`.
-        deterministic: show the most likely action rather than draw one, which `recommend` promises not to do.
     """
 
     def __init__(self, policy: BasePolicy, decoder: ActionDecoder, name: str = "PPO", horizon: int = HORIZON) -> None:

@@ -15,14 +15,13 @@ import numpy.typing as npt
 from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from personagym_env.wrappers import HORIZON, step_share, step_space
+
 try:
     from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.vec_env import VecEnv
 except ImportError as error:
     raise ImportError("policies need Stable-Baselines3: pip install personagym[rl]") from error
-
-HORIZON = 50
-"""Steps by which `step` is divided, as in `personagym_env.wrappers.StepAsVector`."""
 
 Infos = list[dict[str, Any]]
 
@@ -43,15 +42,14 @@ def policy_space(space: spaces.Space[Any], parts: Sequence[str] | None = None) -
     chosen = sorted(space.spaces) if parts is None else sorted(parts)
     if unknown := set(chosen) - set(space.spaces):
         raise ValueError(f"no parts {sorted(unknown)} in the observation, expected some of {sorted(space.spaces)}")
-    step = spaces.Box(0, 1, (1,), np.float32)
-    return spaces.Dict({name: step if name == "step" else space[name] for name in chosen})
+    return spaces.Dict({name: step_space() if name == "step" else space[name] for name in chosen})
 
 
 def policy_observation(observation: Mapping[str, Any], parts: Iterable[str], horizon: int = HORIZON) -> dict[str, Any]:
     """The parts of n rows' observation as `policy_space` has them: `step` is (n, 1) float32, a share of the horizon."""
     seen = {name: np.asarray(observation[name]) for name in parts}
     if "step" in seen:
-        seen["step"] = np.minimum(1.0, seen["step"] / horizon).astype(np.float32)[:, None]
+        seen["step"] = step_share(seen["step"], horizon)
     return seen
 
 
