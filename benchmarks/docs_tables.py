@@ -5,15 +5,14 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from personagym_env.evaluation.agreement.analysis import AgreementBoard
-from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
 from personagym_env.evaluation.agreement.tables import without_range
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.fidelity.markdown import fidelity_boards
 from personagym_env.evaluation.leaderboard.board import Leaderboard
 from personagym_env.evaluation.leaderboard.policies import PolicyComparison
 from personagym_env.evaluation.reporting import markdown
-from personagym_env.evaluation.reporting.figures import KIND_TITLES
+from personagym_env.evaluation.reporting.looks import JUDGES
 from personagym_env.evaluation.validation.board import AspectBoard, Validation
 from personagym_env.evaluation.validation.tables import distance_title
 from personagym_env.files import write_atomically
@@ -29,7 +28,7 @@ BOARD_SHOWN = (
     "board-cold-ratings",
 )
 """Tables of the fidelity board that the README has."""
-OFFLINE_SHOWN = ("recall@10", "NDCG@10", "coverage")
+OFFLINE_SHOWN = ("recall", "ndcg", "coverage")
 """Offline metrics that the README names; the report has all."""
 
 
@@ -55,10 +54,10 @@ def agreement(board: Leaderboard) -> str:
     shown = [
         row
         for row in board.agreements
-        if row.kind in ("closed pool", "floor") or row.judge.endswith(board.agent) or row.judge in OFFLINE_SHOWN
+        if row.kind in ("users", "check") or row.population == board.agent or row.figure in OFFLINE_SHOWN
     ]
     rows = (
-        [row.judge, KIND_TITLES[row.kind], markdown.cell(row.tau, 2), markdown.cell(row.regret, 3)]
+        [row.judge, JUDGES[row.kind].title, markdown.cell(row.tau, 2), markdown.cell(row.regret, 3)]
         for row in sorted(shown, key=lambda row: -row.tau.value)
     )
     return markdown.table(("judge", "what it looks at", "Kendall's tau", "regret, points"), rows)
@@ -68,7 +67,7 @@ def agreement_study(path: Path) -> dict[str, str]:
     """The tables of the agreement study by marker.
 
     Markers are `study-TRUTH-TABLE`, with the way to know real value (closed-pool, fully-observed, random-exposure) as
-    truth and judges, summary, differences, preferences and contestants as tables.
+    truth and judges, summary, differences, preferences and recommenders as tables.
     """
     made: dict[str, str] = {}
     for board in AgreementStudy.load(path).boards:
@@ -77,10 +76,10 @@ def agreement_study(path: Path) -> dict[str, str]:
             "summary": study_summary(board),
             "differences": study_differences(board),
             "preferences": study_preferences(board),
-            "contestants": study_contestants(board),
+            "recommenders": study_recommenders(board),
         }
-        truth = board.truth.replace(" ", "-")
-        made |= {f"study-{truth}-{name}": table for name, table in tables.items()}
+        ground_truth = board.ground_truth.replace(" ", "-")
+        made |= {f"study-{ground_truth}-{name}": table for name, table in tables.items()}
     return made
 
 
@@ -151,12 +150,12 @@ def study_preferences(board: AgreementBoard) -> str:
     return markdown.table(("judge", "its own class", *classes), rows)
 
 
-def study_contestants(board: AgreementBoard) -> str:
-    """Real value of every contestant's picks, and what simulated users expect of them."""
+def study_recommenders(board: AgreementBoard) -> str:
+    """Real value of every recommender's picks, and what simulated users expect of them."""
     judges = [judge.title for judge in board.judges if judge.kind == "users"]
     rows = (
         [row.name, row.model_class, markdown.cell(row.real, 3), *(f"{row.said[title].value:.3f}" for title in judges)]
-        for row in board.contestants
+        for row in board.recommenders
     )
     return markdown.table(("recommender", "class", "real value", *judges), rows)
 

@@ -13,7 +13,7 @@ import tyro
 
 from personagym_benchmarks.agreement import judges
 from personagym_benchmarks.cli.agreement import AgreementCommand
-from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.agreement.study import AgreementStudy
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS
 from personagym_env.run_context import RunContext
 from personagym_recommenders import REGISTRY, MostPopular, RecommenderSpec
@@ -87,16 +87,16 @@ def test_from_log_to_tables(
     arguments_of(script, *arguments, "--output", str(output)).main()
     assert "random exposure: agreement with real value" in capsys.readouterr().out
     study = AgreementStudy.load(output)
-    assert [board.truth for board in study.boards] == ["closed pool", "random exposure"]
+    assert [board.ground_truth for board in study.boards] == ["closed pool", "random exposure"]
     plots = {
-        f"agreement-{board.truth.replace(' ', '-')}-{plot}.svg"
+        f"agreement-{board.ground_truth.replace(' ', '-')}-{plot}.svg"
         for board in study.boards
         for plot in ("tau", "value", "leaders")
     }
     assert {path.name for path in output.parent.iterdir()} == {"agreement.json"} | plots
     assert set(study.setting["left out"]) == {"SASRec", "genres"}
     for board in study.boards:
-        assert {row.name for row in board.contestants} == set(few) - {"SASRec", "genres"}
+        assert {row.name for row in board.recommenders} == set(few) - {"SASRec", "genres"}
         assert board.judge("oracle").tau.value == 1
         for rows in DATA_OVERLAPS:
             bias = board.judge(f"bias ({rows})")

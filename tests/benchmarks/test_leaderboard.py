@@ -92,7 +92,7 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
     monkeypatch.setattr(script, "simulate", simulating)
     board = script.run(arguments(script, "--agent", "mf", "--data-overlap", rows).settings, RunContext())
     assert seen == {
-        "contestants": {dealt.contestants.fingerprint()},
+        "contestants": {dealt.recommenders.fingerprint()},
         "users": {dealt.of_judge(rows).fingerprint()},
     }
     assert board.independence == dealt.independence(rows, "alternate")
@@ -134,7 +134,7 @@ def test_the_independent_judge_is_the_default_and_says_so(
     told = " ".join(capsys.readouterr().out.split())
     assert str(board.independence) in told
     assert f"know {len(dealt.others):,} training rows (disjoint)" in told
-    assert "no row of which a contestant knows" in report.read_text()
+    assert "no row of which a recommender knows" in report.read_text()
     assert {law["name"] for law in board.card["goodness"]} <= {"leaving", "returning", "satiation", "drift"}
     assert board.card["goodness"]
 

@@ -5,10 +5,8 @@ from functools import partial
 
 import personagym_agents
 from personagym_benchmarks.agreement.settings import AgreementSettings
-from personagym_env.evaluation.agreement.analysis import (
-    liked_from,
-)
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender
+from personagym_env.evaluation.core.offline import liked_from
 from personagym_env.run_context import RunContext
 from personagym_recommenders import NamedRecommender, RecommenderContext, available, make_contestants
 
@@ -22,7 +20,7 @@ def choose_contestants(args: AgreementSettings, bench: Bench) -> tuple[list[Name
     Raises:
         ValueError: two contestants have one name.
     """
-    log = bench.dealt.contestants
+    log = bench.dealt.recommenders
     context = RecommenderContext(liked_from(log), partial(personagym_agents.load, LEARN_WITH))
     chosen, left_out = available(log, bench.dataset.catalogue, context, slow=args.slow, online=False)
     return make_contestants((*chosen, *args.recommender), context), left_out
@@ -33,7 +31,7 @@ def enter(contestant: NamedRecommender, bench: Bench, context: RunContext) -> Fi
     name, model_class, recommender = contestant
     begin = time.perf_counter()
     with context.bar(f"fit {name}", None):
-        recommender.fit(bench.dealt.contestants, bench.dataset.catalogue)
+        recommender.fit(bench.dealt.recommenders, bench.dataset.catalogue)
     seconds = time.perf_counter() - begin
     with context.bar(f"{name}: picks and metrics", None):
         picks, offline = bench.picks(recommender), bench.offline(recommender)

@@ -9,12 +9,10 @@ import personagym_agents
 from personagym_agents.bundle.manifest import bundle_fits, shipped_bundles
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_benchmarks.agreement.settings import AgreementSettings
-from personagym_env.evaluation.agreement.analysis import (
-    Judge,
-    expected_ratings,
-)
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender, SessionTrial
+from personagym_env.evaluation.agreement.judges import Judge
 from personagym_env.evaluation.core.data_overlap import DataOverlap
+from personagym_env.evaluation.core.pair_reactions import expected_ratings
 from personagym_env.evaluation.core.simulate import SessionPlan
 from personagym_env.evaluation.fidelity.contamination import blind
 from personagym_env.protocols import UserAgent
@@ -79,7 +77,7 @@ def judge_all(
     fitted_recommenders: list[FittedRecommender],
     left_out: dict[str, str],
 ) -> dict[str, list[Judge]]:
-    """Truth to what every population and metric says of the contestants."""
+    """Ground truth to what every population and metric says of the contestants."""
     judges: dict[str, list[Judge]] = {truth.name: [] for truth in bench.ground_truths}
     trial = session_trial(args, bench)
     for name, rows, agent in make_judges(args, bench, context, left_out):
@@ -87,8 +85,8 @@ def judge_all(
             log, begin = truth.pool.held_out, time.perf_counter()
             with context.bar(f"{truth.name}: {name} ({rows})", len(log)) as advance:
                 expected = expected_ratings(agent, log, progress=advance)
-            figures = [truth.pool.value(fitted.picks[truth.name], expected) for fitted in fitted_recommenders]
-            judges[truth.name].append(Judge(name, "users", figures, rows, JUDGE_CLASS.get(name)))
+            said = [truth.pool.value(fitted.picks[truth.name], expected) for fitted in fitted_recommenders]
+            judges[truth.name].append(Judge(name, "users", said, "expected", name, rows, JUDGE_CLASS.get(name)))
             rate = len(log) / (time.perf_counter() - begin)
             context.tell(f"{truth.name}: {name} ({rows}) valued {len(log):,} pairs, {rate:,.0f} a second")
         if trial is not None and rows in args.session_rows:
@@ -99,7 +97,7 @@ def judge_all(
         gc.collect()  # a model and its caches, before the next one is loaded
     for found in judges.values():
         found += [
-            Judge(metric, "metric", [fitted.offline[metric] for fitted in fitted_recommenders])
+            Judge(metric.title, "metric", [fitted.offline[metric] for fitted in fitted_recommenders], metric.figure)
             for metric in fitted_recommenders[0].offline
         ]
     return judges
@@ -133,6 +131,14 @@ def play_all(
     spent = time.perf_counter() - begin
     context.tell(f"{name} ({rows}) had {len(trial.plan.users)} sessions with each contestant in {spent:.0f} s")
     return [
-        Judge(f"{name}, session {figure}", "sessions", [one[figure] for one in figures], rows, JUDGE_CLASS.get(name))
+        Judge(
+            f"{name}, session {figure}",
+            "sessions",
+            [one[figure] for one in figures],
+            figure,
+            name,
+            rows,
+            JUDGE_CLASS.get(name),
+        )
         for figure in ("return", "rating")
     ]

@@ -4,12 +4,11 @@ from pathlib import Path
 
 from personagym_benchmarks.agreement.judges import SHIPPED
 from personagym_env.evaluation.agreement.plots import tau_plot, value_plot
-from personagym_env.evaluation.agreement.study_file import AgreementStudy
-from personagym_env.evaluation.agreement.tables import user_judges
+from personagym_env.evaluation.agreement.study import AgreementStudy
 from personagym_env.files import write_atomically
 
 LEADERS = 12
-"""Contestants in the plot of the leaders."""
+"""Recommenders in the plot of the leaders."""
 
 
 def write_plots(study: AgreementStudy, output: Path) -> list[Path]:
@@ -19,12 +18,12 @@ def write_plots(study: AgreementStudy, output: Path) -> list[Path]:
     """
     written = []
     for board in study.boards:
-        stem = f"{output.stem}-{board.truth.replace(' ', '-')}"
-        plots = {"tau": tau_plot(board)}
-        users = user_judges(board)
-        persona = [title for title in users if title.startswith(SHIPPED)]
+        stem = f"{output.stem}-{board.ground_truth.replace(' ', '-')}"
+        plots = {"tau": tau_plot(board.judges)}
+        users = [judge for judge in board.judges if judge.kind == "users"]
+        shipped = [judge for judge in users if judge.population == SHIPPED]
         if users:
-            judge = (persona or users)[0]
+            judge = (shipped or users)[0].title
             plots |= {"value": value_plot(board, judge), "leaders": value_plot(board, judge, LEADERS)}
         for name, svg in plots.items():
             written.append(output.with_name(f"{stem}-{name}.svg"))

@@ -17,16 +17,12 @@ from personagym_benchmarks.agreement.settings import AgreementSettings
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
-from personagym_env.evaluation.agreement.analysis import (
-    AgreementAnalysis,
-    Contestant,
-    liked_from,
-    make_agreement_board,
-)
+from personagym_env.evaluation.agreement.analysis import AgreementAnalysis, ValuedRecommender
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool, dense_users, random_exposure
-from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.agreement.study import AgreementStudy, make_agreement_board
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, HALF_SPLITS, deal_rows
+from personagym_env.evaluation.core.offline import liked_from
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.run_context import RunContext
@@ -64,7 +60,7 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
     dealt = deal_rows(split.train, args.half_split, rng)
     bench = Bench(dataset, split, dealt, find_truths(args, dataset, split))
     chosen, left_out = choose_contestants(args, bench)
-    with context.bar("all contestants", len(chosen)) as advance:
+    with context.bar("all recommenders", len(chosen)) as advance:
         fitted_recommenders = []
         for contestant in chosen:
             fitted_recommenders.append(enter(contestant, bench, context))
@@ -74,20 +70,11 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
     boards = []
     for truth in bench.ground_truths:
         with context.bar(f"{truth.name}: intervals", None):
-            contestants = [
-                Contestant(fitted.name, fitted.model_class, truth.pool.value(fitted.picks[truth.name]))
+            valued = [
+                ValuedRecommender(fitted.name, fitted.model_class, truth.pool.value(fitted.picks[truth.name]))
                 for fitted in fitted_recommenders
             ]
-            boards.append(
-                make_agreement_board(
-                    AgreementAnalysis(contestants, weights, rng),
-                    judges[truth.name],
-                    truth.pool,
-                    weights,
-                    truth=truth.name,
-                    description=truth.description,
-                )
-            )
+            boards.append(make_agreement_board(AgreementAnalysis(valued, weights, rng), judges[truth.name], truth))
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,
@@ -95,10 +82,10 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
         "half_split": HALF_SPLITS[args.half_split],
         "rows": dealt.sizes(),
         "row fingerprints": {rows: dealt.of_judge(rows).fingerprint() for rows in DATA_OVERLAPS},
-        "contestants know": "the contestants' half",
+        "recommenders know": "the recommenders' half",
         "judges know": list(args.data_overlap),
-        "bandit and policy learn with": f"{LEARN_WITH} users of the contestants' half, sessions as documented defaults",
-        "sessions of each contestant": min(args.sessions, split.train.n_users),
+        "bandit and policy learn with": f"{LEARN_WITH} users of the same half, sessions as documented defaults",
+        "sessions of each recommender": min(args.sessions, split.train.n_users),
         "liked from": liked_from(split.train),
         "bootstrap resamples": args.resamples,
         "left out": left_out,

@@ -18,7 +18,7 @@ class ReportCommand:
 
     def main(self) -> None:
         """Run the command."""
-        from personagym_env.evaluation.agreement.study_file import AgreementStudy
+        from personagym_env.evaluation.agreement.study import AgreementStudy
         from personagym_env.evaluation.fidelity.board import FidelityReport
         from personagym_env.evaluation.leaderboard.board import Leaderboard
         from personagym_env.evaluation.reporting.report import write_report

@@ -18,7 +18,6 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
-from personagym_env.evaluation.agreement.analysis import liked_from
 from personagym_env.evaluation.core.closed_pool import ClosedPool
 from personagym_env.evaluation.core.data_overlap import (
     HALF_SPLITS,
@@ -26,7 +25,7 @@ from personagym_env.evaluation.core.data_overlap import (
     deal_rows,
     unknown_items,
 )
-from personagym_env.evaluation.core.offline import listed_users, measure_offline
+from personagym_env.evaluation.core.offline import liked_from, listed_users, measure_offline
 from personagym_env.evaluation.core.simulate import SessionPlan, fillable_users, simulate
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
@@ -84,7 +83,7 @@ def make_worlds(args: LeaderboardSettings, dataset: Dataset, dealt: DealtRows, c
             agent = personagym_agents.load(name, blind(dataset, log), log)
             if not worlds:
                 whole = make_world(dataset, agent, train_share=args.train_share)
-            worlds.setdefault(agent.name, replace(whole, train=dealt.contestants, agent=agent))
+            worlds.setdefault(agent.name, replace(whole, train=dealt.recommenders, agent=agent))
             advance(1)
     return worlds
 
@@ -144,6 +143,7 @@ def measure(contestant: NamedRecommender, bench: RankingBench) -> Measurement:
             simulated[population] = sessions.statistics(n_users)
     return Measurement(
         name=name,
+        model_class=contestant.model_class,
         fit_seconds=seconds,
         offline=offline,
         simulated=simulated,
@@ -227,7 +227,7 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
         "seed": args.seed,
         "training share": args.train_share,
         "halves": HALF_SPLITS[args.half_split],
-        "contestants know": f"{len(dealt.contestants):,} rows, fingerprint {dealt.contestants.fingerprint()[:12]}",
+        "recommenders know": f"{len(dealt.recommenders):,} rows, fingerprint {dealt.recommenders.fingerprint()[:12]}",
         "users know": f"{args.data_overlap}: {len(questions.split.train):,} rows, fingerprint "
         f"{questions.split.train.fingerprint()[:12]}; their fidelity is that of users who know these rows",
         "sessions per recommender": len(plan.users),

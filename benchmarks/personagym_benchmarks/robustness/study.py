@@ -21,8 +21,9 @@ from personagym_agents.classical.static_cached import StaticCachedUsers
 from personagym_benchmarks.robustness.settings import SHIPPED, RobustnessSettings
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray
-from personagym_env.evaluation.agreement.analysis import expected_ratings, liked_from
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender, SessionTrial
+from personagym_env.evaluation.core.offline import liked_from
+from personagym_env.evaluation.core.pair_reactions import expected_ratings
 from personagym_env.evaluation.core.simulate import SessionPlan
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import Statistic, user_resamples
@@ -85,7 +86,7 @@ class Stage:
 def set_stage(args: RobustnessSettings, dataset: Dataset, setting: DataSetting) -> Stage:
     """Fit contestants on their half and users on the other."""
     bench = setting.bench(dataset)
-    log, catalogue = bench.dealt.contestants, bench.dataset.catalogue
+    log, catalogue = bench.dealt.recommenders, bench.dataset.catalogue
     named = bool(args.contestants)
     context = RecommenderContext(liked_from(log), partial(personagym_agents.load, "mf") if named else None)
     specs, left_out = available(log, catalogue, context, slow=named, online=False)

@@ -1,21 +1,21 @@
-"""What is measured of every contestant of an agreement study, and how whole sessions judge it.
+"""What is measured of every recommender of an agreement study, and how whole sessions judge it.
 
-A contestant knows one half of the training rows. Whatever it is asked for, it is told which items are in neither half,
+A recommender knows one half of the training rows. Whatever it is asked for, it is told which items are in neither half,
 because a row that nobody learned from is no recommendation either.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import BoolArray, Dataset, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import profile_features, user_traits
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
-from personagym_env.evaluation.agreement.analysis import liked_from
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth
 from personagym_env.evaluation.core.data_overlap import DealtRows, unknown_items
-from personagym_env.evaluation.core.offline import measure_offline
+from personagym_env.evaluation.core.offline import liked_from, measure_offline
 from personagym_env.evaluation.core.simulate import SessionPlan, Sessions, simulate
 from personagym_env.evaluation.core.statistics import Statistic
 from personagym_env.evaluation.reporting.figures import OFFLINE
@@ -25,6 +25,20 @@ from personagym_env.world import World
 
 FILTERED = frozenset({"recall", "ndcg", "mrr", "hit"})
 """Offline metrics that are measured a second time with liked held-out rows alone as relevant."""
+
+
+class Metric(NamedTuple):
+    """An offline metric."""
+
+    figure: str
+    """Key of `OFFLINE`."""
+    liked: bool = False
+    """Whether liked held-out rows alone are relevant."""
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return OFFLINE[self.figure].title + (", liked" if self.liked else "")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +52,8 @@ class Bench:
 
     @cached_property
     def profiles(self) -> FloatArray:
-        """(u, f) what contestants may know of users, from their half."""
-        return profile_features(user_traits(self.dealt.contestants, self.dataset.catalogue))
+        """(u, f) what recommenders may know of users, from their half."""
+        return profile_features(user_traits(self.dealt.recommenders, self.dataset.catalogue))
 
     @cached_property
     def unknown(self) -> Callable[[IntArray], BoolArray]:
@@ -47,14 +61,14 @@ class Bench:
         return unknown_items(self.split.train)
 
     def picks(self, recommender: Recommender) -> dict[str, IntArray]:
-        """What a fitted contestant picks from every pool: truth to (n, k)."""
+        """What a fitted recommender picks from every pool: ground truth to (n, k)."""
         return {
             truth.name: truth.pool.picks(recommender, self.profiles, history_length=HISTORY_LENGTH)
             for truth in self.ground_truths
         }
 
-    def offline(self, recommender: Recommender) -> dict[str, Statistic]:
-        """Ranking metrics of a fitted contestant by title.
+    def offline(self, recommender: Recommender) -> dict[Metric, Statistic]:
+        """Ranking metrics of a fitted recommender.
 
         All held-out rows count as relevant, and a second time liked ones alone, which field reports do as well.
         """
@@ -70,29 +84,28 @@ class Bench:
                 candidates=self.unknown,
             )
 
-        found = {OFFLINE[name].title: statistic for name, statistic in measure(test).items()}
+        found = {Metric(figure): statistic for figure, statistic in measure(test).items()}
         filtered = measure(liked).items()
-        return found | {f"{OFFLINE[name].title}, liked": statistic for name, statistic in filtered if name in FILTERED}
+        return found | {Metric(figure, liked=True): statistic for figure, statistic in filtered if figure in FILTERED}
 
 
 @dataclass(frozen=True, eq=False)
 class FittedRecommender:
-    """A fitted contestant and what was measured of it."""
+    """A fitted recommender and what was measured of it."""
 
     name: str
     model_class: str
     recommender: Recommender
     picks: Mapping[str, IntArray]
-    """Truth to (n, k)."""
-    offline: Mapping[str, Statistic] = field(default_factory=dict)
-    """Title of a metric to statistic."""
+    """Ground truth to (n, k)."""
+    offline: Mapping[Metric, Statistic] = field(default_factory=dict)
     seconds: float = 0.0
     """That fitting took."""
 
 
 @dataclass(frozen=True, eq=False)
 class SessionTrial:
-    """Whole sessions of the environment as a judge; the same users and the same luck for every contestant."""
+    """Whole sessions of the environment as a judge; the same users and the same random draws for every recommender."""
 
     bench: Bench
     plan: SessionPlan
@@ -102,9 +115,9 @@ class SessionTrial:
     """Longest episode."""
 
     def play(self, recommender: Recommender, agent: UserAgent) -> Sessions:
-        """The planned sessions of a fitted contestant with users who react as `agent` says."""
+        """The planned sessions of a fitted recommender with users who react as `agent` says."""
         bench = self.bench
-        world = World(bench.dataset, bench.dealt.contestants, agent, self.parameters)
+        world = World(bench.dataset, bench.dealt.recommenders, agent, self.parameters)
         return simulate(
             recommender,
             world,

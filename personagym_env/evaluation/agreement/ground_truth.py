@@ -1,6 +1,6 @@
 """Ways to know what a recommender's picks are worth to real users, by what the data can answer.
 
-Each is a closed pool: items whose real ratings are known, from which contestants pick. They differ in how the items
+Each is a closed pool: items whose real ratings are known, from which recommenders pick. They differ in how the items
 came to be rated, which is what selection bias is about.
 """
 
@@ -83,7 +83,7 @@ def random_exposure(dataset: Dataset, split: Split, shown: Dataset, *, k: int = 
     """Picks from items that were shown at random and rated, so that nobody's taste selected them.
 
     Args:
-        dataset: users and items that contestants know.
+        dataset: users and items that recommenders know.
         split: its training rows; pairs that are among them are left out.
         shown: ratings of randomly shown items, with the source ids of `dataset`.
         k: picks of each user.

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from personagym_env.evaluation.agreement.analysis import AgreementBoard, JudgeAgreement, Kind
+from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, FullAgreement, JudgeKind
 from personagym_env.evaluation.agreement.plots import tau_plot, value_plot
-from personagym_env.evaluation.agreement.study_file import AgreementStudy
-from personagym_env.evaluation.agreement.tables import FIGURES, KIND_TITLES, without_range
-from personagym_env.evaluation.reporting.plots import inline
+from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
+from personagym_env.evaluation.agreement.tables import FIGURES, without_range
+from personagym_env.evaluation.reporting.looks import JUDGES
 from personagym_env.evaluation.reporting.views import (
     Cell,
     Grid,
@@ -27,9 +27,7 @@ from personagym_env.evaluation.robustness.page import robustness_view
 from personagym_env.evaluation.robustness.verdicts import Robustness
 
 LEADERS = 12
-"""Contestants in the plot of the really best."""
-TILE_KINDS: dict[Kind, str] = {"users": "simulated", "sessions": "closed", "metric": "offline", "check": "floor"}
-"""Kind of judge to class in the style sheet."""
+"""Recommenders in the plot of the really best."""
 
 
 def agreement_page(study: AgreementStudy, robustness: Robustness | None = None) -> Page:
@@ -55,7 +53,7 @@ def _of_robustness(robustness: Robustness) -> dict[str, Any]:
 
 
 def _board(board: AgreementBoard) -> dict[str, Any]:
-    best = {kind: first for kind in KIND_TITLES if (first := _first(board, kind)) is not None}
+    best = {kind: first for kind in JUDGE_KINDS if (first := _first(board, kind)) is not None}
     return {
         "board": board,
         "tiles": [_tile(judge) for kind, judge in best.items() if kind != "check"],
@@ -66,31 +64,31 @@ def _board(board: AgreementBoard) -> dict[str, Any]:
     }
 
 
-def _first(board: AgreementBoard, kind: Kind) -> JudgeAgreement | None:
+def _first(board: AgreementBoard, kind: JudgeKind) -> FullAgreement | None:
     """The best judge of a kind."""
     return next((judge for judge in board.judges if judge.kind == kind), None)
 
 
-def _tile(judge: JudgeAgreement) -> Tile:
-    what = f"τ of {judge.title} with real value, the best of all judges of its kind ({KIND_TITLES[judge.kind]})"
-    return Tile(TILE_KINDS[judge.kind], number(judge.tau.value, 2), what, between(judge.tau))
+def _tile(judge: FullAgreement) -> Tile:
+    what = f"τ of {judge.title} with real value, the best of all judges of its kind ({JUDGES[judge.kind].title})"
+    return Tile(judge.kind, number(judge.tau.value, 2), what, between(judge.tau))
 
 
-def _plots(board: AgreementBoard, best: dict[Kind, JudgeAgreement]) -> Iterator[Plot]:
+def _plots(board: AgreementBoard, best: dict[JudgeKind, FullAgreement]) -> Iterator[Plot]:
     caption = (
         "Kendall’s τ of each judge with real value: 1 the same order, 0 unrelated, −1 reversed. The grey band holds "
         "95 % of random orders. Blue: simulated users asked about the same picks; green: whole sessions with them; "
         "orange: offline metrics; grey: checks of the test’s own power."
     )
-    yield Plot(inline(tau_plot(board)), "Kendall's tau of each judge with its interval", caption)
+    yield Plot(tau_plot(board.judges), "Kendall's tau of each judge with its interval", caption)
     for kind in ("users", "sessions", "metric"):
         if kind in best:
             title = best[kind].title
             caption = f"{title} against real value, both with 95 % intervals over users; a good judge’s points climb."
-            yield Plot(inline(value_plot(board, title)), f"What {title} says against real value", caption, wide=True)
-            if kind == "users" and len(board.contestants) > LEADERS:
+            yield Plot(value_plot(board, title), f"What {title} says against real value", caption, wide=True)
+            if kind == "users" and len(board.recommenders) > LEADERS:
                 caption = f"The same of the {LEADERS} really best, which stand close together above."
-                svg = inline(value_plot(board, title, LEADERS))
+                svg = value_plot(board, title, LEADERS)
                 yield Plot(svg, f"What {title} says of the really best", caption, wide=True)
 
 
@@ -114,14 +112,14 @@ def _grids(board: AgreementBoard) -> Iterator[Grid]:
             "An interval that leaves out 0 is no accident of the sample of users.",
         )
     yield _preferences(board)
-    yield _contestants(board)
+    yield _recommenders(board)
 
 
 def _judges(board: AgreementBoard) -> Grid:
     lines, kind = [], None
     for row in board.judges:
         if row.kind != kind:
-            lines.append(kind_line(KIND_TITLES[row.kind], TILE_KINDS[row.kind]))
+            lines.append(kind_line(JUDGES[row.kind].title, row.kind))
         kind = row.kind
         figures = [estimate(getattr(row, figure), 3 if figure.startswith("regret") else 2) for figure in FIGURES]
         without = Cell(without_range(row).replace("..", " to "))
@@ -151,11 +149,11 @@ def _preferences(board: AgreementBoard) -> Grid:
         heads("judge", ("its own class", *classes)),
         lines,
         "Self-preference: ranks by which a judge puts a model class higher than real users do",
-        "Means over the contestants of a class; framed is the judge’s own class.",
+        "Means over the recommenders of a class; framed is the judge’s own class.",
     )
 
 
-def _contestants(board: AgreementBoard) -> Grid:
+def _recommenders(board: AgreementBoard) -> Grid:
     judges = [judge.title for judge in board.judges if judge.kind in ("users", "sessions")]
     return Grid(
         (*heads("recommender", ()), words("class"), Cell("real value"), *(Cell(title) for title in judges)),
@@ -168,7 +166,7 @@ def _contestants(board: AgreementBoard) -> Grid:
                     *(Cell(number(row.said[title].value)) for title in judges),
                 )
             )
-            for row in board.contestants
+            for row in board.recommenders
         ],
-        "Contestants by real value, and what simulated users expect of the same picks (rating points)",
+        "Recommenders by real value, and what simulated users expect of the same picks (rating points)",
     )

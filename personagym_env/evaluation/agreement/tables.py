@@ -5,16 +5,11 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 from rich.text import Text
 
-from personagym_env.evaluation.agreement.analysis import AgreementBoard, JudgeAgreement, Kind
+from personagym_env.evaluation.agreement.judges import FullAgreement
+from personagym_env.evaluation.agreement.study import AgreementBoard
 from personagym_env.evaluation.leaderboard.tables import interval_cell
+from personagym_env.evaluation.reporting.looks import JUDGES
 
-KIND_TITLES: dict[Kind, str] = {
-    "users": "simulated users",
-    "sessions": "simulated sessions",
-    "metric": "offline metric",
-    "check": "power check",
-}
-"""What each kind of judge goes by."""
 FIGURES = {
     "tau": "Kendall's tau",
     "rho": "Spearman",
@@ -27,8 +22,8 @@ FIGURES = {
 
 
 def agreement_tables(board: AgreementBoard) -> Iterator[Table]:
-    """Contestants, judges, what independence changes, and whom each judge prefers, for `rich.print`."""
-    yield _contestants(board)
+    """Recommenders, judges, what independence changes, and whom each judge prefers, for `rich.print`."""
+    yield _recommenders(board)
     yield _judges(board)
     if board.differences:
         yield _differences(board)
@@ -48,15 +43,15 @@ def user_judges(board: AgreementBoard) -> list[str]:
     return [judge.title for judge in board.judges if judge.kind == "users"]
 
 
-def _contestants(board: AgreementBoard) -> Table:
+def _recommenders(board: AgreementBoard) -> Table:
     bounds = ", ".join(f"{name} {bound.value:.3f}" for name, bound in board.bounds.items())
     judges = user_judges(board)
     table = _start(
-        f"{board.truth}: contestants by real value of their picks, and what simulated users expect of them",
+        f"{board.ground_truth}: recommenders by real value of their picks, and what simulated users expect of them",
         ("recommender", "class", "real value", *judges),
         f"{board.description}; {board.users} users; 95 % intervals over users; possible: {bounds}",
     )
-    for row in board.contestants:
+    for row in board.recommenders:
         said = (Text(f"{row.said[title].value:.3f}") for title in judges)
         table.add_row(Text(row.name), Text(row.model_class), interval_cell(row.real, 3), *said)
     return table
@@ -70,25 +65,25 @@ def _judges(board: AgreementBoard) -> Table:
         f"{board.reliability.value:.2f} ({board.reliability.low:.2f}..{board.reliability.high:.2f})"
     )
     heads = ("judge", "kind", *FIGURES.values(), "tau without", "its winner")
-    table = _start(f"{board.truth}: agreement with real value", heads, caption)
+    table = _start(f"{board.ground_truth}: agreement with real value", heads, caption)
     kind = board.judges[0].kind
     for row in board.judges:
         if row.kind != kind:
             table.add_section()
         kind = row.kind
         cells = (interval_cell(getattr(row, name), 3 if name.startswith("regret") else 2) for name in FIGURES)
-        table.add_row(Text(row.title), KIND_TITLES[kind], *cells, without_range(row), Text(row.winner))
+        table.add_row(Text(row.title), JUDGES[kind].title, *cells, without_range(row), Text(row.winner))
     return table
 
 
-def without_range(row: JudgeAgreement) -> str:
+def without_range(row: FullAgreement) -> str:
     """Lowest and highest tau when one model class is left out."""
     return f"{min(row.without.values()):.2f}..{max(row.without.values()):.2f}" if row.without else "–"
 
 
 def _differences(board: AgreementBoard) -> Table:
     heads = ("left less right", "Kendall's tau", "regret, points", "self-preference, ranks")
-    table = _start(f"{board.truth}: paired differences", heads)
+    table = _start(f"{board.ground_truth}: paired differences", heads)
     for row in board.differences:
         cells = (interval_cell(row.tau, 3), interval_cell(row.regret, 3), interval_cell(row.self_preference, 2))
         table.add_row(Text(f"{row.left} – {row.right}"), *cells)
@@ -98,9 +93,9 @@ def _differences(board: AgreementBoard) -> Table:
 def _preferences(board: AgreementBoard) -> Table:
     classes = list(board.judges[0].class_shift)
     table = _start(
-        f"{board.truth}: ranks by which a judge puts a model class higher than real users do",
+        f"{board.ground_truth}: ranks by which a judge puts a model class higher than real users do",
         ("judge", "its own class", *classes),
-        "mean over the contestants of the class; bold is the judge's own class",
+        "mean over the recommenders of the class; bold is the judge's own class",
     )
     for row in board.judges:
         if row.kind != "metric":
@@ -108,6 +103,6 @@ def _preferences(board: AgreementBoard) -> Table:
     return table
 
 
-def _shifts(row: JudgeAgreement, classes: Sequence[str]) -> Iterator[Text]:
+def _shifts(row: FullAgreement, classes: Sequence[str]) -> Iterator[Text]:
     for name in classes:
         yield Text(f"{row.class_shift[name].value:+.1f}", style="bold" if name == row.model_class else "")

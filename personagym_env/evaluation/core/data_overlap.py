@@ -1,8 +1,8 @@
-"""Which training rows contestants are fitted on and which a judge knows: same, disjoint, or a superset.
+"""Which training rows recommenders are fitted on and which a judge knows: same, disjoint, or a superset.
 
-A judge that is fitted on the contestants' own rows shares their noise and prefers its own kind, so independence is an
-option of the agreement study. Contestants always learn from one half of each user's training rows, so that only the
-judge differs between the three values, and all judges are compared over the same contestants with the same real value.
+A judge that is fitted on the recommenders' own rows shares their noise and prefers its own kind, so independence is an
+option of the agreement study. Recommenders always learn from one half of each user's training rows, so that only the
+judge differs between the three values, and all judges are compared over the same recommenders with the same real value.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,42 +15,42 @@ from personagym_env.data.splits import Split
 from personagym_env.data.tables import BoolArray, IntArray, Interactions
 
 DataOverlap = Literal["same", "disjoint", "superset"]
-"""The judge knows the contestants' half, the other half, or both."""
+"""The judge knows the recommenders' half, the other half, or both."""
 HalfSplit = Literal["alternate", "random"]
 """How each user's rows are dealt: in turns by time, or at random."""
 
 DATA_OVERLAPS: tuple[DataOverlap, ...] = get_args(DataOverlap)
 HALF_SPLITS: Mapping[HalfSplit, str] = {
-    "alternate": "each user's training rows are dealt in turns by time, beginning with the contestants for users of "
+    "alternate": "each user's training rows are dealt in turns by time, beginning with the recommenders for users of "
     "even number and with the judge for the others",
-    "random": "each user's training rows are dealt at random, as many to either side; of an odd number the contestants "
-    "get one more",
+    "random": "each user's training rows are dealt at random, as many to either side; of an odd number the "
+    "recommenders get one more",
 }
 """What is told of each way to deal rows."""
 WHOSE: Mapping[DataOverlap, str] = {
-    "same": "the contestants' own half",
-    "disjoint": "the other half, no row of which a contestant knows",
-    "superset": "all training rows, those of the contestants among them",
+    "same": "the recommenders' own half",
+    "disjoint": "the other half, no row of which a recommender knows",
+    "superset": "all training rows, those of the recommenders among them",
 }
 """What is told of the rows that a judge knows."""
 
 
 @dataclass(frozen=True)
 class Independence:
-    """Which training rows contestants and judge learned from, for the record; plain values only."""
+    """Which training rows recommenders and judge learned from, for the record; plain values only."""
 
     data_overlap: DataOverlap
     half_split: HalfSplit
-    contestants: int
-    """Rows that contestants are fitted on."""
+    recommenders: int
+    """Rows that recommenders are fitted on."""
     judge: int
     """Rows that the judge knows."""
-    contestants_fingerprint: str
+    recommenders_fingerprint: str
     judge_fingerprint: str
 
     def __str__(self) -> str:
         return (
-            f"Contestants are fitted on one half of the training rows ({self.contestants:,} rows), and the judging "
+            f"Recommenders are fitted on one half of the training rows ({self.recommenders:,} rows), and the judging "
             f"users know {WHOSE[self.data_overlap]} ({self.judge:,} rows): {HALF_SPLITS[self.half_split]}."
         )
 
@@ -59,8 +59,8 @@ class Independence:
 class DealtRows:
     """The training rows in two halves; users, items and times are those of the whole."""
 
-    contestants: Interactions
-    """What every contestant is fitted on."""
+    recommenders: Interactions
+    """What every recommender is fitted on."""
     others: Interactions
     """The rest of the training rows."""
     train: Interactions
@@ -68,18 +68,18 @@ class DealtRows:
 
     def of_judge(self, rows: DataOverlap) -> Interactions:
         """The rows that a judge knows."""
-        return {"same": self.contestants, "disjoint": self.others, "superset": self.train}[rows]
+        return {"same": self.recommenders, "disjoint": self.others, "superset": self.train}[rows]
 
     def independence(self, rows: DataOverlap, half_split: HalfSplit) -> Independence:
         """What is put on record of a judge that knows `rows`, where the rows were dealt by `half_split`."""
         judge = self.of_judge(rows)
         return Independence(
-            rows, half_split, len(self.contestants), len(judge), self.contestants.fingerprint(), judge.fingerprint()
+            rows, half_split, len(self.recommenders), len(judge), self.recommenders.fingerprint(), judge.fingerprint()
         )
 
     def sizes(self) -> dict[str, dict[str, int]]:
         """Rows and users of each part, for the record."""
-        parts = {"contestants": self.contestants, "other half": self.others, "all training rows": self.train}
+        parts = {"recommenders": self.recommenders, "other half": self.others, "all training rows": self.train}
         return {name: {"rows": len(log), "users": int((log.counts > 0).sum())} for name, log in parts.items()}
 
 
@@ -113,13 +113,13 @@ def judge_half(split: Split) -> tuple[Split, str]:
     dealt = deal_rows(split.train, "alternate", np.random.default_rng(0))
     return Split(
         dealt.others, split.test
-    ), f"of these, the half that contestants do not know: {HALF_SPLITS['alternate']}"
+    ), f"of these, the half that recommenders do not know: {HALF_SPLITS['alternate']}"
 
 
 def unknown_items(train: Interactions) -> Callable[[IntArray], BoolArray]:
     """From users (n,) to (n, m) what is in none of their training rows, whoever learned from them.
 
-    A contestant that knows one half would else recommend what the user has in the other.
+    A recommender that knows one half would else recommend what the user has in the other.
     """
     known = train.matrix(np.ones(len(train), np.float32))
     return lambda users: np.asarray(known[users].toarray() == 0)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import BoolArray, FloatArray, IntArray
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray, Interactions
 from personagym_env.evaluation.core import metrics
 from personagym_env.evaluation.core.statistics import RatioOfSums, Statistic
 from personagym_env.protocols import NO_ITEM, Observation, Recommender
@@ -117,6 +117,18 @@ def check_answer(name: str, answer: IntArray, shape: tuple[int, int], allowed: B
 def listed_users(split: Split, k: int) -> IntArray:
     """(n,) users with held-out items and at least k items outside their training rows, which a list can be made of."""
     return np.flatnonzero((split.test.counts > 0) & (split.train.n_items - split.train.counts >= k))
+
+
+def liked_from(log: Interactions) -> float:
+    """The least rating of the scale that is no lower than the mean rating of the log: from here on, a sign of liking.
+
+    Raises:
+        ValueError: the log is empty.
+    """
+    if not len(log):
+        raise ValueError("what counts as liked is read off the mean rating, and the log has no rows")
+    scale, mean = np.asarray(log.scale), log.ratings.mean(dtype=np.float64)
+    return float(scale[np.searchsorted(scale, mean - 1e-6)])
 
 
 def measure_offline(

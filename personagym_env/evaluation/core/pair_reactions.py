@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.data.tables import FloatArray, IntArray, Interactions
 from personagym_env.protocols import UserAgent
 
 
@@ -64,3 +64,20 @@ def react_to_pairs(
             if progress is not None:
                 progress(int(asked.sum()))
     return PairReactions(choice_probability, rating)
+
+
+def expected_ratings(agent: UserAgent, log: Interactions, progress: Callable[[int], None] | None = None) -> FloatArray:
+    """(n,) what simulated users expect to rate each row of the log, at the start of a session.
+
+    Args:
+        agent: the population.
+        log: users and items to ask about; the ratings are not looked at.
+        progress: told how many rows were answered.
+
+    Raises:
+        ValueError: the agent rates on another scale than the log.
+    """
+    if tuple(agent.scale) != log.scale:
+        raise ValueError(f"agent {agent.name!r} rates on {agent.scale}, and the data on {log.scale}")
+    reactions = react_to_pairs(agent, log.users, log.items, progress=progress)
+    return np.asarray(reactions.rating @ np.asarray(log.scale))

@@ -2,7 +2,7 @@
 
 A resample is a row of weights that says how often each user was drawn, and row 0 is the sample itself. Whatever is
 compared is computed from the same rows, so differences, rank correlations and regrets come out paired. Shapes: b rows
-of weights (1 + resamples), u users, c contestants.
+of weights (1 + resamples), u users, c recommenders.
 """
 
 from collections.abc import Sequence
@@ -124,6 +124,16 @@ def point(samples: FloatArray) -> Interval:
     return Interval(float(samples[0]), np.nan, np.nan)
 
 
+NO_INTERVAL = frozenset({"coverage", "ece", "ece_top", "ks", "wasserstein"})
+"""Figures that a resample of the users biases, told without an interval: a resample holds fewer distinct items, and
+its noise only ever adds to a distance."""
+
+
+def estimate(figure: str, samples: FloatArray) -> Interval:
+    """The interval of a figure by its name, or the estimate alone where resamples are biased."""
+    return (point if figure in NO_INTERVAL else interval)(samples)
+
+
 def stack(statistics: Sequence[Statistic], weights: FloatArray) -> FloatArray:
     """(b, c) one column per statistic."""
     return np.stack([statistic.resampled(weights) for statistic in statistics], axis=1)
@@ -135,8 +145,8 @@ def kendall_tau(x: FloatArray, y: FloatArray) -> FloatArray:
     SciPy loops over rows, and a bootstrap has thousands of them, so the pairs are compared at once here.
 
     Args:
-        x: (b, c) values of c contestants.
-        y: (b, c) other values of the same contestants.
+        x: (b, c) values of c recommenders.
+        y: (b, c) other values of the same recommenders.
 
     Returns:
         (b,) tau in -1..1; 0 where a row is constant, because it orders nothing.
@@ -153,8 +163,8 @@ def spearman_rho(x: FloatArray, y: FloatArray) -> FloatArray:
     """Spearman's rank correlation between the rows of two arrays (Spearman 1904), ties at their mean rank.
 
     Args:
-        x: (b, c) values of c contestants.
-        y: (b, c) other values of the same contestants.
+        x: (b, c) values of c recommenders.
+        y: (b, c) other values of the same recommenders.
 
     Returns:
         (b,) rho in -1..1; 0 where a row is constant, because it orders nothing.
@@ -167,12 +177,12 @@ def spearman_rho(x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 def ranks(values: FloatArray) -> FloatArray:
-    """(b, c) rank of each contestant within its row, 1 for the lowest value, ties at their mean rank."""
+    """(b, c) rank of each recommender within its row, 1 for the lowest value, ties at their mean rank."""
     return np.asarray(stats.rankdata(values, axis=1), np.float64)
 
 
 def pairwise_accuracy(judge: FloatArray, real: FloatArray, counted: BoolArray | None = None) -> FloatArray:
-    """Share of pairs of contestants that the judge puts in their real order; a pair that it ties counts half.
+    """Share of pairs of recommenders that the judge puts in their real order; a pair that it ties counts half.
 
     Args:
         judge: (b, c) values that the judge gives.
@@ -192,7 +202,7 @@ def pairwise_accuracy(judge: FloatArray, real: FloatArray, counted: BoolArray | 
 
 
 def top_regret(judge: FloatArray, real: FloatArray) -> FloatArray:
-    """How much real value is lost by taking the contestant that the judge puts first.
+    """How much real value is lost by taking the recommender that the judge puts first.
 
     Args:
         judge: (b, c) values that the judge gives.
@@ -205,3 +215,8 @@ def top_regret(judge: FloatArray, real: FloatArray) -> FloatArray:
         raise ValueError(f"regret needs two arrays of one shape (b, c), got {judge.shape} and {real.shape}")
     winners = judge == judge.max(axis=1, keepdims=True)
     return np.asarray(real.max(axis=1) - (real * winners).sum(axis=1) / winners.sum(axis=1))
+
+
+def regret_share(judge: FloatArray, real: FloatArray) -> FloatArray:
+    """(b,) `top_regret` as a share of the way from the really worst to the really best recommender."""
+    return np.asarray(top_regret(judge, real) / np.maximum(real.max(axis=1) - real.min(axis=1), 1e-12))

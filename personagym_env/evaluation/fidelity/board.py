@@ -12,12 +12,19 @@ import numpy as np
 from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.core.calibration import Reliability, reliability, threshold_error, top_label_error
 from personagym_env.evaluation.core.result_file import Result
-from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, interval, point, user_resamples
+from personagym_env.evaluation.core.statistics import (
+    NO_INTERVAL,
+    Interval,
+    RatioOfSums,
+    Statistic,
+    estimate,
+    interval,
+    user_resamples,
+)
 from personagym_env.evaluation.fidelity.breakdowns import Labels
 from personagym_env.evaluation.fidelity.fidelity_test import Answers, rating_fidelity
 from personagym_env.evaluation.fidelity.rating_shares import RatingShares, share_fidelity
 from personagym_env.evaluation.fidelity.taste import TasteTest
-from personagym_env.evaluation.leaderboard.board import NO_INTERVAL
 
 Kind = Literal["floor", "users", "control"]
 """What a population is there for: to be beaten, to be measured, or to show that others do not cheat."""
@@ -226,10 +233,6 @@ def _samples(runs: Sequence[Mapping[str, Statistic]], resampler: Resampler) -> S
     return {figure: resampler.samples([run[figure] for run in runs]) for figure in runs[0]}
 
 
-def _estimate(figure: str, samples: FloatArray) -> Interval:
-    return (point if figure in NO_INTERVAL else interval)(samples)
-
-
 def _board_row(population: Population, samples: Samples, taste: TasteTest) -> BoardRow:
     several = len(population.runs) > 1
     rated = [answers for answers in population.runs if answers.ratings is not None and answers.readable.any()]
@@ -244,7 +247,7 @@ def _board_row(population: Population, samples: Samples, taste: TasteTest) -> Bo
         name=population.name,
         kind=population.kind,
         seeds=len(population.runs),
-        figures={figure: _estimate(figure, drawn) for figure, (drawn, _) in samples.items()},
+        figures={figure: estimate(figure, drawn) for figure, (drawn, _) in samples.items()},
         spread={f: (float(each.min()), float(each.max())) for f, (_, each) in samples.items()} if several else {},
         shares=shares,
         reliability=diagram,

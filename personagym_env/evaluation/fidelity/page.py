@@ -7,7 +7,6 @@ from personagym_env.evaluation.core.negatives import SUFFIX
 from personagym_env.evaluation.fidelity.board import FidelityBoard, FidelityReport
 from personagym_env.evaluation.fidelity.plots import choose_rows, reliability_plot, share_plot
 from personagym_env.evaluation.reporting.figures import DISTRIBUTION, FIDELITY, RATING, TASTE, Figure
-from personagym_env.evaluation.reporting.plots import inline
 from personagym_env.evaluation.reporting.views import Cell, Grid, Line, Page, Plot, estimate, heads, name, number
 
 _COMPARED = ("rmse", "mae", "nll", "auc")
@@ -33,10 +32,10 @@ def _plots(board: FidelityBoard) -> Iterator[Plot]:
     rows = choose_rows(board)
     if rows:
         caption = "Sampled and real ratings of the same pairs."
-        yield Plot(inline(share_plot(board, rows)), "Share of each rating", caption)
+        yield Plot(share_plot(board, rows), "Share of each rating", caption)
     if any(row.reliability is not None for row in rows):
         caption = "On the dashed line chances come true; the area of a marker grows with the events behind it."
-        yield Plot(inline(reliability_plot(rows)), "Reliability diagram", caption)
+        yield Plot(reliability_plot(rows), "Reliability diagram", caption)
 
 
 def _grids(board: FidelityBoard) -> Iterator[Grid]:

@@ -6,11 +6,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from personagym_env.evaluation.fidelity.board import BoardRow, FidelityBoard
-from personagym_env.evaluation.reporting.plots import FAINT, INK, draw, plain
+from personagym_env.evaluation.reporting.looks import FAINT, INK, SERIES
+from personagym_env.evaluation.reporting.svg import draw, plain
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = ("o", "s", "D", "^", "v", "P")
-MOST = len(COLOURS)
+MOST = 6
 """Populations that one plot can tell apart."""
 
 
@@ -38,7 +37,7 @@ def reliability_plot(rows: Sequence[BoardRow]) -> str:
 
     def paint(ax: Axes) -> None:
         ax.plot([0, 1], [0, 1], color=FAINT, lw=1.2, ls=(0, (4, 3)))
-        for row, colour, marker in zip(rows, COLOURS, MARKERS, strict=False):
+        for row, (colour, marker) in zip(rows, SERIES, strict=False):
             if row.reliability is None:
                 continue
             chance, happened, size = (np.asarray(column) for column in row.reliability)
@@ -50,7 +49,7 @@ def reliability_plot(rows: Sequence[BoardRow]) -> str:
         ax.set_ylim(-0.02, 1.02)
         ax.legend(frameon=False, labelcolor=INK, fontsize=9.5)
 
-    return draw((5.4, 4.8), paint, standalone=True)
+    return draw((5.4, 4.8), paint)
 
 
 def share_plot(board: FidelityBoard, rows: Sequence[BoardRow]) -> str:
@@ -59,7 +58,7 @@ def share_plot(board: FidelityBoard, rows: Sequence[BoardRow]) -> str:
     def paint(ax: Axes) -> None:
         places = np.arange(len(board.scale))
         width = 0.84 / max(len(rows), 1)
-        for number, (row, colour) in enumerate(zip(rows, COLOURS, strict=False)):
+        for number, (row, (colour, _)) in enumerate(zip(rows, SERIES, strict=False)):
             ax.bar(
                 places - 0.42 + width * (number + 0.5), row.shares or (), width * 0.9, color=colour, label=_name(row)
             )
@@ -70,7 +69,7 @@ def share_plot(board: FidelityBoard, rows: Sequence[BoardRow]) -> str:
         ax.grid(axis="x", visible=False)
         ax.legend(frameon=False, labelcolor=INK, fontsize=9.5)
 
-    return draw((6.4, 3.8), paint, standalone=True)
+    return draw((6.4, 3.8), paint)
 
 
 def _name(row: BoardRow) -> str:

@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 
 from personagym_env.data.tables import FloatArray
-from personagym_env.evaluation.agreement.judges import Agreement, JudgeKind, agreement_table
+from personagym_env.evaluation.agreement.analysis import AgreementAnalysis, ValuedRecommender
+from personagym_env.evaluation.agreement.judges import Agreement, Judge, in_order
 from personagym_env.evaluation.core.data_overlap import Independence
 from personagym_env.evaluation.core.result_file import Result
-from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, interval, point
+from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, estimate, interval
 from personagym_env.evaluation.fidelity.fidelity_test import Fidelity
 from personagym_env.evaluation.reporting.figures import EXPECTED, OFFLINE, SIMULATED, judge_name
 
-NO_INTERVAL = frozenset({"coverage", "ece", "ece_top", "ks", "wasserstein"})
-"""Figures that a resample of the users biases, printed without an interval: a resample holds fewer distinct items, and
-its noise only ever adds to a distance."""
 RANKED_BY = "return"
 """The simulated figure that orders the leaderboard."""
 
@@ -26,6 +24,7 @@ class Measurement:
     """Everything measured of one recommender, still per user."""
 
     name: str
+    model_class: str
     fit_seconds: float
     offline: Mapping[str, Statistic]
     """Ranking metrics on the held-out log, by name."""
@@ -36,7 +35,7 @@ class Measurement:
     judged: Mapping[str, RatioOfSums]
     """Population of users to its expectation of the closed-pool picks."""
     reference: bool = False
-    """Whether it sees what no contestant may see; a reference is shown, and left out of the agreement."""
+    """Whether it sees what no other recommender may see; a reference is shown, and left out of the agreement."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ class Row:
     simulated: Mapping[str, Interval]
     real: Interval
     lead: Interval | None
-    """Simulated return less that of the next line, over the same users with the same luck; None on the last line."""
+    """Simulated return less that of the next line, same users, same random draws; None on the last line."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Leaderboard(Result):
     """A finished comparison."""
 
     KIND = "leaderboard"
-    FORMAT = 3
+    FORMAT = 4
     COMMAND = "personagym leaderboard"
 
     dataset: str
@@ -79,7 +78,7 @@ class Leaderboard(Result):
     fidelity: tuple[FidelityRow, ...]
     """Of users who know the rows that `independence` tells of, and of floors that know the same."""
     independence: Independence | None = None
-    """Which training rows contestants and users learned from; None where both know all of them."""
+    """Which training rows recommenders and users learned from; None where both know all of them."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """The simulation card as JSON has it: which parameters were fitted and which were assumed."""
 
@@ -109,7 +108,7 @@ def compare(
         setting: what one has to know to run it again.
         environment: from `environment_snapshot`.
         card: the simulation card.
-        independence: which training rows contestants and users learned from; None where both know all of them.
+        independence: which training rows recommenders and users learned from; None where both know all of them.
 
     Raises:
         ValueError: no measurements, or two recommenders of one name.
@@ -121,8 +120,6 @@ def compare(
     ranked = sorted(measurements, key=lambda m: -returns[m.name][0])
     following = [returns[m.name] for m in ranked[1:]]
     leads = [interval(returns[m.name] - after) for m, after in zip(ranked, following, strict=False)]
-    contestants = [m for m in ranked if not m.reference]
-    known = all(m.real.count.any() for m in contestants)
     return Leaderboard(
         dataset=dataset,
         agent=next(iter(measurements[0].simulated)),
@@ -139,7 +136,7 @@ def compare(
             for m, lead in zip(ranked, [*leads, None], strict=True)
         ),
         bounds=_estimates(bounds, weights),
-        agreements=tuple(_agreements(contestants, weights, rng)) if len(contestants) > 1 and known else (),
+        agreements=_agreements([m for m in ranked if not m.reference], weights, rng),
         fidelity=tuple(FidelityRow(row.name, _estimates(row.statistics, weights)) for row in fidelity),
         independence=independence,
         setting=dict(setting),
@@ -152,23 +149,29 @@ def _ranking(measurement: Measurement) -> Mapping[str, Statistic]:
     return next(iter(measurement.simulated.values()))
 
 
-def _agreements(contestants: Sequence[Measurement], weights: FloatArray, rng: np.random.Generator) -> list[Agreement]:
-    first = contestants[0]
-    judges: dict[tuple[JudgeKind, str], list[Statistic]] = {}
+def _agreements(
+    measurements: Sequence[Measurement], weights: FloatArray, rng: np.random.Generator
+) -> tuple[Agreement, ...]:
+    """How judges and dice agree with real value; none where real value is unknown or there is nothing to order."""
+    if len(measurements) < 2 or not all(one.real.count.any() for one in measurements):
+        return ()
+    first = measurements[0]
+    judges = [
+        Judge(OFFLINE[figure].title, "metric", [one.offline[figure] for one in measurements], figure)
+        for figure in first.offline
+    ]
     for population, figures in first.simulated.items():
         for figure in figures:
-            judges["simulated", judge_name(SIMULATED[figure], population)] = [
-                m.simulated[population][figure] for m in contestants
-            ]
+            said = [one.simulated[population][figure] for one in measurements]
+            judges.append(Judge(judge_name(SIMULATED[figure], population), "sessions", said, figure, population))
     for population in first.judged:
-        judges["closed pool", judge_name(EXPECTED, population)] = [m.judged[population] for m in contestants]
-    for figure in first.offline:
-        judges["offline", OFFLINE[figure].title] = [m.offline[figure] for m in contestants]
-    return agreement_table(judges, [m.real for m in contestants], weights, rng)
+        expected = [one.judged[population] for one in measurements]
+        judges.append(Judge(judge_name(EXPECTED, population), "users", expected, "expected", population))
+    valued = [ValuedRecommender(one.name, one.model_class, one.real) for one in measurements]
+    analysis = AgreementAnalysis(valued, weights, rng)
+    rows = [*(analysis.compare(judge) for judge in judges), analysis.dice()]
+    return tuple(row.brief() for row in in_order(rows))
 
 
 def _estimates(statistics: Mapping[str, Statistic], weights: FloatArray) -> dict[str, Interval]:
-    return {
-        name: (point if name in NO_INTERVAL else interval)(statistic.resampled(weights))
-        for name, statistic in statistics.items()
-    }
+    return {name: estimate(name, statistic.resampled(weights)) for name, statistic in statistics.items()}

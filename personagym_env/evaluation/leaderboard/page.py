@@ -1,9 +1,12 @@
 """The report's first page: the leaderboard."""
 
-from personagym_env.evaluation.agreement.judges import Agreement
-from personagym_env.evaluation.leaderboard.board import RANKED_BY, FidelityRow, Leaderboard
-from personagym_env.evaluation.reporting import plots
-from personagym_env.evaluation.reporting.figures import FIDELITY, KIND_TITLES, OFFLINE, REAL, SIMULATED, judge_name
+from personagym_env.evaluation.agreement.judges import Agreement, JudgeKind
+from personagym_env.evaluation.agreement.plots import tau_plot
+from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.leaderboard.board import RANKED_BY, FidelityRow, Leaderboard, Row
+from personagym_env.evaluation.leaderboard.plots import against_real_plot, ranking_plot
+from personagym_env.evaluation.reporting.figures import FIDELITY, OFFLINE, REAL, SIMULATED
+from personagym_env.evaluation.reporting.looks import JUDGES
 from personagym_env.evaluation.reporting.views import Page, Tile, between, number
 
 CONTRAST = "ndcg"
@@ -18,7 +21,7 @@ def leaderboard_page(board: Leaderboard) -> Page:
         "simulated": SIMULATED,
         "offline": OFFLINE,
         "fidelity": FIDELITY,
-        "kinds": KIND_TITLES,
+        "judges": JUDGES,
         "tiles": _tiles(board),
         "best_fidelity": _best_fidelity(board.fidelity),
     }
@@ -26,15 +29,11 @@ def leaderboard_page(board: Leaderboard) -> Page:
     return Page("leaderboard", "Leaderboard", title, content, board.setting, board.environment)
 
 
-def main_judges(board: Leaderboard) -> dict[str, Agreement]:
-    """The agreements that a summary names: the population that ranks, the contrasting metric, and chance."""
-    by_name = {row.judge: row for row in board.agreements}
-    wanted = {
-        "simulated": judge_name(SIMULATED[RANKED_BY], board.agent),
-        "offline": OFFLINE[CONTRAST].title,
-        "floor": "random judge",
-    }
-    return {kind: by_name[name] for kind, name in wanted.items() if name in by_name}
+def main_judges(board: Leaderboard) -> dict[JudgeKind, Agreement]:
+    """The agreements that a summary names: the population that ranks, and the contrasting metric."""
+    ranking = (row for row in board.agreements if (row.population, row.figure) == (board.agent, RANKED_BY))
+    contrast = (row for row in board.agreements if (row.kind, row.figure) == ("metric", CONTRAST))
+    return {row.kind: row for row in (next(ranking, None), next(contrast, None)) if row is not None}
 
 
 def _plots(board: Leaderboard) -> dict[str, str]:
@@ -42,39 +41,35 @@ def _plots(board: Leaderboard) -> dict[str, str]:
     judges = main_judges(board)
     chance = [("chance", board.bounds["chance"].value)] if "chance" in board.bounds else []
 
-    def note(kind: str) -> str:
+    def title(kind: JudgeKind) -> str:
         return f"τ = {judges[kind].tau.value:+.2f}" if kind in judges else ""
 
+    def returned(row: Row) -> Interval:
+        return row.simulated[RANKED_BY]
+
+    def contrast(row: Row) -> Interval:
+        return row.offline[CONTRAST]
+
+    ranked, contrasted = SIMULATED[RANKED_BY].label, OFFLINE[CONTRAST].label
     svgs = {
-        "simulated": plots.ranking(rows, lambda row: row.simulated[RANKED_BY], SIMULATED[RANKED_BY].label),
-        "real": plots.ranking(rows, lambda row: row.real, REAL.label, chance, "closed pool"),
-        "scatter": plots.scatter(
-            rows,
-            lambda row: row.simulated[RANKED_BY],
-            SIMULATED[RANKED_BY].label,
-            REAL.label,
-            "simulated",
-            note("simulated"),
-        ),
-        "contrast": plots.scatter(
-            rows, lambda row: row.offline[CONTRAST], OFFLINE[CONTRAST].label, REAL.label, "offline", note("offline")
-        ),
+        "simulated": ranking_plot(rows, returned, ranked, "sessions"),
+        "real": ranking_plot(rows, lambda row: row.real, REAL.label, "check", chance),
+        "scatter": against_real_plot(rows, returned, ranked, "sessions", title("sessions")),
+        "contrast": against_real_plot(rows, contrast, contrasted, "metric", title("metric")),
     }
-    if board.agreements:
-        svgs["agreement"] = plots.agreement_bars(board.agreements)
-    return svgs
+    return svgs | ({"agreement": tau_plot(board.agreements)} if board.agreements else {})
 
 
 def _tiles(board: Leaderboard) -> list[Tile]:
     judges = main_judges(board)
     tiles = []
-    if "simulated" in judges:
-        tau = judges["simulated"].tau
-        tiles.append(Tile("simulated", f"{tau.value:+.2f}", "τ of simulated return with real value", between(tau)))
-    if "offline" in judges:
-        tau = judges["offline"].tau
+    if "sessions" in judges:
+        tau = judges["sessions"].tau
+        tiles.append(Tile("sessions", f"{tau.value:+.2f}", "τ of simulated return with real value", between(tau)))
+    if "metric" in judges:
+        tau = judges["metric"].tau
         tiles.append(
-            Tile("offline", f"{tau.value:+.2f}", f"τ of {OFFLINE[CONTRAST].title} with real value", between(tau))
+            Tile("metric", f"{tau.value:+.2f}", f"τ of {OFFLINE[CONTRAST].title} with real value", between(tau))
         )
     fidelity = next((row for row in board.fidelity if row.name == board.agent), None)
     if fidelity is not None:
@@ -83,7 +78,7 @@ def _tiles(board: Leaderboard) -> list[Tile]:
             ("auc", "AUC of the users’ held-out choices"),
         ):
             figure = fidelity.figures[name]
-            tiles.append(Tile("simulated", number(figure.value), what, between(figure)))
+            tiles.append(Tile("sessions", number(figure.value), what, between(figure)))
     return tiles
 
 

@@ -13,7 +13,6 @@ from personagym_env.evaluation.leaderboard.board import Leaderboard
 from personagym_env.evaluation.reporting.figures import (
     DISTRIBUTION,
     FIDELITY,
-    KIND_TITLES,
     OFFLINE,
     RATING,
     REAL,
@@ -21,6 +20,7 @@ from personagym_env.evaluation.reporting.figures import (
     TASTE,
     Figure,
 )
+from personagym_env.evaluation.reporting.looks import JUDGES
 
 
 def tables(board: Leaderboard) -> Iterator[Table]:
@@ -86,7 +86,7 @@ def _agreement(board: Leaderboard) -> Table:
         if row.kind != kind:
             table.add_section()
         kind = row.kind
-        table.add_row(Text(row.judge), KIND_TITLES[kind], interval_cell(row.tau, 2), interval_cell(row.regret))
+        table.add_row(Text(row.judge), JUDGES[kind].title, interval_cell(row.tau, 2), interval_cell(row.regret))
     return table
 
 

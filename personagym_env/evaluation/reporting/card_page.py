@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 
 from personagym_env.card import SensitivityPoint
-from personagym_env.evaluation.reporting.plots import INK, draw, log_axis
+from personagym_env.evaluation.reporting.looks import BLUE, INK, VERMILION
+from personagym_env.evaluation.reporting.svg import draw, log_axis
 from personagym_env.evaluation.reporting.views import (
     NOTHING,
     Cell,
@@ -235,8 +236,8 @@ def _plot(law: Mapping[str, Any]) -> Plot:
 
     def paint(ax: Axes) -> None:
         ax.plot(curves["at"], curves["observed"], color=INK, lw=2.2, drawstyle="steps-post", label="held out")
-        ax.plot(curves["at"], curves["fitted"], color="#0072B2", lw=1.9, label="fitted law")
-        ax.plot(curves["at"], curves["baseline"], color="#D55E00", lw=1.9, ls=(0, (5, 1.6)), label="simple law")
+        ax.plot(curves["at"], curves["fitted"], color=BLUE, lw=1.9, label="fitted law")
+        ax.plot(curves["at"], curves["baseline"], color=VERMILION, lw=1.9, ls=(0, (5, 1.6)), label="simple law")
         if min(curves["at"]) > 0:
             log_axis(ax)
         ax.set_ylim(0, 1.02)

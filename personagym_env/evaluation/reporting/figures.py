@@ -2,7 +2,6 @@
 
 from typing import NamedTuple
 
-from personagym_env.evaluation.agreement.judges import JudgeKind
 from personagym_env.evaluation.fidelity.taste import LIST_SIZES, UNSEEN_PER_REAL
 
 
@@ -104,14 +103,6 @@ TASTE = (
     }
 )
 """How well wants tell real items from unseen ones; against popular ones the name ends in `SUFFIX["popular"]`."""
-
-KIND_TITLES: dict[JudgeKind, str] = {
-    "simulated": "sessions with simulated users",
-    "closed pool": "simulated users rate the same picks",
-    "offline": "offline metric on the held-out log",
-    "floor": "no information",
-}
-"""What each kind of judge goes by."""
 
 
 def judge_name(figure: Figure, population: str) -> str:

@@ -11,14 +11,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from personagym_env.evaluation.agreement.page import agreement_page
-from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.agreement.study import AgreementStudy
 from personagym_env.evaluation.core.snapshot import describe
 from personagym_env.evaluation.fidelity.board import FidelityReport
 from personagym_env.evaluation.fidelity.page import fidelity_page
 from personagym_env.evaluation.leaderboard.board import Leaderboard
 from personagym_env.evaluation.leaderboard.page import leaderboard_page
 from personagym_env.evaluation.reporting.card_page import card_page
-from personagym_env.evaluation.reporting.plots import with_own_ids
+from personagym_env.evaluation.reporting.svg import inline, with_own_ids
 from personagym_env.evaluation.reporting.views import Page, number, told
 from personagym_env.evaluation.robustness.verdicts import Robustness
 from personagym_env.evaluation.validation.board import Validation
@@ -120,4 +120,4 @@ class _Drawings:
 
     def __call__(self, svg: str) -> Markup:
         self._shown += 1
-        return Markup(with_own_ids(svg, f"g{self._shown}"))
+        return Markup(with_own_ids(inline(svg), f"g{self._shown}"))

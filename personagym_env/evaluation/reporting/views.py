@@ -46,7 +46,7 @@ class Tile(NamedTuple):
     """A figure that stands out."""
 
     kind: str
-    """Class for the style sheet: `simulated`, `offline` or `floor`."""
+    """Class for the style sheet: a kind of judge."""
     figure: str
     what: str
     between: str

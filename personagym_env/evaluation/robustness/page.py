@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from personagym_env.evaluation.reporting.looks import SETTINGS
 from personagym_env.evaluation.reporting.views import (
     NOTHING,
     Cell,
@@ -17,8 +18,14 @@ from personagym_env.evaluation.reporting.views import (
     words,
 )
 from personagym_env.evaluation.robustness.plots import stability_plot
-from personagym_env.evaluation.robustness.tables import KIND_TITLES, across
-from personagym_env.evaluation.robustness.verdicts import KINDS, PARAMETERS, Kind, Robustness, RobustnessRow
+from personagym_env.evaluation.robustness.tables import across
+from personagym_env.evaluation.robustness.verdicts import (
+    PARAMETERS,
+    SETTING_KINDS,
+    Robustness,
+    RobustnessRow,
+    SettingKind,
+)
 
 
 def robustness_view(report: Robustness) -> dict[str, Any]:
@@ -38,17 +45,17 @@ def robustness_view(report: Robustness) -> dict[str, Any]:
 
 
 def _summary(report: Robustness) -> Grid:
-    kinds = [kind for kind in KINDS if kind != "default" and any(row.kind == kind for row in report.rows)]
+    kinds = [kind for kind in SETTING_KINDS if kind != "default" and any(row.kind == kind for row in report.rows)]
     lines = [Line((name(judge), *(_share(report, judge, kind) for kind in kinds))) for judge in report.judges]
     return Grid(
-        heads("judge", (KIND_TITLES[kind] for kind in kinds)),
+        heads("judge", (SETTINGS[kind].title for kind in kinds)),
         lines,
         "Verdicts that flip, by what was done otherwise",
         "How many of how many settings, and the smallest τ with the default verdict.",
     )
 
 
-def _share(report: Robustness, judge: str, kind: Kind) -> Cell:
+def _share(report: Robustness, judge: str, kind: SettingKind) -> Cell:
     rows = [row for row in report.of(judge) if row.kind == kind]
     if not rows:
         return Cell(NOTHING)
@@ -63,7 +70,7 @@ def _flipped(report: Robustness) -> Iterator[Grid]:
         found = report.flipped(judge)
         if found:
             lines.append(Line((Cell(f"{judge}: {len(found)} of {len(report.of(judge))} verdicts flip"),), "kind"))
-            lines += [_line(row, report.stable) for row in sorted(found, key=lambda row: KINDS.index(row.kind))]
+            lines += [_line(row, report.stable) for row in sorted(found, key=lambda row: SETTING_KINDS.index(row.kind))]
     if lines:
         yield Grid(
             (
@@ -84,7 +91,7 @@ def _flipped(report: Robustness) -> Iterator[Grid]:
 def _line(row: RobustnessRow, stable: float) -> Line:
     return Line(
         (
-            Cell(row.setting, f"{KIND_TITLES[row.kind]}{across(row)}", "t n b"),
+            Cell(row.setting, f"{SETTINGS[row.kind].title}{across(row)}", "t n b"),
             Cell(digits(row.value, 4) if row.kind in PARAMETERS and row.value is not None else ""),
             Cell(row.flip_words(stable), style="t flip"),
             Cell(number(row.tau_default, 2)),

@@ -3,21 +3,10 @@
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from personagym_env.evaluation.reporting.plots import FAINT, INK, draw, plain
-from personagym_env.evaluation.robustness.tables import KIND_TITLES
-from personagym_env.evaluation.robustness.verdicts import KINDS, Kind, Robustness
+from personagym_env.evaluation.reporting.looks import FAINT, INK, SETTINGS
+from personagym_env.evaluation.reporting.svg import draw, plain
+from personagym_env.evaluation.robustness.verdicts import SETTING_KINDS, Robustness
 
-KIND_STYLE: dict[Kind, tuple[str, str]] = {
-    "seed": ("#000000", "o"),
-    "split": ("#E69F00", "v"),
-    "catalogue": ("#CC79A7", "^"),
-    "picks": ("#56B4E9", "P"),
-    "slate": ("#009E73", "s"),
-    "memory": ("#6b7785", "X"),
-    "assumed": ("#D55E00", "D"),
-    "fitted": ("#0072B2", "h"),
-}
-"""Colour (Okabe and Ito's) and marker of each kind of setting."""
 _LANES = 0.56
 """Share of a judge's line that the lanes of the kinds take, below the judge's name."""
 
@@ -29,9 +18,9 @@ def stability_plot(report: Robustness) -> str:
     def paint(ax: Axes) -> None:
         for at, judge in enumerate(judges):
             rows = [row for row in report.of(judge) if row.kind != "default"]
-            kinds = [kind for kind in KINDS if any(row.kind == kind for row in rows)]
+            kinds = [kind for kind in SETTING_KINDS if any(row.kind == kind for row in rows)]
             for row in rows:
-                colour, marker = KIND_STYLE[row.kind]
+                _, colour, marker = SETTINGS[row.kind]
                 lane = at + 0.46 - _LANES * (1 - (kinds.index(row.kind) + 0.5) / len(kinds))
                 fill = "white" if row.winner != row.default_winner else colour
                 ax.plot(row.tau_default, lane, marker, ms=6.5, color=colour, mfc=fill, mew=1.5, ls="")
@@ -46,9 +35,9 @@ def stability_plot(report: Robustness) -> str:
         ax.set_xlabel("Kendall’s τ with the judge’s own default order")
         ax.legend(
             handles=[
-                Line2D([], [], color=colour, marker=marker, ms=6.5, ls="", label=KIND_TITLES[kind])
-                for kind, (colour, marker) in KIND_STYLE.items()
-                if any(row.kind == kind for row in report.rows)
+                Line2D([], [], color=look.colour, marker=look.marker, ms=6.5, ls="", label=look.title)
+                for kind, look in SETTINGS.items()
+                if kind != "default" and any(row.kind == kind for row in report.rows)
             ],
             frameon=False,
             labelcolor=INK,

@@ -50,7 +50,7 @@ class SessionJudge:
     title: str
     agent: UserAgent
     fitted_recommenders: Sequence[FittedRecommender]
-    """(c,) fitted contestants."""
+    """(c,) fitted recommenders."""
     real: Sequence[Statistic]
     """(c,) real value."""
     weights: FloatArray
@@ -59,7 +59,7 @@ class SessionJudge:
     """The same users with a memory of the session, where `agent` has none."""
 
     def verdict(self, played: Sequence[Sessions]) -> Verdict:
-        """From the sessions (c,) of all contestants."""
+        """From the sessions (c,) of all recommenders."""
         returns = [sessions.statistics(self.weights.shape[1])["return"] for sessions in played]
         return Verdict.of(
             self.title, [fitted.name for fitted in self.fitted_recommenders], returns, self.real, self.weights

@@ -13,12 +13,12 @@ from personagym_env.data.tables import Catalogue, Dataset, IntArray, Interaction
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool
 from personagym_env.evaluation.core.data_overlap import HalfSplit, deal_rows
-from personagym_env.evaluation.robustness.verdicts import Kind
+from personagym_env.evaluation.robustness.verdicts import SettingKind
 from personagym_env.session.fitting.sessions import SessionFit
 from personagym_env.session.parameters import Assumption, SessionParameters
 
 PICKS = (5, 3, 10)
-"""Items that contestants pick; the first number is the default."""
+"""Items that recommenders pick; the first number is the default."""
 SLATES = (10, 3, 5)
 """Places of a slate; the first is the default."""
 LEAST = 10
@@ -31,9 +31,9 @@ RESERVED = 1_000
 
 @dataclass(frozen=True)
 class DataSetting:
-    """One way to come by contestants, judges and truth from a data set."""
+    """One way to come by recommenders, judges and ground truth from a data set."""
 
-    kind: Kind
+    kind: SettingKind
     name: str
     split: Callable[[Interactions], Split] = temporal_split
     half_split: HalfSplit = "alternate"
@@ -125,7 +125,7 @@ class ParameterSetting(NamedTuple):
     name: str
     """Part and field, for example `examination.decay`."""
     value: float
-    kind: Kind
+    kind: SettingKind
     """`assumed` or `fitted`."""
 
     @property
@@ -149,7 +149,7 @@ def parameter_settings(parameters: SessionParameters, fit: SessionFit) -> Iterat
     """
     for entry in simulation_card("", parameters, fit).entries:
         known, estimate = entry.assumption, entry.estimate if entry.origin == "fitted" else None
-        kind: Kind = "assumed" if estimate is None else "fitted"
+        kind: SettingKind = "assumed" if estimate is None else "fitted"
         tried = _others(known, entry.value) if estimate is None else (estimate.low, estimate.high)
         low, high = known.valid
         for value in sorted({min(max(float(one), low), high) for one in tried} - {entry.value}):

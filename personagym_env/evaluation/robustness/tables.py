@@ -7,22 +7,10 @@ from rich.table import Table
 from rich.text import Text
 
 from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.reporting.looks import SETTINGS
 from personagym_env.evaluation.robustness.sessions import SEVERAL_SESSIONS
 from personagym_env.evaluation.robustness.settings import SESSIONS
-from personagym_env.evaluation.robustness.verdicts import KINDS, PARAMETERS, Kind, Robustness, RobustnessRow
-
-KIND_TITLES: dict[Kind, str] = {
-    "default": "default",
-    "seed": "other luck",
-    "split": "other split",
-    "catalogue": "half the items",
-    "picks": "number of picks",
-    "slate": "places of a slate",
-    "memory": "memory of the session",
-    "assumed": "assumed parameter",
-    "fitted": "fitted parameter",
-}
-"""What each kind of setting goes by."""
+from personagym_env.evaluation.robustness.verdicts import PARAMETERS, SETTING_KINDS, Robustness, RobustnessRow
 
 
 def robustness_tables(report: Robustness) -> Iterator[Table]:
@@ -65,10 +53,10 @@ def _table(report: Robustness, judge: str) -> Table:
         table.add_column(head, justify="right")
     table.add_column("winner", no_wrap=True)
     table.add_column("flips", no_wrap=True)
-    for row in sorted(rows, key=lambda row: KINDS.index(row.kind)):
+    for row in sorted(rows, key=lambda row: SETTING_KINDS.index(row.kind)):
         words = row.flip_words(report.stable)
         table.add_row(
-            KIND_TITLES[row.kind],
+            SETTINGS[row.kind].title,
             Text(setting_name(row)),
             _cell(row.tau, 2),
             Text(f"{row.regret_share.value:.1%}"),

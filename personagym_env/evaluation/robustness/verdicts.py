@@ -1,9 +1,9 @@
 """Does a judge's verdict stand when the study is done otherwise? Rows of verdicts, flips, sensitivity, JSON.
 
-A verdict is the ranking of contestants by one judge in one setting. It is set beside what real users say in that
+A verdict is the ranking of recommenders by one judge in one setting. It is set beside what real users say in that
 setting, and beside the same judge's verdict in a default setting that differs from it in one thing; a verdict whose
 winner is another, or whose order agrees less with the default one than a threshold, is a flip. Shapes: b rows of
-weights (1 + resamples), c contestants.
+weights (1 + resamples), c recommenders.
 """
 
 import math
@@ -16,28 +16,28 @@ import numpy as np
 from personagym_env.card import SensitivityPoint
 from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.core.result_file import Result
-from personagym_env.evaluation.core.statistics import Interval, Statistic, interval, kendall_tau, stack, top_regret
+from personagym_env.evaluation.core.statistics import Interval, Statistic, interval, kendall_tau, regret_share, stack
 
-Kind = Literal["default", "seed", "split", "catalogue", "picks", "slate", "memory", "assumed", "fitted"]
-"""What a setting changes: nothing, chance, what is held out, which items there are, how many each contestant picks,
+SettingKind = Literal["default", "seed", "split", "catalogue", "picks", "slate", "memory", "assumed", "fitted"]
+"""What a setting changes: nothing, chance, what is held out, which items there are, how many each recommender picks,
 places of a slate, whether users remember what they consume in a session, or a parameter of sessions that is assumed or
 fitted to the log."""
-KINDS: tuple[Kind, ...] = get_args(Kind)
+SETTING_KINDS: tuple[SettingKind, ...] = get_args(SettingKind)
 PARAMETERS = frozenset({"assumed", "fitted"})
 """The kinds that change a parameter of sessions."""
 Flip = Literal["winner", "order"]
-"""Another contestant is first, or the order as a whole is another one."""
+"""Another recommender is first, or the order as a whole is another one."""
 STABLE = 0.8
 """Least tau with the default verdict of a verdict that stands."""
 
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What one judge says of the contestants in one setting, on resamples of the users."""
+    """What one judge says of the recommenders in one setting, on resamples of the users."""
 
     judge: str
     names: tuple[str, ...]
-    """(c,) contestants."""
+    """(c,) recommenders."""
     said: FloatArray
     """(b, c) row 0 is the sample itself."""
     real: FloatArray
@@ -52,45 +52,45 @@ class Verdict:
         real: Sequence[Statistic],
         weights: FloatArray,
     ) -> Self:
-        """From a statistic per contestant.
+        """From a statistic per recommender.
 
         Args:
             judge: name.
-            names: (c,) contestants.
+            names: (c,) recommenders.
             said: (c,) what the judge says, higher is better.
             real: (c,) real value.
             weights: (b, u) from `user_resamples`.
 
         Raises:
-            ValueError: fewer than two contestants, or the numbers of them differ.
+            ValueError: fewer than two recommenders, or the numbers of them differ.
         """
         if len(names) < 2 or not len(names) == len(said) == len(real):
             raise ValueError(
-                f"a verdict needs two or more contestants, what is said of each and real value of each, "
+                f"a verdict needs two or more recommenders, what is said of each and real value of each, "
                 f"got {len(names)}, {len(said)} and {len(real)}"
             )
         return cls(judge, tuple(names), stack(said, weights), stack(real, weights))
 
     @property
     def winner(self) -> str:
-        """The contestant that the judge puts first."""
+        """The recommender that the judge puts first."""
         return self.names[int(np.argmax(self.said[0]))]
 
     def tau_with(self, other: "Verdict") -> float:
-        """Kendall's tau with another verdict over the contestants of both.
+        """Kendall's tau with another verdict over the recommenders of both.
 
         Raises:
-            ValueError: fewer than two contestants are in both.
+            ValueError: fewer than two recommenders are in both.
         """
         theirs = dict(zip(other.names, other.said[0], strict=True))
         both = [(value, theirs[name]) for name, value in zip(self.names, self.said[0], strict=True) if name in theirs]
         if len(both) < 2:
-            raise ValueError(f"verdicts of {self.judge!r} share {len(both)} contestants, at least two are needed")
+            raise ValueError(f"verdicts of {self.judge!r} share {len(both)} recommenders, at least two are needed")
         mine, other_said = np.array(both).T[:, None]
         return float(kendall_tau(mine, other_said)[0])
 
     def lead_over(self, name: str) -> Interval | None:
-        """How much higher the judge puts its winner than the contestant called `name`; None if there is none."""
+        """How much higher the judge puts its winner than the recommender called `name`; None if there is none."""
         if name not in self.names:
             return None
         return interval(self.said[:, self.names.index(self.winner)] - self.said[:, self.names.index(name)])
@@ -100,7 +100,7 @@ class Verdict:
 class RobustnessRow:
     """One judge in one setting."""
 
-    kind: Kind
+    kind: SettingKind
     setting: str
     """What was done, for people; for a parameter its name, for example `choice.outside`."""
     value: float | None
@@ -113,9 +113,9 @@ class RobustnessRow:
     tau: Interval
     """Kendall's tau with the real ranking of the same setting."""
     regret_share: Interval
-    """Real value lost by taking the judge's winner, as a share of the way from the worst to the best contestant."""
+    """Real value lost by taking the judge's winner, as a share of the way from the worst to the best recommender."""
     mean: float
-    """What the judge says of a contestant on average: points, or return of a session."""
+    """What the judge says of a recommender on average: points, or return of a session."""
     tau_default: float
     """Kendall's tau between this verdict and the judge's under `against`."""
     default_winner: str
@@ -146,10 +146,9 @@ class Default:
     """For people."""
     verdict: Verdict
 
-    def row(self, kind: Kind, setting: str, verdict: Verdict, value: float | None = None) -> RobustnessRow:
+    def row(self, kind: SettingKind, setting: str, verdict: Verdict, value: float | None = None) -> RobustnessRow:
         """Set a verdict of the same judge beside real value and beside this one."""
         said, real = verdict.said, verdict.real
-        spread = np.maximum(real.max(axis=1) - real.min(axis=1), 1e-12)
         return RobustnessRow(
             kind=kind,
             setting=setting,
@@ -158,7 +157,7 @@ class Default:
             judge=verdict.judge,
             winner=verdict.winner,
             tau=interval(kendall_tau(said, real)),
-            regret_share=interval(top_regret(said, real) / spread),
+            regret_share=interval(regret_share(said, real)),
             mean=float(said[0].mean()),
             tau_default=verdict.tau_with(self.verdict),
             default_winner=self.verdict.winner,
@@ -181,7 +180,7 @@ class Robustness(Result):
     """All settings."""
 
     KIND = "robustness report"
-    FORMAT = 3
+    FORMAT = 4
     COMMAND = "personagym robustness"
 
     dataset: str
@@ -225,7 +224,7 @@ class Robustness(Result):
         """What other values of each parameter do, as `SimulationCard.with_sensitivity` takes it.
 
         Args:
-            judge: whose sessions; returns are means over contestants.
+            judge: whose sessions; returns are means over recommenders.
 
         Raises:
             KeyError: no parameter was varied under this judge.

@@ -18,7 +18,7 @@ from personagym_env.evaluation.validation.aspects import ASPECTS, Aspect, Ruler
 from personagym_env.evaluation.validation.distances import Respect, distance_interval, distance_samples
 from personagym_env.evaluation.validation.session_log import SessionLog, held_out_sessions, preceding_sessions
 
-Kind = Literal["real", "users", "chance"]
+SourceKind = Literal["real", "users", "chance"]
 """Real rows; simulated users whose likeness is in question; a simulator that is to be beaten."""
 HALVES, PRECEDING = "real, other half", "real, just before"
 """The real floors."""
@@ -30,7 +30,7 @@ class Simulated(NamedTuple):
     """One simulated log."""
 
     name: str
-    kind: Kind
+    kind: SourceKind
     log: SessionLog
     description: str
 
@@ -40,7 +40,7 @@ class Source:
     """A log that is compared with the held-out one."""
 
     name: str
-    kind: Kind
+    kind: SourceKind
     description: str
     rows: int
     sessions: int | None

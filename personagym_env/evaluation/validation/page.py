@@ -4,10 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from personagym_env.evaluation.reporting.looks import SOURCES
 from personagym_env.evaluation.reporting.views import Cell, Grid, Line, Page, Plot, estimate, heads, name, words
 from personagym_env.evaluation.validation.board import HALVES, AspectBoard, Source, Validation
 from personagym_env.evaluation.validation.plots import REAL_COLOUR, Style, aspect_plot, distance_plot, styles
-from personagym_env.evaluation.validation.tables import KIND_TITLES, distance_title
+from personagym_env.evaluation.validation.tables import distance_title
 
 
 def validation_page(validation: Validation) -> Page:
@@ -99,7 +100,7 @@ def _sources(validation: Validation) -> Grid:
         return Line(
             (
                 name(source.name),
-                words(KIND_TITLES[source.kind]),
+                words(SOURCES[source.kind]),
                 Cell(source.description, style="t w"),
                 Cell(f"{source.rows:,}"),
                 Cell(sessions),

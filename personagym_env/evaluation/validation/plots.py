@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from personagym_env.evaluation.reporting.plots import FAINT, draw, log_axis, plain
+from personagym_env.evaluation.reporting.looks import BLACK, FAINT, SERIES
+from personagym_env.evaluation.reporting.svg import draw, log_axis, plain
 from personagym_env.evaluation.validation.board import HALVES, AspectBoard, Source, Validation
 
-REAL_COLOUR = "#000000"
+REAL_COLOUR = BLACK
 _SHAPES = {
     "o": "M11.5 5a3.5 3.5 0 1 0 7 0a3.5 3.5 0 1 0-7 0z",
     "s": "M12 2h6v6h-6z",
@@ -25,16 +26,8 @@ _SHAPES = {
     "X": "M12 1l3 2.6 3-2.6 1.4 1.4-2.9 2.6 2.9 2.6-1.4 1.4-3-2.6-3 2.6-1.4-1.4 2.9-2.6-2.9-2.6z",
 }
 """Matplotlib's markers as SVG paths around (15, 5), for the key in the page."""
-_CHANCE = ("#6b7785", (0, (1, 1.6)), "X")
-_PRECEDING = ("#6b7785", (0, (6, 2)), "s")
-_USERS = (
-    ("#0072B2", (0, ()), "o"),
-    ("#D55E00", (0, (5, 1.6)), "D"),
-    ("#009E73", (0, (7, 1.6, 1.2, 1.6)), "^"),
-    ("#CC79A7", (0, (3, 1.2)), "v"),
-    ("#E69F00", (0, (9, 2)), "P"),
-    ("#56B4E9", (0, (4, 1, 1, 1, 1, 1)), "h"),
-)
+_DASHES: tuple[tuple[float, ...], ...] = ((), (5, 1.6), (7, 1.6, 1.2, 1.6), (3, 1.2), (9, 2), (4, 1, 1, 1, 1, 1))
+"""Of simulated users, in turn."""
 SIZE = (4.5, 3.3)
 """Inches of one plot."""
 
@@ -57,15 +50,20 @@ class Style(NamedTuple):
         return _SHAPES[self.marker]
 
 
+_CHANCE, _PRECEDING = Style(FAINT, (0, (1, 1.6)), "X"), Style(FAINT, (0, (6, 2)), "h")
+
+
 def styles(sources: Sequence[Source]) -> dict[str, Style]:
     """A style for each source that has curves, by name; users' styles repeat after six."""
     users = [source.name for source in sources if source.kind == "users"]
     found = {}
     for source in sources:
         if source.kind == "users":
-            found[source.name] = Style(*_USERS[users.index(source.name) % len(_USERS)])
+            place = users.index(source.name) % len(_DASHES)
+            colour, marker = SERIES[place]
+            found[source.name] = Style(colour, (0, _DASHES[place]), marker)
         elif source.name != HALVES:
-            found[source.name] = Style(*(_CHANCE if source.kind == "chance" else _PRECEDING))
+            found[source.name] = _CHANCE if source.kind == "chance" else _PRECEDING
     return found
 
 

@@ -6,14 +6,8 @@ from rich.table import Table
 from rich.text import Text
 
 from personagym_env.evaluation.leaderboard.tables import interval_cell
-from personagym_env.evaluation.validation.board import HALVES, AspectBoard, Kind, Validation
+from personagym_env.evaluation.validation.board import HALVES, AspectBoard, Validation
 
-KIND_TITLES: dict[Kind, str] = {
-    "real": "real rows",
-    "users": "simulated users",
-    "chance": "a simulator without knowledge",
-}
-"""What each kind of source goes by."""
 DISTANCE_TITLES = {
     "ks": "KS",
     "w1": "Wasserstein-1",

@@ -67,7 +67,7 @@ def test_each_log_has_its_bundle(bundles: Path, dataset: Dataset) -> None:
     assert manifest.shipped_bundles() == [bundles / "all", bundles / "half"]
     assert manifest.find_shipped(train) == bundles / "all"
     assert manifest.find_shipped(dealt.others) == bundles / "half"
-    assert manifest.find_shipped(dealt.contestants) is None
+    assert manifest.find_shipped(dealt.recommenders) is None
 
 
 def test_a_log_fits_any_shipped_bundle_or_the_one_that_is_named(bundles: Path, dataset: Dataset) -> None:
@@ -75,6 +75,6 @@ def test_a_log_fits_any_shipped_bundle_or_the_one_that_is_named(bundles: Path, d
     dealt = deal_rows(train, "alternate", np.random.default_rng(0))
     assert manifest.bundle_fits(None, train)
     assert manifest.bundle_fits(None, dealt.others)
-    assert not manifest.bundle_fits(None, dealt.contestants)
+    assert not manifest.bundle_fits(None, dealt.recommenders)
     assert manifest.bundle_fits(bundles / "half", dealt.others)
     assert not manifest.bundle_fits(bundles / "half", train)

@@ -7,19 +7,15 @@ import pytest
 from scipy import stats
 
 from personagym_env.data.splits import temporal_split
-from personagym_env.evaluation.agreement.analysis import (
-    AgreementAnalysis,
-    Contestant,
-    Judge,
-    expected_ratings,
-    liked_from,
-    make_agreement_board,
-)
+from personagym_env.evaluation.agreement.analysis import AgreementAnalysis, ValuedRecommender
 from personagym_env.evaluation.agreement.ground_truth import closed_pool
+from personagym_env.evaluation.agreement.judges import Judge
 from personagym_env.evaluation.agreement.plots import tau_plot, value_plot
-from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.agreement.study import AgreementStudy, make_agreement_board
 from personagym_env.evaluation.agreement.tables import agreement_tables
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, HALF_SPLITS, deal_rows
+from personagym_env.evaluation.core.offline import liked_from
+from personagym_env.evaluation.core.pair_reactions import expected_ratings
 from personagym_env.evaluation.core.statistics import (
     RatioOfSums,
     kendall_tau,
@@ -39,7 +35,7 @@ def mean(values):
 
 @pytest.fixture(scope="module")
 def values():
-    """(c, u) real value by contestant and user: contestant i is worth i, and the noise is too small to turn pairs."""
+    """(c, u) real value by recommender and user: recommender i is worth i, and the noise is too small to turn pairs."""
     rng = np.random.default_rng(0)
     return np.arange(C)[:, None] + 0.3 * rng.normal(size=(C, U))
 
@@ -50,13 +46,13 @@ def weights():
 
 
 @pytest.fixture
-def panel(values, weights):
-    contestants = [Contestant(f"r{i}", CLASSES[i], mean(values[i])) for i in range(C)]
-    return AgreementAnalysis(contestants, weights, np.random.default_rng(2))
+def analysis(values, weights):
+    recommenders = [ValuedRecommender(f"r{i}", CLASSES[i], mean(values[i])) for i in range(C)]
+    return AgreementAnalysis(recommenders, weights, np.random.default_rng(2))
 
 
 def judge(values, name="judge", model_class=None, rows=None):
-    return Judge(name, "users", [mean(row) for row in values], rows, model_class)
+    return Judge(name, "users", [mean(row) for row in values], "expected", name, rows, model_class)
 
 
 def test_rho_is_scipys():
@@ -97,8 +93,8 @@ def test_shapes_are_checked(measure):
         measure(np.ones((2, 3)), np.ones((2, 4)))
 
 
-def test_the_oracle_agrees_with_itself_on_every_resample(panel):
-    row = panel.oracle()
+def test_the_oracle_agrees_with_itself_on_every_resample(analysis):
+    row = analysis.oracle()
     assert row.tau == row.rho == row.pairwise == row.clear_pairs == (1, 1, 1)
     assert row.regret == row.regret_share == (0, 0, 0)
     assert row.winner == f"r{C - 1}"
@@ -106,75 +102,85 @@ def test_the_oracle_agrees_with_itself_on_every_resample(panel):
     assert all(shift == (0, 0, 0) for shift in row.class_shift.values())
 
 
-def test_real_value_under_another_name_is_an_oracle(panel, values):
-    row = panel.compare(judge(values, model_class="b"))
+def test_real_value_under_another_name_is_an_oracle(analysis, values):
+    row = analysis.compare(judge(values, model_class="b"))
     assert row.tau == (1, 1, 1)
     assert row.self_preference == (0, 0, 0)
 
 
-def test_a_reversed_judge_picks_the_worst(panel, values):
-    row = panel.compare(judge(-values))
+def test_a_reversed_judge_picks_the_worst(analysis, values):
+    row = analysis.compare(judge(-values))
     assert row.tau == row.rho == (-1, -1, -1)
     assert row.pairwise == (0, 0, 0)
     assert row.regret_share == (1, 1, 1)
     assert row.winner == "r0"
 
 
-def test_dice_are_worth_nothing(panel):
-    row = panel.dice()
+def test_dice_are_worth_nothing(analysis):
+    row = analysis.dice()
     assert abs(row.tau.value) < 0.05
     assert row.tau.low < -0.3
     assert row.tau.high > 0.3
     assert row.pairwise.value == pytest.approx(0.5, abs=0.03)
 
 
-def test_a_judge_that_lifts_its_own_class_is_found(panel, values):
+def test_the_interval_of_dice_is_the_null():
+    rng = np.random.default_rng(8)
+    real = [RatioOfSums.of_users(np.arange(50), rng.normal(c, 0.1, 50), 50) for c in range(6)]
+    weights = user_resamples(50, 4000, np.random.default_rng(7))
+    row = AgreementAnalysis([ValuedRecommender(f"r{i}", "a", one) for i, one in enumerate(real)], weights, rng).dice()
+    assert abs(row.tau.value) < 0.03
+    assert row.tau.low == pytest.approx(-row.tau.high, abs=0.15)
+    assert 0.5 < row.tau.high < 0.8  # exact null for six recommenders: 95 % within about 0.6
+
+
+def test_a_judge_that_lifts_its_own_class_is_found(analysis, values):
     lifted = values + 100.0 * (np.array(CLASSES) == "a")[:, None]  # the two worst come first
-    row = panel.compare(judge(lifted, model_class="a"))
+    row = analysis.compare(judge(lifted, model_class="a"))
     assert row.self_preference == (C - 2, C - 2, C - 2)
     assert row.class_shift["b"].value == row.class_shift["c"].value == -2
     assert row.tau.value == pytest.approx(1 - 4 * (2 * (C - 2)) / (C * (C - 1)))
 
 
-def test_a_verdict_that_hangs_on_one_class_shows(panel, values):
+def test_a_verdict_that_hangs_on_one_class_shows(analysis, values):
     lifted = values + 100.0 * (np.array(CLASSES) == "a")[:, None]
-    found = panel.compare(judge(lifted)).without
+    found = analysis.compare(judge(lifted)).without
     assert found["a"] == 1
     assert found["b"] == found["c"] == pytest.approx(1 - 4 * 6 / (5 * 4))  # 2 of 5 are above the other 3
-    assert panel.oracle().without == {"a": 1, "b": 1, "c": 1}
+    assert analysis.oracle().without == {"a": 1, "b": 1, "c": 1}
 
 
-def test_a_judge_without_a_class_prefers_none(panel, values):
-    assert panel.compare(judge(values)).self_preference is None
-    assert panel.compare(judge(values, model_class="elsewhere")).self_preference is None
+def test_a_judge_without_a_class_prefers_none(analysis, values):
+    assert analysis.compare(judge(values)).self_preference is None
+    assert analysis.compare(judge(values, model_class="elsewhere")).self_preference is None
 
 
-def test_differences_are_paired(panel, values):
+def test_differences_are_paired(analysis, values):
     lifted = values + 100.0 * (np.array(CLASSES) == "a")[:, None]
-    found = panel.differences(judge(lifted, "j", "a", "same"), judge(values, "j", "a", "disjoint"))
+    found = analysis.differences(judge(lifted, "j", "a", "same"), judge(values, "j", "a", "disjoint"))
     assert (found.left, found.right) == ("j (same)", "j (disjoint)")
     assert found.self_preference == (C - 2, C - 2, C - 2)
     assert found.tau.high < 0 < found.regret.low
-    assert panel.differences(judge(values, "j", "a"), judge(values, "k", "b")).self_preference is None
+    assert analysis.differences(judge(values, "j", "a"), judge(values, "k", "b")).self_preference is None
 
 
-def test_a_clear_ranking_is_reliable(panel):
-    assert panel.reliability().low == 1
+def test_a_clear_ranking_is_reliable(analysis):
+    assert analysis.reliability().low == 1
 
 
 def test_pairs_that_the_users_cannot_tell_apart_are_not_clear(weights):
     rng = np.random.default_rng(3)
     noisy = rng.normal(size=(3, U)) + np.array([[0.0], [0.0], [5.0]])
-    contestants = [Contestant(f"r{i}", "a", mean(noisy[i])) for i in range(3)]
-    panel = AgreementAnalysis(contestants, weights, rng)
-    swapped = panel.compare(judge(noisy[[1, 0, 2]]))
+    recommenders = [ValuedRecommender(f"r{i}", "a", mean(noisy[i])) for i in range(3)]
+    analysis = AgreementAnalysis(recommenders, weights, rng)
+    swapped = analysis.compare(judge(noisy[[1, 0, 2]]))
     assert swapped.pairwise.value == pytest.approx(2 / 3)
     assert swapped.clear_pairs.value == 1
 
 
 def test_names_must_differ(values, weights):
     with pytest.raises(ValueError, match="distinct names"):
-        AgreementAnalysis([Contestant("r", "a", mean(values[0]))] * 2, weights, np.random.default_rng(0))
+        AgreementAnalysis([ValuedRecommender("r", "a", mean(values[0]))] * 2, weights, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("half_split", HALF_SPLITS)
@@ -182,7 +188,7 @@ def test_names_must_differ(values, weights):
 def test_halves_are_disjoint_and_together_everything(make_dataset, half_split, timed):
     train = temporal_split(make_dataset(per_user=19, timed=timed).interactions).train
     dealt = deal_rows(train, half_split, np.random.default_rng(0))
-    mine, others = dealt.contestants, dealt.of_judge("disjoint")
+    mine, others = dealt.recommenders, dealt.of_judge("disjoint")
     assert not mine.contains(others.users, others.items).any()
     assert len(mine) + len(others) == len(train)
     assert np.abs(mine.counts - others.counts).max() <= 1
@@ -206,13 +212,13 @@ def test_turns_interleave_time(dataset):
     train = temporal_split(dataset.interactions).train
     dealt = deal_rows(train, "alternate", np.random.default_rng(0))
     first = slice(*train.indptr[:2])
-    np.testing.assert_array_equal(dealt.contestants.items[: dealt.contestants.counts[0]], train.items[first][::2])
-    assert dealt.contestants.items[dealt.contestants.indptr[1]] == train.items[train.indptr[1] + 1]
+    np.testing.assert_array_equal(dealt.recommenders.items[: dealt.recommenders.counts[0]], train.items[first][::2])
+    assert dealt.recommenders.items[dealt.recommenders.indptr[1]] == train.items[train.indptr[1] + 1]
 
 
 def test_random_halves_follow_the_seed(dataset):
     train = temporal_split(dataset.interactions).train
-    prints = [deal_rows(train, "random", np.random.default_rng(seed)).contestants.fingerprint() for seed in (0, 0, 1)]
+    prints = [deal_rows(train, "random", np.random.default_rng(seed)).recommenders.fingerprint() for seed in (0, 0, 1)]
     assert prints[0] == prints[1] != prints[2]
 
 
@@ -251,21 +257,14 @@ def board(make_dataset):
     picks = [np.argsort(-np.where(allowed, one, -1), axis=1)[:, :3] for one in noise]
     real = [truth.pool.value(pick) for pick in picks]
     lies = [truth.pool.value(pick, -truth.pool.held_out.ratings) for pick in picks]
-    contestants = [Contestant(f"r{i}", "ab"[i % 2], value) for i, value in enumerate(real)]
+    recommenders = [ValuedRecommender(f"r{i}", "ab"[i % 2], value) for i, value in enumerate(real)]
     judges = [
-        Judge("liar", "users", lies, "same", "a"),
-        Judge("liar", "users", real, "disjoint", "a"),
-        Judge("NDCG@10", "metric", real),
-        Judge("coverage", "metric", lies),
+        Judge("liar", "users", lies, "expected", "liar", "same", "a"),
+        Judge("liar", "users", real, "expected", "liar", "disjoint", "a"),
+        Judge("NDCG@10", "metric", real, "ndcg"),
+        Judge("coverage", "metric", lies, "coverage"),
     ]
-    return make_agreement_board(
-        AgreementAnalysis(contestants, weights, rng),
-        judges,
-        truth.pool,
-        weights,
-        truth=truth.name,
-        description=truth.description,
-    )
+    return make_agreement_board(AgreementAnalysis(recommenders, weights, rng), judges, truth)
 
 
 def test_a_board_orders_judges_and_compares_them(board):
@@ -279,10 +278,10 @@ def test_a_board_orders_judges_and_compares_them(board):
         ("liar (disjoint)", "NDCG@10"),
     ]
     assert board.differences[0].tau.value == 2
-    values = [row.real.value for row in board.contestants]
+    values = [row.real.value for row in board.recommenders]
     assert values == sorted(values, reverse=True)
     assert board.bounds["worst"].value <= values[-1] <= values[0] <= board.bounds["best"].value
-    assert np.isnan(board.contestants[0].said["coverage"].low)
+    assert np.isnan(board.recommenders[0].said["coverage"].low)
 
 
 def test_a_study_survives_the_disk(board, tmp_path):
@@ -296,7 +295,7 @@ def test_tables_and_plots_show_every_judge(board):
     tables = list(agreement_tables(board))
     assert len(tables) == 4
     assert tables[1].row_count == len(board.judges)
-    assert tau_plot(board).startswith("<?xml")
+    assert tau_plot(board.judges).startswith("<?xml")
     assert value_plot(board, "liar (same)").count("<svg") == 1
     assert len(value_plot(board, "liar (same)", leaders=2)) < len(value_plot(board, "liar (same)"))
     with pytest.raises(KeyError):

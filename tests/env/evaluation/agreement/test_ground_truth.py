@@ -60,30 +60,32 @@ def catalogue(make_dataset):
 
 
 def test_any_slate_that_dense_users_may_be_shown_has_a_known_value(block, catalogue):
-    """A contestant with the whole catalogue before it shows what it picks from the pools, and no known item."""
+    """A recommender with the whole catalogue before it shows what it picks from the pools, and no known item."""
     ratings, split = block
     truth = dense_users(split, 1.0, k=4)
     np.testing.assert_array_equal(truth.pool.users, DENSE)
     assert truth.description.endswith("100.0% of what they may be shown")
-    contestant = MostPopular().fit(split.train, catalogue)
-    picks = truth.pool.picks(contestant, PROFILES, history_length=3)
-    np.testing.assert_array_equal(picks, opening_slates(contestant, DENSE, PROFILES, 4, history_length=3))
+    recommender = MostPopular().fit(split.train, catalogue)
+    picks = truth.pool.picks(recommender, PROFILES, history_length=3)
+    np.testing.assert_array_equal(picks, opening_slates(recommender, DENSE, PROFILES, 4, history_length=3))
     real = np.take_along_axis(ratings[DENSE], picks, axis=1).mean(axis=1)
     np.testing.assert_allclose(truth.pool.value(picks).per_user[DENSE], real)
     assert not split.train.contains(DENSE[:, None], picks).any()
 
 
-def test_a_contestant_of_one_half_may_not_show_dense_users_the_other_half(block, catalogue):
+def test_a_recommender_of_one_half_may_not_show_dense_users_the_other_half(block, catalogue):
     """Who knows one half of the training rows would show the other, which is no held-out choice."""
     _, split = block
     truth = dense_users(split, 1.0, k=4)
     allowed = unknown_items(split.train)
     np.testing.assert_array_equal(truth.pool.candidates(DENSE), allowed(DENSE))
-    contestant = MostPopular().fit(deal_rows(split.train, "alternate", np.random.default_rng(0)).contestants, catalogue)
-    picks = truth.pool.picks(contestant, PROFILES, history_length=3)
-    shown = opening_slates(contestant, DENSE, PROFILES, 4, history_length=3, candidates=allowed)
+    recommender = MostPopular().fit(
+        deal_rows(split.train, "alternate", np.random.default_rng(0)).recommenders, catalogue
+    )
+    picks = truth.pool.picks(recommender, PROFILES, history_length=3)
+    shown = opening_slates(recommender, DENSE, PROFILES, 4, history_length=3, candidates=allowed)
     np.testing.assert_array_equal(picks, shown)
-    freely = opening_slates(contestant, DENSE, PROFILES, 4, history_length=3)
+    freely = opening_slates(recommender, DENSE, PROFILES, 4, history_length=3)
     assert split.train.contains(DENSE[:, None], freely).any()
 
 

@@ -24,7 +24,7 @@ def test_the_bundle_learns_the_half_that_judges_know(make_dataset: Callable[...,
     dealt = deal_rows(split.train, "alternate", np.random.default_rng(1))
     assert half.train.fingerprint() == dealt.of_judge("disjoint").fingerprint()
     assert half.test is split.test
-    assert "half that contestants do not know" in words
+    assert "half that recommenders do not know" in words
 
 
 @pytest.mark.parametrize("rows", DATA_OVERLAPS)
@@ -32,10 +32,10 @@ def test_both_halves_are_on_record(dataset: Dataset, rows: DataOverlap) -> None:
     dealt = deal_rows(temporal_split(dataset.interactions).train, "alternate", np.random.default_rng(0))
     record = dealt.independence(rows, "alternate")
     assert record.judge_fingerprint == dealt.of_judge(rows).fingerprint()
-    assert record.contestants_fingerprint == dealt.contestants.fingerprint()
-    assert (record.contestants_fingerprint == record.judge_fingerprint) == (rows == "same")
+    assert record.recommenders_fingerprint == dealt.recommenders.fingerprint()
+    assert (record.recommenders_fingerprint == record.judge_fingerprint) == (rows == "same")
     assert Independence(**asdict(record)) == record
-    assert f"{len(dealt.contestants):,} rows" in str(record)
+    assert f"{len(dealt.recommenders):,} rows" in str(record)
 
 
 def test_items_of_either_half_are_known(dataset: Dataset) -> None:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from personagym_env.evaluation.agreement.judges import agreement, random_judge
 from personagym_env.evaluation.core.statistics import (
     RatioOfSums,
     RootMeanSquare,
@@ -99,19 +98,6 @@ def test_regret_by_hand() -> None:
     np.testing.assert_allclose(top_regret(np.array([[0.0, 1.0, 0.0]]), real), [0])
     np.testing.assert_allclose(top_regret(np.array([[0.0, 0.0, 1.0]]), real), [2])
     np.testing.assert_allclose(top_regret(np.array([[1.0, 0.0, 1.0]]), real), [1.5])
-
-
-def test_random_judge_has_no_opinion_and_an_honest_interval() -> None:
-    weights = user_resamples(50, 4000, np.random.default_rng(7))
-    rng = np.random.default_rng(8)
-    real = [RatioOfSums.of_users(np.arange(50), rng.normal(c, 0.1, 50), 50) for c in range(6)]
-    floor = random_judge(real, weights, rng)
-    assert abs(floor.tau.value) < 0.03
-    assert floor.tau.low == pytest.approx(-floor.tau.high, abs=0.15)
-    assert 0.5 < floor.tau.high < 0.8  # exact null for six contestants: 95 % within about 0.6
-    same = agreement("itself", "simulated", real, real, weights)
-    assert same.tau == (1, 1, 1)
-    assert same.regret == (0, 0, 0)
 
 
 def test_interval_without_any_defined_resample() -> None:

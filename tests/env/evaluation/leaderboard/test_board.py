@@ -121,6 +121,7 @@ def _compare(
         measured.append(
             Measurement(
                 name=name,
+                model_class="scores",
                 fit_seconds=0.5,
                 offline=measure_offline(one, split, world.profiles, history_length=H),
                 simulated={
@@ -145,7 +146,7 @@ def _compare(
     )
 
 
-def _contestants() -> dict[str, np.ndarray]:
+def _recommenders() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(4)
     quality = np.broadcast_to(LIKING.mean(axis=0), (U, M))
     return {"random": rng.random((U, M)), "anti-oracle": -LIKING, "oracle": LIKING, "popular": quality}
@@ -158,7 +159,7 @@ ORDER = ["oracle", "popular", "random", "anti-oracle"]
 def board(split: Split) -> Leaderboard:
     truth = _TableUsers("truth", LIKING)
     contrary = _TableUsers("contrary", 1 - LIKING)
-    return _compare(split, [truth, contrary], _contestants())
+    return _compare(split, [truth, contrary], _recommenders())
 
 
 def _judge(board: Leaderboard, name: str) -> Agreement:
@@ -188,17 +189,17 @@ def test_the_true_judge_agrees_and_the_contrary_one_disagrees(board: Leaderboard
 
 
 def test_judges_without_information_agree_by_chance(split: Split) -> None:
-    """Dice for likings put contestants in an order that on average has nothing to do with the real one."""
+    """Dice for likings put recommenders in an order that on average has nothing to do with the real one."""
     taus = []
     for seed in range(8):
         dice = _TableUsers("dice", np.random.default_rng(seed).uniform(0.05, 0.95, (U, M)))
-        taus.append(_judge(_compare(split, [dice], _contestants()), "return, dice").tau.value)
+        taus.append(_judge(_compare(split, [dice], _recommenders()), "return, dice").tau.value)
     assert abs(np.mean(taus)) < 0.5
     assert min(taus) < 0.5
 
 
 def test_references_are_shown_and_do_not_vote(split: Split, board: Leaderboard) -> None:
-    shown = _compare(split, [_TableUsers("truth", LIKING)], _contestants(), reference=True)
+    shown = _compare(split, [_TableUsers("truth", LIKING)], _recommenders(), reference=True)
     assert [row.name for row in shown.rows if row.reference] == ["oracle"]
     assert len(shown.rows) == len(board.rows)
     best = max(row.real.value for row in shown.rows if not row.reference)

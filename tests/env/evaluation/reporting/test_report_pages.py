@@ -10,16 +10,15 @@ import numpy as np
 import pytest
 
 from personagym_benchmarks.cli.report import ReportCommand
-from personagym_env.evaluation.agreement.analysis import AgreementBoard, ContestantRow, JudgeAgreement
-from personagym_env.evaluation.agreement.analysis import Kind as JudgeKind
-from personagym_env.evaluation.agreement.study_file import AgreementStudy
+from personagym_env.evaluation.agreement.judges import FullAgreement, JudgeKind
+from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy, RecommenderRow
 from personagym_env.evaluation.core.negatives import SUFFIX
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.fidelity.board import BoardRow, Difference, FidelityBoard, FidelityReport, Part
 from personagym_env.evaluation.leaderboard.board import Leaderboard, Row
 from personagym_env.evaluation.reporting.figures import DISTRIBUTION, FIDELITY, OFFLINE, RATING, SIMULATED, TASTE
 from personagym_env.evaluation.reporting.report import render_report
-from personagym_env.evaluation.robustness.verdicts import Kind, Robustness, RobustnessRow
+from personagym_env.evaluation.robustness.verdicts import Robustness, RobustnessRow, SettingKind
 from personagym_env.evaluation.validation.aspects import ASPECTS
 from personagym_env.evaluation.validation.board import AspectBoard, Likeness, Source, Validation
 
@@ -94,16 +93,26 @@ def board() -> Leaderboard:
 
 @pytest.fixture(scope="module")
 def study() -> AgreementStudy:
-    def judge(name: str, kind: JudgeKind, model_class: str | None = None) -> JudgeAgreement:
-        figures = (SOME,) * 6
-        return JudgeAgreement(name, kind, None, model_class, HOSTILE, *figures, {"x": 0.4}, {"x": SOME, "y": SOME})
+    def judge(name: str, kind: JudgeKind, model_class: str | None = None) -> FullAgreement:
+        return FullAgreement(
+            judge=name,
+            kind=kind,
+            figure="",
+            population=None,
+            rows=None,
+            model_class=model_class,
+            winner=HOSTILE,
+            without={"x": 0.4},
+            class_shift={"x": SOME, "y": SOME},
+            **dict.fromkeys(("tau", "rho", "pairwise", "clear_pairs", "regret", "regret_share"), SOME),
+        )
 
     judges = judge("mf", "users", "x"), judge(HOSTILE, "metric"), judge("oracle", "check")
-    contestants = tuple(
-        ContestantRow(name, model_class, SOME, {row.judge: SOME for row in judges})
+    recommenders = tuple(
+        RecommenderRow(name, model_class, SOME, {row.judge: SOME for row in judges})
         for name, model_class in ((HOSTILE, "x"), ("plain", "y"))
     )
-    made = AgreementBoard(HOSTILE, "picks", 12, contestants, {"best": SOME}, judges, (), SOME)
+    made = AgreementBoard(HOSTILE, "picks", 12, recommenders, {"best": SOME}, judges, (), SOME)
     setting = {"rows": {"same": 3}, "left out": ["a", "b"]}
     return AgreementStudy(dataset="data", boards=(made,), setting=setting, environment=SNAPSHOT)
 
@@ -252,7 +261,7 @@ def test_one_result_alone_is_a_page_without_navigation(given: str, request: pyte
     assert "display: none" not in text.partition("@media print")[0]
 
 
-def _robustness_row(kind: Kind) -> RobustnessRow:
+def _robustness_row(kind: SettingKind) -> RobustnessRow:
     default = kind == "default"
     return RobustnessRow(
         kind=kind,

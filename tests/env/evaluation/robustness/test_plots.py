@@ -4,15 +4,15 @@ import re
 from dataclasses import replace
 
 from personagym_env.evaluation.core.statistics import Interval
-from personagym_env.evaluation.robustness.plots import KIND_STYLE, stability_plot
-from personagym_env.evaluation.robustness.tables import KIND_TITLES
-from personagym_env.evaluation.robustness.verdicts import Kind, Robustness, RobustnessRow
+from personagym_env.evaluation.reporting.looks import SETTINGS
+from personagym_env.evaluation.robustness.plots import stability_plot
+from personagym_env.evaluation.robustness.verdicts import SETTING_KINDS, Robustness, RobustnessRow, SettingKind
 
 SOME = Interval(0.5, 0.25, 0.75)
 
 
-def report(winner: str, kind: Kind = "assumed") -> Robustness:
-    def row(of: Kind, who: str, tau: float) -> RobustnessRow:
+def report(winner: str, kind: SettingKind = "assumed") -> Robustness:
+    def row(of: SettingKind, who: str, tau: float) -> RobustnessRow:
         return RobustnessRow(of, "x", 1.0, "x", "mf", who, SOME, SOME, 3.0, tau, "a", None)
 
     rows = row("default", "a", 1.0), row(kind, winner, 0.5)
@@ -29,7 +29,7 @@ def marks(svg: str, colour: str) -> tuple[int, int]:
 
 
 def test_another_winner_is_hollow() -> None:
-    colour = KIND_STYLE["assumed"][0].lower()
+    colour = SETTINGS["assumed"].colour.lower()
     same, other = (marks(stability_plot(report(winner)), colour) for winner in "ab")
     assert (same[1], other[1]) == (0, other[1])
     assert other[1] > 0
@@ -37,11 +37,10 @@ def test_another_winner_is_hollow() -> None:
 
 
 def test_every_kind_has_a_mark_of_its_own() -> None:
-    assert len({KIND_STYLE[kind] for kind in KIND_STYLE}) == len(KIND_STYLE)
-    assert len({colour for colour, _ in KIND_STYLE.values()}) == len(KIND_STYLE)
-    assert set(KIND_STYLE) == set(KIND_TITLES) - {"default"}
-    for kind in KIND_STYLE:
-        assert stability_plot(report("a", kind))
+    assert set(SETTINGS) == set(SETTING_KINDS)
+    drawn = {kind: look for kind, look in SETTINGS.items() if kind != "default"}
+    assert len({look.colour for look in drawn.values()}) == len({look.marker for look in drawn.values()}) == len(drawn)
+    assert len({stability_plot(report("a", kind)) for kind in drawn}) == len(drawn)
 
 
 def test_a_judge_without_chance_has_no_stroke() -> None:

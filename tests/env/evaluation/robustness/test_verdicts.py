@@ -91,9 +91,9 @@ def test_verdicts_are_compared_over_those_who_are_in_both() -> None:
     row = DEFAULT.row("catalogue", "half", fewer)
     assert row.lead is None
     assert row.clear
-    with pytest.raises(ValueError, match="share 1 contestants"):
+    with pytest.raises(ValueError, match="share 1 recommenders"):
         verdict(1, 2, names=("a", "z")).tau_with(DEFAULT.verdict)
-    with pytest.raises(ValueError, match="two or more contestants"):
+    with pytest.raises(ValueError, match="two or more recommenders"):
         verdict(1, names=("a",))
 
 
@@ -237,7 +237,7 @@ def test_data_settings_change_one_thing_each(make_dataset: Callable[..., Dataset
     for setting in settings:
         bench = setting.bench(data)
         assert not bench.dealt.train.contains(bench.split.test.users, bench.split.test.items).any()
-        prints.add((bench.dealt.contestants.fingerprint(), bench.split.test.fingerprint()))
+        prints.add((bench.dealt.recommenders.fingerprint(), bench.split.test.fingerprint()))
         assert bench.ground_truths[0].name == pool_name(PICKS[0])
         for truth in bench.ground_truths:
             assert truth.pool.least == max(LEAST, 2 * truth.pool.k)

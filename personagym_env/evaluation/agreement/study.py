@@ -1,0 +1,127 @@
+"""The agreement study: what every judge says of every recommender, by each way to know real value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from personagym_env.evaluation.agreement.analysis import AgreementAnalysis
+from personagym_env.evaluation.agreement.ground_truth import GroundTruth
+from personagym_env.evaluation.agreement.judges import FullAgreement, Judge, JudgeDifference, in_order
+from personagym_env.evaluation.core.result_file import Result
+from personagym_env.evaluation.core.statistics import Interval, estimate, interval
+
+
+@dataclass(frozen=True)
+class RecommenderRow:
+    """One recommender, measured."""
+
+    name: str
+    model_class: str
+    real: Interval
+    said: Mapping[str, Interval]
+    """Title of a judge to what it says."""
+
+
+@dataclass(frozen=True)
+class AgreementBoard:
+    """What one way to know real value showed; plain values only."""
+
+    ground_truth: str
+    description: str
+    users: int
+    recommenders: tuple[RecommenderRow, ...]
+    """The really best first."""
+    bounds: Mapping[str, Interval]
+    """Real value of a clairvoyant's picks (best), of chance, and of the worst possible picks (worst)."""
+    judges: tuple[FullAgreement, ...]
+    """Simulated users, then sessions, metrics and checks; the best first within each."""
+    differences: tuple[JudgeDifference, ...]
+    reliability: Interval
+    """Tau between the real rankings of two random halves of the users; the bounds hold 95 % of such halvings."""
+
+    def judge(self, title: str) -> FullAgreement:
+        """A judge by title.
+
+        Raises:
+            KeyError: there is none.
+        """
+        return {row.title: row for row in self.judges}[title]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgreementStudy(Result):
+    """Boards by way to know real value."""
+
+    KIND = "agreement study"
+    FORMAT = 4
+    COMMAND = "personagym agreement"
+
+    dataset: str
+    boards: tuple[AgreementBoard, ...]
+
+
+def make_agreement_board(
+    analysis: AgreementAnalysis, judges: Sequence[Judge], ground_truth: GroundTruth
+) -> AgreementBoard:
+    """Compare all judges, the checks and what independence changes.
+
+    Args:
+        analysis: of the recommenders' picks.
+        judges: users and metrics with distinct titles.
+        ground_truth: what the picks are worth.
+
+    Raises:
+        ValueError: two judges have one title.
+    """
+    titles = [judge.title for judge in judges]
+    if len(set(titles)) != len(titles):
+        raise ValueError(f"judges need distinct titles, got {titles}")
+    compared = {judge.title: analysis.compare(judge) for judge in judges}
+    found = in_order([*compared.values(), analysis.oracle(), analysis.dice()])
+    pool = ground_truth.pool
+    bounds = {"best": pool.best, "chance": pool.chance, "worst": pool.worst}
+    return AgreementBoard(
+        ground_truth=ground_truth.name,
+        description=ground_truth.description,
+        users=len(pool.users),
+        recommenders=_rows(analysis, judges),
+        bounds={name: interval(bound.resampled(analysis.weights)) for name, bound in bounds.items()},
+        judges=tuple(found),
+        differences=tuple(analysis.differences(*pair) for pair in _pairs(judges, compared)),
+        reliability=analysis.reliability(),
+    )
+
+
+def _pairs(judges: Sequence[Judge], compared: Mapping[str, FullAgreement]) -> list[tuple[Judge, Judge]]:
+    """Whose differences are told.
+
+    Every population, and its sessions, are compared with the best of the offline metrics; a population also with itself
+    on the recommenders' rows, and one without a class among the recommenders (language-model users) with the best one
+    that has a class and knows the same rows.
+    """
+    users, sessions, metrics = (
+        [judge for judge in judges if judge.kind == kind] for kind in ("users", "sessions", "metric")
+    )
+    best = max(metrics, key=lambda judge: compared[judge.title].tau.value, default=None)
+    same = {judge.name: judge for judge in users if judge.rows == "same"}
+    pairs = [(judge, same[judge.name]) for judge in users if judge.rows != "same" and judge.name in same]
+    for judge in users:
+        peers = [other for other in users if other.rows == judge.rows and other.model_class is not None]
+        if judge.model_class is None and peers:
+            pairs.append((judge, max(peers, key=lambda other: compared[other.title].tau.value)))
+    return pairs + ([(judge, best) for judge in (*users, *sessions)] if best is not None else [])
+
+
+def _rows(analysis: AgreementAnalysis, judges: Sequence[Judge]) -> tuple[RecommenderRow, ...]:
+    """What every judge says of every recommender, the really best first."""
+    order = np.argsort(-analysis.real[0], kind="stable")
+    return tuple(
+        RecommenderRow(
+            analysis.recommenders[c].name,
+            analysis.recommenders[c].model_class,
+            interval(analysis.real[:, c]),
+            {judge.title: estimate(judge.figure, judge.said[c].resampled(analysis.weights)) for judge in judges},
+        )
+        for c in order
+    )
