@@ -12,6 +12,7 @@ from rich.table import Table
 from personagym_env.session.fitting.estimates import Estimate
 from personagym_env.session.fitting.sessions import SessionFit
 from personagym_env.session.parameters import Assumption, SessionParameters
+from personagym_env.text import one_line
 
 SensitivityPoint = TypedDict(
     "SensitivityPoint",
@@ -168,7 +169,7 @@ class SimulationCard:
             table.add_row(*entry.cells[:shown])
         text = io.StringIO()
         console = Console(file=text, width=width, no_color=True, highlight=False)
-        console.print(self.title)
+        console.print(one_line(self.title), markup=False)
         console.print(table)
         for remark in self.remarks:
             console.print(remark, markup=False)

@@ -5,6 +5,7 @@ import numpy as np
 from personagym_env.protocols import NO_ITEM
 from personagym_env.session.batched_episodes import BatchedEpisodes, RowStep
 from personagym_env.session.kernel import Place
+from personagym_env.text import one_line, shortened
 from personagym_env.world import World
 
 _REASONS = {
@@ -16,21 +17,25 @@ _BAR = 20
 """Characters of the satisfaction bar."""
 _TITLE = 44
 """Characters of a title."""
+_NAME = 24
+"""Characters of an id, of the name of a genre, and of the name and the value of an attribute."""
 
 
 def describe_user(world: World, user: int) -> str:
     """One line on who the user is: attributes, activity and favourite genres, from training rows."""
     people, log, catalogue = world.dataset.users, world.train, world.dataset.catalogue
-    known = [f"{name} {column[user]}" for name, column in people.attributes.items() if column[user]]
+    told = [(shortened(name, _NAME), shortened(column[user], _NAME)) for name, column in people.attributes.items()]
+    known = [f"{name} {value}" for name, value in told if value]
     rows = slice(int(log.indptr[user]), int(log.indptr[user + 1]))
     habits = f"{rows.stop - rows.start} ratings known"
     if rows.stop > rows.start:
         habits += f", mean {log.ratings[rows].mean():.1f}"
     taste = world.dynamics.genre_share[log.items[rows]].sum(axis=0)
-    favourites = [catalogue.genre_names[g] for g in np.argsort(-taste, kind="stable")[:3] if taste[g] > 0]
+    liked = [g for g in np.argsort(-taste, kind="stable")[:3] if taste[g] > 0]
+    favourites = [shortened(catalogue.genre_names[g], _NAME) for g in liked]
     if favourites:
         habits += f", mostly {', '.join(favourites)}"
-    return f"User {people.ids[user]} ({'; '.join([*known, habits])})"
+    return f"User {shortened(people.ids[user], _NAME)} ({'; '.join([*known, habits])})"
 
 
 def _stars(rating: int, scale: tuple[float, ...]) -> str:
@@ -48,8 +53,7 @@ def _slate(world: World, step: RowStep, i: int) -> list[str]:
     outcome, catalogue = step.outcome, world.dataset.catalogue
     lines = []
     for j, item in enumerate(outcome.slate[i]):
-        title = catalogue.titles[item]
-        title = title if len(title) <= _TITLE else title[: _TITLE - 1] + "…"
+        title = shortened(one_line(catalogue.titles[item]) or catalogue.ids[item], _TITLE)
         reason = _REASONS.get(Place(outcome.places[i, j]))
         choice_probability = "" if reason else f"want {outcome.choice_probability[i, j]:4.0%}"
         seen = "seen" if outcome.examined[i, j] else "not seen"

@@ -9,8 +9,8 @@ _UNSEEN = re.compile(
 )
 """What changes the direction of text, or is not seen: marks, overrides and isolates of direction (UAX 9), zero-width
 spaces, tags. The zero-width joiners U+200C and U+200D stay: Persian, Indic scripts and emoji are spelled with them."""
-_UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-"""What a terminal might obey, all but the line feed."""
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""What a terminal might obey, all but tabs and line feeds."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 """Halves of a pair, which no encoding can write."""
 

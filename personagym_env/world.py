@@ -16,6 +16,7 @@ from personagym_env.protocols import UserAgent
 from personagym_env.session.fitting.sessions import SessionFit, fit_sessions
 from personagym_env.session.kernel import Dynamics
 from personagym_env.session.parameters import SessionParameters
+from personagym_env.text import one_line
 
 DEFAULT_AGENTS = "personagym_agents:load"
 """What finds user agents by name; a string, because the world does not import its users."""
@@ -61,7 +62,7 @@ class World:
     def card(self) -> SimulationCard:
         """Which parameters are fitted, assumed or set."""
         title = f"{self.dataset.name}: {len(self.train):,} training rows, users {self.agent.name}"
-        return simulation_card(title, self.parameters, self.fit)
+        return simulation_card(one_line(title), self.parameters, self.fit)
 
 
 def _load_agent(agent: str, dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:

@@ -236,5 +236,5 @@ class Dataset:
     def fingerprint(self) -> str:
         """SHA-256 over the log and the ids of users and items."""
         digest = hashlib.sha256(self.interactions.fingerprint().encode())
-        digest.update("\x1f".join((*self.users.ids, "\x1e", *self.catalogue.ids)).encode())
+        digest.update("\x1f".join((*self.users.ids, "\x1e", *self.catalogue.ids)).encode(errors="surrogatepass"))
         return digest.hexdigest()

@@ -32,7 +32,7 @@ def test_a_line_is_one_line_and_commands_nothing(text: str) -> None:
 @given(ANY_TEXT)
 def test_printable_text_keeps_its_lines_and_commands_nothing(text: str) -> None:
     shown = printable(text)
-    assert commands(shown) <= {"\n"}
+    assert commands(shown) <= {"\n", "\t"}
     assert shown.count("\n") == text.count("\n")
     assert printable(shown) == shown
 

@@ -77,4 +77,4 @@ def write_document(profile: str, lines: Sequence[str], answers: Sequence[str]) -
 
 def one_header(profile: str) -> str:
     """The profile as the document's first line."""
-    return " ".join(profile.split())
+    return one_line(profile)

@@ -17,7 +17,10 @@ from personagym_agents.memory.text_space import TextSpace
 from personagym_agents.personas.settings import Features, Groups, PersonaSettings
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.data.traits import Traits, profile_features
+from personagym_env.text import shortened
 
+LONGEST_GENRE = 40
+"""Characters of a genre in a persona's name."""
 SILHOUETTE_SAMPLE = 2_000
 """Users that a silhouette is computed on at most; its cost grows with their square."""
 EXAMPLES = 5
@@ -339,6 +342,6 @@ def _genre(traits: Traits, group: IntArray, genre_names: Sequence[str]) -> str:
     consumed = traits.genre_share[group].mean(axis=0)
     candidates = np.flatnonzero(consumed >= min(NOTABLE_SHARE, consumed.max()))
     best = int(candidates[np.argmax((share + lift)[candidates])])
-    name = genre_names[best]
+    name = shortened(genre_names[best], LONGEST_GENRE)
     readable = name if name.isupper() else name.lower()
     return f"{readable} {'lovers' if lift[best] > 0.3 else 'fans'}"

@@ -20,6 +20,7 @@ from personagym_benchmarks.cli.train import TrainCommand
 from personagym_benchmarks.cli.user import UserCommand
 from personagym_benchmarks.cli.validation import ValidationCommand
 from personagym_benchmarks.console import make_console
+from personagym_env.text import one_line
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "leaderboard": LeaderboardCommand,
@@ -52,6 +53,6 @@ def main() -> None:
     except (ValueError, TypeError, OSError, ImportError) as error:
         if os.environ.get(DEBUG):
             raise
-        words = " ".join(str(error).split())
+        words = one_line(str(error))
         print(f"personagym: {words or type(error).__name__}", file=sys.stderr)
         raise SystemExit(1) from None

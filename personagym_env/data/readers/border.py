@@ -13,6 +13,7 @@ from personagym_env.data.readers.scale import checked_scale, infer_scale, snap_t
 from personagym_env.data.readers.table import Table
 from personagym_env.data.readers.times import read_times
 from personagym_env.data.tables import BoolArray, Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
+from personagym_env.text import one_line
 
 Unknown = Literal["error", "drop"]
 """What to do with log rows whose item or user is missing from the items or users file."""
@@ -70,7 +71,9 @@ def build_dataset(
         scale=grid,
     )
     final_users = Users(tuple(kept_ids[i] for i in user_order), _attributes(users, columns.user, rated[user_order]))
-    return Dataset(name, catalogue, final_users, interactions, {key: n for key, n in dropped.items() if n})
+    return Dataset(
+        one_line(name) or "data", catalogue, final_users, interactions, {key: n for key, n in dropped.items() if n}
+    )
 
 
 def _id_codes(table: Table, column: str) -> tuple[IntArray, list[str]]:

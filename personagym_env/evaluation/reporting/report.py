@@ -24,6 +24,7 @@ from personagym_env.evaluation.robustness.verdicts import Robustness
 from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.page import validation_page
 from personagym_env.files import write_atomically
+from personagym_env.text import printable
 
 
 def render_report(
@@ -33,7 +34,7 @@ def render_report(
     fidelity: FidelityReport | None = None,
     robustness: Robustness | None = None,
 ) -> str:
-    """The report as text; every name from outside is escaped.
+    """The report as text; every name from outside is escaped, and none changes the direction of text.
 
     Args:
         board: gives the leaderboard, and the simulation card that it carries.
@@ -68,7 +69,7 @@ def render_report(
         *(part.dataset for part in (() if fidelity is None else fidelity.boards)),
     ]
     template = environment.get_template("report.html.j2")
-    return template.render(pages=pages, datasets=", ".join(dict.fromkeys(datasets)))
+    return printable(template.render(pages=pages, datasets=", ".join(dict.fromkeys(datasets))))
 
 
 def write_report(

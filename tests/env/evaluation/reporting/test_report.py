@@ -2,12 +2,14 @@
 
 import math
 import re
+import unicodedata
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
+from fixtures.hostile import TITLES
 from personagym_env.evaluation.agreement.judges import Agreement
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.leaderboard.board import FidelityRow, Leaderboard, Row
@@ -137,6 +139,31 @@ def test_names_are_text_and_nothing_else(parsed: _Tags) -> None:
     assert "<b>data</b>" in parsed.text
     assert "card <of> it" in parsed.text
     assert "</dd><script>" in parsed.text
+
+
+def test_any_text_in_any_place_is_text_and_commands_nothing(board: Leaderboard) -> None:
+    short = [text for text in TITLES if len(text) < 1000]
+    rows = tuple(replace(board.rows[1], name=text) for text in short)
+    settings = {f"setting {place}": text for place, text in enumerate(short)}
+    notes = {**board.card, "notes": short, "title": "".join(short)}
+    everywhere = replace(
+        board,
+        dataset="".join(short),
+        agent=short[3],
+        rows=rows,
+        agreements=(),
+        fidelity=(),
+        setting=settings,
+        card=notes,
+    )
+    page = render_report(everywhere)
+    parser = _Tags()
+    parser.feed(page)
+    assert not parser.tags & {"script", "img"}
+    assert not any(name.startswith("on") for name, _ in parser.attributes)
+    strange = {c for c in page if unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp")} - {"\n"}
+    assert not strange | (set(page) & set("\u202e\u2066\u2067\u2068\u200b\ufeff"))
+    assert "<script>alert(1)</script>" in parser.text
 
 
 def test_everything_is_shown(page: str, parsed: _Tags) -> None:
