@@ -22,6 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from personagym_agents.bundle.manifest import BUNDLED, Manifest, find_shipped, read_manifest, save_manifest
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
+from personagym_agents.documents.window import window_of
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.llm.profile_store import ProfileStore
 from personagym_agents.llm.reasons import ReasonStore
@@ -139,7 +140,7 @@ def load_bundle_agent(
         model, tokenizer = load_base(place / "base")
     place_on(model, chosen)
     memory = _read_memory(place, manifest, dataset, train)
-    corpus = Corpus.build(dataset, train, tokenizer, memory=memory)
+    corpus = Corpus.build(dataset, train, tokenizer, memory=memory, title_tokens=window_of(model) // 2)
     written = place / _PROFILES
     writer = profile_writer(ProfileStore.load(written) if written.is_file() else None, train)
     kind, groups = read_groups(place)

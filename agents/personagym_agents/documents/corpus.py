@@ -1,20 +1,22 @@
 """The texts of a data set as token pieces: item lines, answers and headers, tokenised once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerBase
 
 from personagym_agents.documents.document import answer_words, count_words, one_header, write_line
-from personagym_agents.documents.tokenizer import Answers, answer_tokens, encode_texts
+from personagym_agents.documents.tokenizer import Answers, answer_tokens, encode_texts, fit_titles
 from personagym_agents.memory.cross_fitted import CrossFittedExamples
 from personagym_agents.memory.evidence import Codes, Memory
 from personagym_env.data.tables import Catalogue, Dataset, IntArray, Interactions
 from personagym_env.data.traits import Crowd, crowd_statistics
 
 Index = npt.NDArray[np.int64]
+TITLE_TOKENS = 512
+"""Tokens that a title may have: half the window of the small model."""
 
 
 class LineTexts:
@@ -80,6 +82,7 @@ class Corpus:
         *,
         memory: Memory | None = None,
         examples: CrossFittedExamples | None = None,
+        title_tokens: int = TITLE_TOKENS,
     ) -> "Corpus":
         """Write and tokenise every line that inference can show, and those that only training shows if asked.
 
@@ -89,7 +92,9 @@ class Corpus:
             tokenizer: of the language model.
             memory: what users recall about items; None for lines without recollections.
             examples: of the training rows, for training; lines that only training shows are written too.
+            title_tokens: that a title may have; longer ones are cut, since a line has to fit into the model's window.
         """
+        dataset = replace(dataset, catalogue=fit_titles(dataset.catalogue, tokenizer, title_tokens))
         crowd = crowd_statistics(train)
         lines = LineTexts(dataset.catalogue)
         of_item = lines.of_items(crowd)

@@ -20,9 +20,10 @@ from personagym_env.text import one_line
 SKIP = "skip"
 HISTORY_LINES = 8
 """A document shows this many of a user's latest ratings; the profile sums up what came before."""
+LONGEST_TITLE = 4000
+"""Bytes in UTF-8 that a title may have, which may be a whole joke; `Corpus` cuts what a window cannot hold."""
 LONGEST_FIELD = 300
-"""Bytes in UTF-8 that a field may have, and so tokens: a title of 100,000 characters must leave room in the model's
-window. ML-100K's longest title has 74."""
+"""Bytes that any other field may have, such as all genres of an item."""
 LONGEST_NAME = 40
 """Bytes that the name of a genre, or an attribute of a user, may have in a profile, which lists many."""
 
@@ -62,7 +63,7 @@ def one_field(text: str, longest: int = LONGEST_FIELD) -> str:
 
 def write_line(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float) -> str:
     """What a user reads about an item before answering; the answer follows directly."""
-    title = one_field(catalogue.titles[item]) or one_field(catalogue.ids[item])
+    title = one_field(catalogue.titles[item], LONGEST_TITLE) or one_field(catalogue.ids[item])
     year = f" {catalogue.years[item]};" if catalogue.years[item] else ""
     names = ", ".join(catalogue.genre_names[index] for index in np.flatnonzero(catalogue.genres[item]))
     genres = f" {one_field(names)};" if names else ""

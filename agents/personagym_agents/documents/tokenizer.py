@@ -1,10 +1,14 @@
 """Tokens of a document: the bundled model's own tokenizer, and the answer tokens of any tokenizer."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+from personagym_agents.documents.document import LONGEST_TITLE, one_field
+from personagym_env.data.tables import Catalogue
 
 BEGIN = "<|user|>"
 PAD = "<|pad|>"
@@ -76,3 +80,16 @@ def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> li
         return []
     encoded = tokenizer(list(texts), add_special_tokens=False, split_special_tokens=True)["input_ids"]
     return [list(ids) for ids in encoded]
+
+
+def fit_titles(catalogue: Catalogue, tokenizer: PreTrainedTokenizerBase, most: int) -> Catalogue:
+    """The catalogue, whose titles of more than `most` tokens are cut so that they have fewer."""
+    titles = list(catalogue.titles)
+    for item, title in enumerate(titles):
+        if len(title.encode(errors="replace")) <= most:
+            continue  # no tokenizer makes more tokens than there are bytes
+        field = one_field(title, LONGEST_TITLE)
+        while (count := len(encode_texts(tokenizer, [field])[0])) > most:
+            field = one_field(field, len(field.encode()) * most // count)
+            titles[item] = field
+    return replace(catalogue, titles=tuple(titles))

@@ -89,7 +89,9 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
         None if reason_book is None else reason_book.texts(split.train),
     )
     model, tokenizer = _base(dataset, split, memory, writer, settings)
-    corpus = Corpus.build(dataset, split.train, tokenizer, memory=memory, examples=examples)
+    corpus = Corpus.build(
+        dataset, split.train, tokenizer, memory=memory, examples=examples, title_tokens=window_of(model) // 2
+    )
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
     spell_answers(model, corpus.answers)
