@@ -9,7 +9,7 @@ from typing import Literal, cast
 
 from gymnasium import logger
 
-from personagym_agents.bundle.manifest import find_shipped
+from personagym_agents.bundle.manifest import find_shipped, may_have_read
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.protocols import UserAgent
 
@@ -18,7 +18,7 @@ Loader = Callable[[Dataset, Interactions, str | None], UserAgent]
 FROZEN = "frozen:"
 """Before the name of users who answer as they do when a session opens, from a table that fills itself."""
 FALLBACK_NAME = "mf"
-"""What "default" stands for where no shipped bundle was trained on the rows."""
+"""What "default" stands for where a shipped base has read the log, but no shipped bundle was trained on the rows."""
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -52,22 +52,33 @@ def _bundle(place: Path | None) -> Loader:
     return load_bundle
 
 
+def _zero_shot(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
+    from personagym_agents.bundle.zero_shot import zero_shot_users
+
+    return zero_shot_users(dataset, train, device=device)
+
+
 def _default(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
     place = find_shipped(train)
     if place is not None:
         return _bundle(place)(dataset, train, device)
+    if not may_have_read(train):
+        return _zero_shot(dataset, train, device)
     logger.warn(
-        f"the bundled users were not trained on these training rows of {dataset.name!r}: "
-        f"{FALLBACK_NAME!r} users take their place"
+        f"the shipped bases have read other rows of {dataset.name!r} than these training rows, and those may be held "
+        f"out here: {FALLBACK_NAME!r} users take their place; `personagym train` makes users of these rows"
     )
     return USER_AGENTS[FALLBACK_NAME].load(dataset, train, device)
 
 
 USER_AGENTS: Mapping[str, UserAgentSpec] = {
     "default": UserAgentSpec(
-        "any", f"`persona` where a shipped bundle was trained on the rows, else `{FALLBACK_NAME}`", _default
+        "any", "`persona` where a shipped bundle was trained on the rows, else `zero-shot`", _default
     ),
     "persona": UserAgentSpec("language model", "the shipped bundle: an adapter for each persona", _bundle(None)),
+    "zero-shot": UserAgentSpec(
+        "language model", "the shipped base on any log: nothing trained, a memory and a link fitted", _zero_shot
+    ),
     "mf": UserAgentSpec("classical", "variational matrix factorisation", _classical("mf")),
     "knn": UserAgentSpec("classical", "item neighbours on rating residuals", _classical("knn")),
     "trees": UserAgentSpec(

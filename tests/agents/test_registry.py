@@ -55,7 +55,7 @@ def test_names_paths_and_entry_points_make_environments(
     np.testing.assert_allclose(wanted, together[0], atol=1e-5)
     users = single.unwrapped.world.agent
     assert users.name.startswith("frozen ") == name.startswith(FROZEN)
-    assert hasattr(users, "document") == (name in ("", "default", "persona", "bundle"))
+    assert hasattr(users, "document") == (name in ("", "default", "persona", "zero-shot", "bundle"))
 
 
 @pytest.mark.parametrize("name", ["bias", "knn", "mf", "trees"])
@@ -66,10 +66,21 @@ def test_classical_names(name: str, dataset: Dataset, train: Interactions) -> No
     check_user_agent(agent)
 
 
-def test_default_says_that_it_falls_back(dataset: Dataset, train: Interactions) -> None:
+def test_default_users_are_ready_on_a_log_that_nobody_trained_on(dataset: Dataset, train: Interactions) -> None:
+    agent = personagym_agents.load("default", dataset, train)
+    assert agent.name == "zero-shot"
+    check_user_agent(agent)
+
+
+def test_rows_of_a_log_that_a_base_has_read_are_no_test_of_it(
+    dataset: Dataset, train: Interactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("personagym_agents.bundle.manifest.READ_LOG", (train.n_users, train.n_items))
     with pytest.warns(UserWarning, match="'mf' users take their place"):
         agent = personagym_agents.load("default", dataset, train)
     assert agent.name == "mf"
+    with pytest.raises(ValueError, match=r"have read other rows of 'synthetic'.*personagym train"):
+        personagym_agents.load("zero-shot", dataset, train)
 
 
 def test_persona_of_other_rows_is_refused(dataset: Dataset, train: Interactions) -> None:
@@ -81,7 +92,7 @@ def test_persona_of_other_rows_is_refused(dataset: Dataset, train: Interactions)
     "name", ["svd", "", "frozen:", "frozen:svd", "MF", "frozen: mf", "freeze:mf", "mf:frozen", ":mf"]
 )
 def test_an_unknown_name_lists_the_known_ones(name: str, dataset: Dataset, train: Interactions) -> None:
-    known = r"unknown users '.*'default', 'persona', 'mf', 'knn', 'trees', 'bias'.*'module:function'.*'frozen:'"
+    known = ".*".join(["unknown users '", *map(repr, USER_AGENTS), "'module:function'", FROZEN])
     with pytest.raises(ValueError, match=known):
         personagym_agents.load(name, dataset, train)
 
@@ -121,7 +132,7 @@ def test_names_and_classical_users_do_without_torch(small_folder: Path) -> None:
     code = (
         "import sys, warnings, personagym_env.world as world;"
         "warnings.simplefilter('ignore');"
-        f"[world.make_world({str(small_folder)!r}, name) for name in ('default', 'mf', 'frozen:bias')];"
+        f"[world.make_world({str(small_folder)!r}, name) for name in ('mf', 'frozen:bias')];"
         "sys.exit(', '.join({'torch', 'transformers', 'peft', 'sklearn'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 
 from personagym_agents.documents.document import answer_words, count_words, one_header, write_line
 from personagym_agents.documents.tokenizer import Answers, answer_tokens, encode_texts, fit_titles
+from personagym_agents.documents.told import Told
 from personagym_agents.memory.cross_fitted import CrossFittedExamples
 from personagym_agents.memory.evidence import Codes, Memory
 from personagym_env.data.tables import Catalogue, Dataset, IntArray, Interactions
@@ -57,6 +58,10 @@ class Corpus:
     crowd: Crowd
     tokenizer: PreTrainedTokenizerBase
     answers: Answers
+    levels: tuple[float, ...]
+    """Ratings that answers can be, `skip` left out."""
+    told: tuple[str, ...]
+    """(r,) word of the answer that each rating of the log is told as."""
     memory: Memory | None
     examples: CrossFittedExamples | None
     """Of the training rows, where the corpus was built for training."""
@@ -65,7 +70,7 @@ class Corpus:
     of_item: Index
     """(m,) piece of each item's line."""
     of_answer: Index
-    """(1 + r,) piece of each answer."""
+    """(1 + r,) piece of `skip` and of the answer that each rating of the log is told as."""
     of_memory: Index
     """(f,) piece of each memory field's first level; those of the other levels follow it."""
     of_row: Index
@@ -83,6 +88,7 @@ class Corpus:
         memory: Memory | None = None,
         examples: CrossFittedExamples | None = None,
         title_tokens: int = TITLE_TOKENS,
+        told: Told | None = None,
     ) -> "Corpus":
         """Write and tokenise every line that inference can show, and those that only training shows if asked.
 
@@ -93,6 +99,7 @@ class Corpus:
             memory: what users recall about items; None for lines without recollections.
             examples: of the training rows, for training; lines that only training shows are written too.
             title_tokens: that a title may have; longer ones are cut, since a line has to fit into the model's window.
+            told: how ratings are told, where the log's scale is not that of the answers.
         """
         dataset = replace(dataset, catalogue=fit_titles(dataset.catalogue, tokenizer, title_tokens))
         crowd = crowd_statistics(train)
@@ -100,7 +107,10 @@ class Corpus:
         of_item = lines.of_items(crowd)
         rows = train if examples is not None else train.take(np.zeros(len(train), np.bool_))
         of_row, untitled = (lines.of_rows(crowd, rows, titled=titled) for titled in (True, False))
-        answers = answer_tokens(tokenizer, answer_words(train.scale))
+        levels = train.scale if told is None else told.levels
+        words = answer_words(levels)
+        level = np.arange(len(train.scale)) if told is None else told.level
+        answers = answer_tokens(tokenizer, words)
         fields = [] if memory is None else memory.words
         encoded = encode_texts(tokenizer, [text + ("" if fields else answers.lead) for text in lines.texts])
         recalled, of_memory = _encode_fields(tokenizer, fields, answers.lead)
@@ -110,11 +120,13 @@ class Corpus:
             crowd=crowd,
             tokenizer=tokenizer,
             answers=answers,
+            levels=levels,
+            told=tuple(words[1 + place] for place in level),
             memory=memory,
             examples=examples,
             encoded=encoded + [[token] for token in answers.ids] + recalled,
             of_item=of_item,
-            of_answer=len(encoded) + np.arange(len(answers.ids)),
+            of_answer=len(encoded) + np.concatenate([[0], 1 + level]),
             of_memory=len(encoded) + len(answers.ids) + of_memory,
             of_row=of_row,
             of_row_untitled=untitled,

@@ -77,8 +77,8 @@ class LanguageUserAgent:
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """See `UserAgent.scale`."""
-        return self.corpus.train.scale
+        """See `UserAgent.scale`: what answers can be; `LinkedUsers` link them to another scale."""
+        return self.corpus.levels
 
     @property
     def n_users(self) -> int:
@@ -101,7 +101,7 @@ class LanguageUserAgent:
         return write_document(
             self._profiles[user],
             [self.corpus.line_text(int(train.items[row]), own[row]) for row in rows],
-            [f"{rating:g}" for rating in train.ratings[rows]],
+            [self.corpus.told[rating] for rating in train.rating_index[rows]],
         )
 
 

@@ -66,9 +66,31 @@ def draw_cross_fitted_examples(
     if reasons is not None:
         parts += [reasons.recall_before(items, np.minimum(known_before(train, lagging), _before_batch(train)))]
     if evidence:
-        parts += [_opinions(train, items, dealing_rows), _co_consumptions(train, items, dealing_users)]
+        every = np.arange(len(train))
+        parts += [
+            _opinions(train, every, items, dealing_rows, train.scale),
+            _co_consumptions(train, every, items, dealing_users),
+        ]
     codes: Codes = np.concatenate(parts, axis=-1)
     return CrossFittedExamples(codes[:, 0], unseen, codes[:, 1:])
+
+
+def recall_rows(train: Interactions, rows: IntArray, rng: np.random.Generator, scale: tuple[float, ...]) -> Codes:
+    """(n, f) evidence on some of the log's rows, each recalled without the row, and zeros for the others.
+
+    Args:
+        train: rows to learn from.
+        rows: (q,) places of those to recall.
+        rng: deals folds and draws lags.
+        scale: that evidence is told on.
+    """
+    dealing_rows, dealing_users = rng.spawn(2)
+    codes = np.zeros((len(train), len(field_words(scale))), np.uint8)
+    if len(rows):
+        items = train.items[rows][:, None]
+        found = _opinions(train, rows, items, dealing_rows, scale), _co_consumptions(train, rows, items, dealing_users)
+        codes[rows] = np.concatenate(found, axis=-1)[:, 0]
+    return codes
 
 
 def _before_batch(train: Interactions) -> IntArray:
@@ -87,30 +109,34 @@ def _without(train: Interactions, inside: BoolArray) -> Interactions:
     return train if inside.all() else train.take(~inside)
 
 
-def _opinions(train: Interactions, items: IntArray, rng: np.random.Generator) -> Codes:
-    """(n, 1 + e, 2) levels, each row by models of the other folds."""
-    fold = _deal(len(train), rng)
+def _opinions(
+    train: Interactions, rows: IntArray, items: IntArray, rng: np.random.Generator, scale: tuple[float, ...]
+) -> Codes:
+    """(q, 1 + e, 2) levels at (q,) rows, each row by models of the other folds."""
+    fold = _deal(len(rows), rng)
     found = np.zeros((*items.shape, 2), np.uint8)
     for number in np.unique(fold):
         inside = fold == number
-        asked = np.repeat(train.users[inside], items.shape[1])
-        levels = at_pairs(fit_opinions(_without(train, inside)), asked, items[inside].ravel(), train.n_items)
+        left_out = np.zeros(len(train), np.bool_)
+        left_out[rows[inside]] = True
+        asked = np.repeat(train.users[rows[inside]], items.shape[1])
+        levels = at_pairs(fit_opinions(_without(train, left_out), scale), asked, items[inside].ravel(), train.n_items)
         found[inside] = levels.reshape(-1, *found.shape[1:])
     return found
 
 
-def _co_consumptions(train: Interactions, items: IntArray, rng: np.random.Generator) -> Codes:
-    """(n, 1 + e, 3) levels, each row by its user's earlier rows and what belongs together to other users."""
+def _co_consumptions(train: Interactions, rows: IntArray, items: IntArray, rng: np.random.Generator) -> Codes:
+    """(q, 1 + e, 3) levels at (q,) rows, each by its user's earlier rows and what belongs together to other users."""
     fold = _deal(train.n_users, rng)[train.users]
     known = known_before(train, rng)
     found = np.zeros((*items.shape, len(field_words(train.scale)) - 2), np.uint8)
-    for number in np.unique(fold):
-        inside = fold == number
-        model = fit_co_consumption(_without(train, inside))
-        rows = np.flatnonzero(inside)
-        for block in np.array_split(rows, -(-len(rows) // _BLOCK)):
-            histories = Histories(train, train.users[block], known[block])
-            found[block] = np.take_along_axis(co_consumption_levels(model, histories), items[block][..., None], axis=1)
+    for number in np.unique(fold[rows]):
+        model = fit_co_consumption(_without(train, fold == number))
+        inside = np.flatnonzero(fold[rows] == number)
+        for block in np.array_split(inside, -(-len(inside) // _BLOCK)):
+            at = rows[block]
+            levels = co_consumption_levels(model, Histories(train, train.users[at], known[at]))
+            found[block] = np.take_along_axis(levels, items[block][..., None], axis=1)
     return found
 
 

@@ -64,10 +64,10 @@ class Opinions:
         return _levels(np.stack([self.neighbours.predict(users).mean, peers], axis=-1), low, step, _RATING_LEVELS)
 
 
-def fit_opinions(log: Interactions) -> Opinions:
-    """Opinions as the log has them."""
+def fit_opinions(log: Interactions, scale: tuple[float, ...] | None = None) -> Opinions:
+    """Opinions as the log has them, in levels between the ends of a scale: that of the log if None."""
     factors = tuple(fit_factors(log, FactorSettings(rank=rank)) for rank in _PEER_RANKS)
-    return Opinions(fit_neighbours(log), factors, log.scale)
+    return Opinions(fit_neighbours(log), factors, log.scale if scale is None else scale)
 
 
 def co_consumption_levels(model: CoConsumptionModel, histories: Histories) -> Codes:
@@ -83,16 +83,24 @@ class Memory:
         own: (n, f) what each training row's user recalled before it, from `personagym_agents.memory.cross_fitted`.
         evidence: whether the fields of evidence are recalled.
         reasons: what else is recalled, before the evidence.
+        scale: that evidence is told on; that of the rows if None.
 
     Raises:
         ValueError: `own` does not belong to `train` or to what is recalled, or nothing is.
     """
 
     def __init__(
-        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: ReasonMemory | None = None
+        self,
+        train: Interactions,
+        own: Codes,
+        *,
+        evidence: bool = True,
+        reasons: ReasonMemory | None = None,
+        scale: tuple[float, ...] | None = None,
     ) -> None:
+        self._scale = train.scale if scale is None else scale
         self.words = ([] if reasons is None else [reasons.words] * reasons.count) + (
-            field_words(train.scale) if evidence else []
+            field_words(self._scale) if evidence else []
         )
         """(f,) what each level of each field reads like."""
         if not self.words:
@@ -104,7 +112,7 @@ class Memory:
         self.reasons = reasons
         self.evidence = evidence
         self._train = train
-        self._opinions = fit_opinions(train) if evidence else None
+        self._opinions = fit_opinions(train, self._scale) if evidence else None
         self._co_consumption = fit_co_consumption(train) if evidence else None
         size = (train.n_users, train.n_items, len(self.words))
         fits = np.prod(size) * own.itemsize <= _TABLE_BYTES
@@ -132,5 +140,5 @@ class Memory:
         """What a tokenizer should know: levels of evidence many times, reasons as often as rows have them."""
         if self.reasons is not None:
             yield from self.reasons.spoken()
-        for words in field_words(self._train.scale) if self.evidence else []:
+        for words in field_words(self._scale) if self.evidence else []:
             yield from words * _EMPHASIS

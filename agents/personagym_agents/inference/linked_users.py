@@ -1,0 +1,137 @@
+"""Language-model users of a log whose ratings their base does not speak: answers are linked to the log's own scale.
+
+The base answers in levels of its own. What it expects and how sure it is of that go through an ordinal link to the
+ratings of the log, and its wish for an item through a logistic line; both are fitted on training rows that the users
+asked for the purpose do not know, so a link knows how far such answers can be trusted.
+
+Shapes: n questions, l levels, r ratings.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from personagym_agents.classical.choice import WantModel, fit_want
+from personagym_agents.classical.link import OrdinalLink, fit_link, logistic
+from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.evaluation.core.pair_reactions import PairReactions
+from personagym_env.protocols import ForgetfulSessions, Reaction
+
+_LEAST_SPREAD = 0.1
+"""Levels that every answer scatters over at least, so that a sure one has a finite logarithm."""
+
+
+@dataclass(frozen=True, eq=False)
+class AnswerLink:
+    """From what a base answers to the scale of a log."""
+
+    scale: tuple[float, ...]
+    """(r,) of the log."""
+    levels: tuple[float, ...]
+    """(l,) that the base answers in."""
+    ordinal: OrdinalLink | None
+    """None where the scale has a single rating, which then is certain."""
+    want: WantModel
+
+    def rating(self, answers: FloatArray) -> npt.NDArray[np.float32]:
+        """(..., l) answers to (..., r) distributions over the scale."""
+        if self.ordinal is None:
+            return np.ones((*answers.shape[:-1], 1), np.float32)
+        mean, spread = _moments(answers, self.levels)
+        return self.ordinal.distribution(self.ordinal.location(mean), self.ordinal.steepness(spread))
+
+    def choice_probability(self, wish: FloatArray) -> npt.NDArray[np.float32]:
+        """(...) the base's probability of a wish to that of these users."""
+        return logistic(self.want.logit(_logit(wish)[..., None]))
+
+
+def fit_answer_link(
+    consumed: PairReactions,
+    rating_index: IntArray,
+    unseen: PairReactions,
+    *,
+    scale: tuple[float, ...],
+    levels: tuple[float, ...],
+) -> AnswerLink:
+    """Maximum likelihood on answers about rows that the asked users did not know.
+
+    Args:
+        consumed: (n,) answers about those rows.
+        rating_index: (n,) real ratings, as places in the scale.
+        unseen: (n',) answers about items that their users have no row for.
+        scale: of the log.
+        levels: that the answers are distributions over.
+    """
+    ordinal = None
+    if len(scale) > 1:
+        ordinal = fit_link(*_moments(consumed.rating, levels), rating_index, len(scale))
+    wishes = (_logit(one.choice_probability)[:, None] for one in (consumed, unseen))
+    return AnswerLink(scale, levels, ordinal, fit_want(*wishes))
+
+
+def _moments(answers: FloatArray, levels: tuple[float, ...]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """(...) expected level and (..., 1) log of the standard deviation of (..., l) answers."""
+    values = np.asarray(levels)
+    mean = answers @ values
+    variance = np.maximum(answers @ values**2 - mean**2, 0)
+    return np.asarray(mean, np.float32), np.log(np.sqrt(variance) + _LEAST_SPREAD)[..., None].astype(np.float32)
+
+
+def _logit(probability: FloatArray) -> npt.NDArray[np.float32]:
+    return np.asarray(np.log(probability) - np.log1p(-probability), np.float32)
+
+
+class LinkedUsers:
+    """Users who are told a log in levels and answer on its own scale.
+
+    Args:
+        users: who answer in levels.
+        link: to the log's scale.
+        name: for tables.
+    """
+
+    def __init__(self, users: LanguageUserAgent, link: AnswerLink, *, name: str) -> None:
+        self.name = name
+        self.users = users
+        self.link = link
+        self.scale = link.scale
+        self.n_users, self.n_items = users.n_users, users.n_items
+
+    def __repr__(self) -> str:
+        return f"LinkedUsers({self.name!r}, {self.n_users} users, {self.n_items} items)"
+
+    def document(self, user: int) -> str:
+        """The text that a session of the user begins with."""
+        return self.users.document(user)
+
+    def open(self, n: int) -> "LinkedSessions":
+        """See `UserAgent.open`."""
+        return LinkedSessions(self.users.open(n), self.link)
+
+
+class LinkedSessions:
+    """Open sessions of `LinkedUsers`."""
+
+    def __init__(self, sessions: ForgetfulSessions, link: AnswerLink) -> None:
+        self._sessions = sessions
+        self._link = link
+
+    @property
+    def dropped_lines(self) -> IntArray:
+        """See `ForgetfulSessions.dropped_lines`."""
+        return self._sessions.dropped_lines
+
+    def start(self, rows: IntArray, users: IntArray) -> None:
+        """See `UserSessions.start`."""
+        self._sessions.start(rows, users)
+
+    def react(self, rows: IntArray, slates: IntArray) -> Reaction:
+        """See `UserSessions.react`."""
+        wish, answers = self._sessions.react(rows, slates)
+        return Reaction(self._link.choice_probability(wish), self._link.rating(answers))
+
+    def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
+        """See `UserSessions.consume`; the document tells the rating as a level."""
+        self._sessions.consume(rows, items, ratings)
