@@ -11,13 +11,15 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from personagym_agents.bundle.manifest import BUNDLED, find_shipped, may_have_read, read_manifest
 from personagym_agents.classical.choice import sample_unseen
+from personagym_agents.classical.link import Spread, fit_spread
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.told import Told, fit_told
 from personagym_agents.inference.language_users import LanguageUserAgent, recent_rows
-from personagym_agents.inference.linked_users import AnswerLink, LinkedUsers, fit_answer_link
+from personagym_agents.inference.linked_users import AnswerLink, LinkedUsers, fit_answer_link, scatter_at
 from personagym_agents.memory.cross_fitted import recall_rows
 from personagym_agents.memory.evidence import Memory
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on, quietly
+from personagym_env.collaborative.factors import FactorSettings, fit_factors
 from personagym_env.data.splits import Split, random_split, temporal_split
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.evaluation.core.pair_reactions import react_to_pairs
@@ -56,15 +58,21 @@ def zero_shot_users(
         )
     place = place or find_shipped(train) or BUNDLED
     told = fit_told(train, _LEVELS, _MEAN, _SPREAD)
-    lines = read_manifest(place).history_lines
+    lines = read_manifest(place).settings.history_lines
     with quietly():
         model, tokenizer = load_base(place / "base")
     place_on(model, chosen)
     early, late = _tail(train)
     asked = _untrained_users(dataset, early, told, model, tokenizer, lines)
-    link = _fit_link(asked, late if len(late) else train, train)
+    link = _fit_link(asked, early, late if len(late) else train, train)
     users = asked if early is train else _untrained_users(dataset, train, told, model, tokenizer, lines)
-    return LinkedUsers(users, link, name=NAME)
+    return LinkedUsers(users, link, _spread(train), name=NAME)
+
+
+def _spread(train: Interactions) -> Spread:
+    """How widely ratings scatter around what user and item bias expect."""
+    bias = fit_factors(train, FactorSettings(rank=0))
+    return fit_spread(train, bias.global_mean + bias.user_bias[train.users] + bias.item_bias[train.items])
 
 
 def _tail(train: Interactions) -> Split:
@@ -92,7 +100,8 @@ def _untrained_users(
     return LanguageUserAgent(model, corpus, name=NAME, history_lines=lines)
 
 
-def _fit_link(asked: LanguageUserAgent, rows: Interactions, train: Interactions) -> AnswerLink:
+def _fit_link(asked: LanguageUserAgent, early: Interactions, rows: Interactions, train: Interactions) -> AnswerLink:
+    """A link fitted on rows that the asked users, who know the early ones, do not know."""
     rng = np.random.default_rng(0)
     known = np.flatnonzero(rows.counts)
     users = rng.choice(known, min(len(known), _LINK_USERS), replace=False)
@@ -100,4 +109,5 @@ def _fit_link(asked: LanguageUserAgent, rows: Interactions, train: Interactions)
     drawn = rows.take(rng.choice(inside, min(len(inside), _LINK_ROWS), replace=False))
     unseen = sample_unseen(train, drawn.users, rng)
     consumed, skipped = (react_to_pairs(asked, drawn.users, items) for items in (drawn.items, unseen))
-    return fit_answer_link(consumed, drawn.rating_index, skipped, scale=train.scale, levels=_LEVELS)
+    scatter = scatter_at(_spread(early), drawn.users, drawn.items)
+    return fit_answer_link(consumed, drawn.rating_index, skipped, scatter, scale=train.scale, levels=_LEVELS)

@@ -1,10 +1,11 @@
 """Language-model users of a log whose ratings their base does not speak: answers are linked to the log's own scale.
 
-The base answers in levels of its own. What it expects and how sure it is of that go through an ordinal link to the
-ratings of the log, and its wish for an item through a logistic line; both are fitted on training rows that the users
-asked for the purpose do not know, so a link knows how far such answers can be trusted.
+The base answers in levels of its own. What it expects, how sure it is of that, and how widely the user's and the item's
+ratings scatter go through an ordinal link to the ratings of the log, and its wish for an item through a logistic line.
+Both are fitted on training rows that the users asked for the purpose do not know, so a link knows how far such answers
+can be trusted.
 
-Shapes: n questions, l levels, r ratings.
+Shapes: n questions, l levels, r ratings, k places.
 """
 
 from dataclasses import dataclass
@@ -13,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_agents.classical.choice import WantModel, fit_want
-from personagym_agents.classical.link import OrdinalLink, fit_link, logistic
+from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, logistic
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.evaluation.core.pair_reactions import PairReactions
-from personagym_env.protocols import ForgetfulSessions, Reaction
+from personagym_env.protocols import Reaction
 
 _LEAST_SPREAD = 0.1
 """Levels that every answer scatters over at least, so that a sure one has a finite logarithm."""
@@ -35,12 +36,12 @@ class AnswerLink:
     """None where the scale has a single rating, which then is certain."""
     want: WantModel
 
-    def rating(self, answers: FloatArray) -> npt.NDArray[np.float32]:
-        """(..., l) answers to (..., r) distributions over the scale."""
+    def rating(self, answers: FloatArray, scatter: FloatArray) -> npt.NDArray[np.float32]:
+        """(..., l) answers and the (..., 2) scatter of user and item to (..., r) distributions over the scale."""
         if self.ordinal is None:
             return np.ones((*answers.shape[:-1], 1), np.float32)
-        mean, spread = _moments(answers, self.levels)
-        return self.ordinal.distribution(self.ordinal.location(mean), self.ordinal.steepness(spread))
+        mean, features = _features(answers, scatter, self.levels)
+        return self.ordinal.distribution(self.ordinal.location(mean), self.ordinal.steepness(features))
 
     def choice_probability(self, wish: FloatArray) -> npt.NDArray[np.float32]:
         """(...) the base's probability of a wish to that of these users."""
@@ -51,6 +52,7 @@ def fit_answer_link(
     consumed: PairReactions,
     rating_index: IntArray,
     unseen: PairReactions,
+    scatter: FloatArray,
     *,
     scale: tuple[float, ...],
     levels: tuple[float, ...],
@@ -61,22 +63,31 @@ def fit_answer_link(
         consumed: (n,) answers about those rows.
         rating_index: (n,) real ratings, as places in the scale.
         unseen: (n',) answers about items that their users have no row for.
+        scatter: (n, 2) of user and item of each of the rows.
         scale: of the log.
         levels: that the answers are distributions over.
     """
     ordinal = None
     if len(scale) > 1:
-        ordinal = fit_link(*_moments(consumed.rating, levels), rating_index, len(scale))
+        ordinal = fit_link(*_features(consumed.rating, scatter, levels), rating_index, len(scale))
     wishes = (_logit(one.choice_probability)[:, None] for one in (consumed, unseen))
     return AnswerLink(scale, levels, ordinal, fit_want(*wishes))
 
 
-def _moments(answers: FloatArray, levels: tuple[float, ...]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(...) expected level and (..., 1) log of the standard deviation of (..., l) answers."""
+def scatter_at(spread: Spread, users: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+    """(..., 2) how widely the ratings of (...) users and of (...) items scatter."""
+    return np.stack([spread.users[users], spread.items[items]], axis=-1)
+
+
+def _features(
+    answers: FloatArray, scatter: FloatArray, levels: tuple[float, ...]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """(...) expected level of (..., l) answers, and (..., 3) what tells how far ratings lie from it."""
     values = np.asarray(levels)
     mean = answers @ values
-    variance = np.maximum(answers @ values**2 - mean**2, 0)
-    return np.asarray(mean, np.float32), np.log(np.sqrt(variance) + _LEAST_SPREAD)[..., None].astype(np.float32)
+    deviation = np.sqrt(np.maximum(answers @ values**2 - mean**2, 0))
+    sureness = np.log(deviation + _LEAST_SPREAD)[..., None]
+    return np.asarray(mean, np.float32), np.concatenate([sureness, scatter], axis=-1).astype(np.float32)
 
 
 def _logit(probability: FloatArray) -> npt.NDArray[np.float32]:
@@ -89,13 +100,15 @@ class LinkedUsers:
     Args:
         users: who answer in levels.
         link: to the log's scale.
+        spread: of users and items of the log.
         name: for tables.
     """
 
-    def __init__(self, users: LanguageUserAgent, link: AnswerLink, *, name: str) -> None:
+    def __init__(self, users: LanguageUserAgent, link: AnswerLink, spread: Spread, *, name: str) -> None:
         self.name = name
         self.users = users
         self.link = link
+        self.spread = spread
         self.scale = link.scale
         self.n_users, self.n_items = users.n_users, users.n_items
 
@@ -108,15 +121,16 @@ class LinkedUsers:
 
     def open(self, n: int) -> "LinkedSessions":
         """See `UserAgent.open`."""
-        return LinkedSessions(self.users.open(n), self.link)
+        return LinkedSessions(self, n)
 
 
 class LinkedSessions:
     """Open sessions of `LinkedUsers`."""
 
-    def __init__(self, sessions: ForgetfulSessions, link: AnswerLink) -> None:
-        self._sessions = sessions
-        self._link = link
+    def __init__(self, agent: LinkedUsers, n: int) -> None:
+        self._agent = agent
+        self._sessions = agent.users.open(n)
+        self._user = np.zeros(n, np.int64)
 
     @property
     def dropped_lines(self) -> IntArray:
@@ -125,12 +139,15 @@ class LinkedSessions:
 
     def start(self, rows: IntArray, users: IntArray) -> None:
         """See `UserSessions.start`."""
+        self._user[rows] = users
         self._sessions.start(rows, users)
 
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`."""
         wish, answers = self._sessions.react(rows, slates)
-        return Reaction(self._link.choice_probability(wish), self._link.rating(answers))
+        link, users = self._agent.link, np.broadcast_to(self._user[rows][:, None], slates.shape)
+        scatter = scatter_at(self._agent.spread, users, slates)
+        return Reaction(link.choice_probability(wish), link.rating(answers, scatter))
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """See `UserSessions.consume`; the document tells the rating as a level."""

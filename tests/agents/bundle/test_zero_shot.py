@@ -100,8 +100,9 @@ def test_the_link_finds_the_scale(n_ratings: int, answers: Callable[[int], PairR
     told, truth = answers(n_ratings), np.arange(600) % n_ratings
     unseen = told._replace(choice_probability=1 - told.choice_probability)
     scale = tuple(float(value) for value in range(n_ratings))
-    link = fit_answer_link(told, truth, unseen, scale=scale, levels=LEVELS)
-    error = link.rating(told.rating) @ np.asarray(scale) - truth
+    scatter = np.zeros((600, 2))
+    link = fit_answer_link(told, truth, unseen, scatter, scale=scale, levels=LEVELS)
+    error = link.rating(told.rating, scatter) @ np.asarray(scale) - truth
     assert np.sqrt(np.mean(error**2)) < 0.25 * np.std(truth)
     wish = link.choice_probability(np.array([0.2, 0.5, 0.8]))
     assert (np.diff(wish) > 0).all()
