@@ -29,6 +29,8 @@ _LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)
 """What the shipped bases answer in."""
 _MEAN, _SPREAD = 3.53, 1.13
 """Of the ratings that the shipped bases have read."""
+_TITLE_TOKENS = 48
+"""Of a title at most: texts that the tokenizer was not made for cost several tokens a word."""
 _EARLY_SHARE = 0.8
 _LINK_USERS, _LINK_ROWS = 400, 3_000
 """Users and rows, drawn at random, that a link is fitted on at most."""
@@ -96,7 +98,7 @@ def _untrained_users(
     shown = np.flatnonzero(recent_rows(log, lines))
     own = recall_rows(log, shown, np.random.default_rng(0), told.levels)
     memory = Memory(log, own, scale=told.levels)
-    corpus = Corpus.build(dataset, log, tokenizer, memory=memory, told=told)
+    corpus = Corpus.build(dataset, log, tokenizer, memory=memory, told=told, title_tokens=_TITLE_TOKENS)
     return LanguageUserAgent(model, corpus, name=NAME, history_lines=lines)
 
 
