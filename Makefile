@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants clean
+.PHONY: leaderboard test check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
@@ -42,12 +42,12 @@ validation: $(VENV)/ready
 
 policies: $(VENV)/ready
 	$(BIN)/python examples/ppo.py
-	$(BIN)/python examples/compare_policies.py --output benchmarks/results/policies.json
+	$(BIN)/python examples/compare_policies.py
 
 # Forty minutes of one core.
 policies-persona: $(VENV)/ready
 	$(BIN)/python examples/ppo.py --users persona --steps 400000 --points 5 --output runs/ppo-persona
-	$(BIN)/python examples/compare_policies.py --users persona --policy runs/ppo-persona/policy --judges 500 --episodes 1 --output benchmarks/results/policies-persona.json
+	$(BIN)/python examples/compare_policies.py --users persona --policy runs/ppo-persona/policy --judges 500 --episodes 1 --output runs/policies-persona.json
 
 # Six hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready
@@ -72,6 +72,11 @@ variants: $(VENV)/ready
 	$(BIN)/python benchmarks/ablations/blends.py \
 		--personas runs/ablation/temporal-no-memory-persona-averaging-0-0 runs/ablation/temporal-no-memory-persona-averaging-0-1 \
 		--singles runs/ablation/temporal-no-memory-single-averaging-0-0 runs/ablation/temporal-no-memory-single-averaging-0-1
+
+# The one target that writes benchmarks/results: copies from runs/ what is published already, and what FILES names, and
+# fills the tables of the documentation.
+publish-results: $(VENV)/ready
+	$(BIN)/python benchmarks/publish.py $(FILES)
 
 bundle: $(VENV)/ready
 	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k

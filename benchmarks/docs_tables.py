@@ -1,4 +1,4 @@
-"""Writes the tables of the documentation from the published results: `python benchmarks/docs_tables.py`."""
+"""Writes the tables of the documentation from the published results; `make publish-results` calls it."""
 
 import json
 import re

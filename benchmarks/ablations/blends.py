@@ -54,7 +54,7 @@ class Args:
     """Bootstrap resamples of users behind the intervals."""
     seed: int = 0
     """Draws questions and resamples."""
-    output: Path = Path(__file__).parents[1] / "results" / "blends.json"
+    output: Path = Path("runs/blends.json")
     """Where the JSON goes."""
 
 

@@ -1,7 +1,7 @@
 """Classical users: how their defaults were chosen inside the training rows, and what they reach on held-out rows.
 
 `python benchmarks/ablations/classical_users.py` prints both tables and writes
-`benchmarks/results/classical_users.json`. The choice is made on each user's last fifth of the training rows; the
+`runs/classical_users.json`. The choice is made on each user's last fifth of the training rows; the
 held-out rows are looked at once, by the defaults.
 """
 
@@ -46,7 +46,7 @@ class Args:
     """Bootstrap resamples of users behind the intervals."""
     seed: int = 0
     """Draws the unseen items and the resamples."""
-    out: Path = Path(__file__).parents[1] / "results" / "classical_users.json"
+    output: Path = Path("runs/classical_users.json")
     """Where the JSON goes."""
 
 
@@ -109,9 +109,9 @@ def main(args: Args) -> None:
         )
     console.print(table)
     content = {"dataset": args.dataset, "train_share": args.train_share, "seed": args.seed, "validation": chosen}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(
-        args.out, json.dumps({**content, "test": results, "environment": environment_snapshot()}, indent=1)
+        args.output, json.dumps({**content, "test": results, "environment": environment_snapshot()}, indent=1)
     )
 
 

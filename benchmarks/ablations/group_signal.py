@@ -35,7 +35,7 @@ class Args:
     """Trained on the data set; None for the shipped one."""
     seed: int = 0
     """Deals random groups."""
-    output: Path = Path(__file__).parents[1] / "results" / "group_signal.json"
+    output: Path = Path("runs/group_signal.json")
 
 
 def main(args: Args) -> None:

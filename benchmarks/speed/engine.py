@@ -39,7 +39,6 @@ from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock, Tim
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.files import write_atomically
 
-RESULTS = Path(__file__).parents[1] / "results"
 GEMM = 1024
 """Side of the square matrices whose product gives the rate to compare with."""
 SESSION = 20
@@ -67,7 +66,7 @@ class Args:
     """Length of one repeat at least."""
     clock: Clock = "wall"
     """Which seconds; `processor` with one thread where other programs keep the machine busy."""
-    output: Path = RESULTS / "engine.json"
+    output: Path = Path("runs/engine.json")
 
 
 class Flops(NamedTuple):

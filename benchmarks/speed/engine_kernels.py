@@ -41,7 +41,7 @@ from personagym_env.data.splits import temporal_split
 from personagym_env.evaluation.core.interleaved_timing import Clock, interleaved_rates
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.files import write_atomically
-from speed.engine import RESULTS, Sessions
+from speed.engine import Sessions
 
 EARNS = 1.1
 """Times as many decisions per second that a kernel must surely give somewhere."""
@@ -62,7 +62,7 @@ class Args:
     """Length of one repeat at least."""
     clock: Clock = "wall"
     """Which seconds; `processor` with one thread where other programs keep the machine busy."""
-    output: Path = RESULTS / "kernels.json"
+    output: Path = Path("runs/kernels.json")
 
     def __post_init__(self) -> None:
         if self.repeats < 6:

@@ -49,7 +49,7 @@ class Args:
     """Which seconds; `processor` with one thread where other programs keep the machine busy."""
     seconds: float = 3.0
     """Length of a measurement at least; `STEPS` steps at least."""
-    output: Path = Path(__file__).parents[1] / "results" / "growth.json"
+    output: Path = Path("runs/growth.json")
 
 
 class Times(NamedTuple):

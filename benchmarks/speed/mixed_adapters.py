@@ -46,7 +46,7 @@ from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.evaluation.core.interleaved_timing import Clock, TimedCall, interleaved_rates
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.files import write_atomically
-from speed.engine import RESULTS, Sessions
+from speed.engine import Sessions
 
 MERGED, BY_RUN, STACKED, PEFT = "merged weights", "low-rank by run", "low-rank stacked", "peft's mixed batch"
 COPIES = "a model per adapter"
@@ -71,7 +71,7 @@ class Args:
     """Length of one repeat at least."""
     clock: Clock = "wall"
     """Which seconds; `processor` with one thread where other programs keep the machine busy."""
-    output: Path = RESULTS / "mixed_adapters.json"
+    output: Path = Path("runs/mixed_adapters.json")
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ class Args:
     batch: int = 2048
     repeats: int = 5
     """Rollouts with their updates, each way."""
-    output: Path = Path(__file__).parents[1] / "results" / "ppo_throughput.json"
+    output: Path = Path("runs/ppo_throughput.json")
 
 
 @dataclass(frozen=True)

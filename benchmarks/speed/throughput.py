@@ -34,7 +34,6 @@ from personagym_env.protocols import UserAgent
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world
 
-RESULTS = Path(__file__).parents[1] / "results"
 SARDINE = "sardine:sardine/SlateTopK-Bored-v0"
 """Its environment whose slates are of ten places."""
 
@@ -60,7 +59,7 @@ class Args:
     """Length of one repeat at least."""
     clock: Clock = "wall"
     """Which seconds; `processor` with one thread where other programs keep the machine busy."""
-    output: Path = RESULTS / "throughput.json"
+    output: Path = Path("runs/throughput.json")
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def test_every_setting_has_its_verdicts(script: ModuleType, tmp_path: Path, caps
         (replace(report, values={"choice.outside": 3.0}), "other values than the card's: choice.outside 3, here 0"),
     ):
         wrong.save(output)
-        with pytest.raises(SystemExit, match=why):
+        with pytest.raises(ValueError, match=why):
             CardCommand(script.load_dataset("here"), "bias", output).main()
 
 

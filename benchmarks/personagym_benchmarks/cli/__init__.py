@@ -53,6 +53,6 @@ def main() -> None:
     except (ValueError, TypeError, OSError, ImportError) as error:
         if os.environ.get(DEBUG):
             raise
-        words = one_line(str(error))
-        print(f"personagym: {words or type(error).__name__}", file=sys.stderr)
+        words = one_line(str(error)) or type(error).__name__
+        print(f"personagym: {words} ({DEBUG}=1 shows where)", file=sys.stderr)
         raise SystemExit(1) from None

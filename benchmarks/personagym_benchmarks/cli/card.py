@@ -35,18 +35,18 @@ def _with_sensitivity(card: SimulationCard, dataset: str, path: Path) -> Simulat
     """The card with the sensitivity that a robustness report tells.
 
     Raises:
-        SystemExit: the report is of other data, has no sessions, or was measured under other values of the parameters.
+        ValueError: the report is of other data, has no sessions, or was measured under other values of the parameters.
     """
     from personagym_env.evaluation.robustness.verdicts import Robustness
 
     report = Robustness.load(path)
     if report.dataset != dataset:
-        raise SystemExit(f"{path.name} is of {report.dataset!r}, and the card of {dataset!r}")
+        raise ValueError(f"{path.name} is of {report.dataset!r}, and the card of {dataset!r}")
     values = {entry.assumption.name: entry.value for entry in card.entries}
     if not report.session_judges:
-        raise SystemExit(f"{path.name} tells of no sessions, so it knows no sensitivity")
+        raise ValueError(f"{path.name} tells of no sessions, so it knows no sensitivity")
     if changed := report.outdated(values):
         theirs = ", ".join(f"{name} {report.values[name]:.4g}, here {values[name]:.4g}" for name in changed)
-        raise SystemExit(f"{path.name} was measured under other values than the card's: {theirs}")
+        raise ValueError(f"{path.name} was measured under other values than the card's: {theirs}")
     judge = report.session_judges[0]
     return card.with_sensitivity(report.sensitivity(judge), judge)

@@ -29,7 +29,7 @@ class UserCommand:
         dataset, split = load_split(self.dataset)
         agent = load(self.agent, dataset, split.train, device=self.device)
         if not hasattr(agent, "document"):
-            raise SystemExit(f"{agent.name!r} users have no document: name a bundle of language-model users")
+            raise ValueError(f"{agent.name!r} users have no document: name a bundle of language-model users")
         if not 0 <= self.user < agent.n_users:
-            raise SystemExit(f"user must lie in 0..{agent.n_users - 1}, got {self.user}")
+            raise ValueError(f"user must lie in 0..{agent.n_users - 1}, got {self.user}")
         print_plain(make_console(), agent.document(self.user))

@@ -43,6 +43,7 @@ from personagym_recommenders import (
     OracleGreedy,
     RecommenderContext,
     available,
+    find_recommender,
     make_contestants,
 )
 
@@ -51,6 +52,8 @@ LIST_LENGTH = 10
 LEARN_WITH = "mf"
 """Users with whom those contestants learn who learn in sessions before they are judged; they know the contestants'
 half."""
+DEFAULT, ALL = "default", "all"
+"""Words for several contestants."""
 REFERENCE = "oracle-greedy"
 """What is shown beside the contestants and stands outside the agreement."""
 
@@ -96,7 +99,7 @@ def choose_recommenders(args: LeaderboardSettings, world: World) -> list[NamedRe
     """
     context = RecommenderContext(liked_from(world.train), partial(personagym_agents.load, LEARN_WITH))
     everybody = tuple(available(world.train, world.dataset.catalogue, context)[0])
-    groups = {"default": DEFAULT_CONTESTANTS, "all": everybody}
+    groups = {DEFAULT: DEFAULT_CONTESTANTS, ALL: everybody}
     words = [word for name in args.contestants for word in groups.get(name, (name,))]
     chosen = make_contestants(dict.fromkeys((*words, *args.recommender)), context)
     if args.reference:
@@ -196,8 +199,14 @@ def left_out(split: Split, plan: SessionPlan, questions: FidelityTest) -> dict[s
 
 
 def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
-    """Everything from data to finished leaderboard."""
+    """Everything from data to finished leaderboard.
+
+    Raises:
+        ValueError: a recommender is unknown, or an option does not fit the data.
+    """
     begin = time.perf_counter()
+    for word in {*args.contestants, *args.recommender} - {DEFAULT, ALL}:
+        find_recommender(word)  # a word that stands for nothing is refused before users are made
     rng = np.random.default_rng(args.seed)
     dataset = load_dataset(args.dataset)
     split = temporal_split(dataset.interactions, args.train_share)

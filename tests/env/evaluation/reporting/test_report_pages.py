@@ -348,9 +348,11 @@ def test_nothing_is_no_report() -> None:
 def test_command_line_takes_what_a_folder_holds(
     tmp_path: Path, validation: Validation, board: Leaderboard, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit, match=r"holds no results: expected any of leaderboard\.json"):
+    with pytest.raises(ValueError, match=r"holds no results: expected any of leaderboard\.json"):
         ReportCommand(tmp_path / "report.html", tmp_path).main()
     validation.save(tmp_path / "validation.json")
     board.save(tmp_path / "leaderboard.json")
     ReportCommand(tmp_path / "report.html", tmp_path).main()
+    told = " ".join(capsys.readouterr().out.split())
+    assert "leaderboard, validation not there yet: `personagym agreement`, `personagym fidelity`" in told
     assert _sections((tmp_path / "report.html").read_text(encoding="utf-8")) == ["leaderboard", "card", "validation"]
