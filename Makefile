@@ -5,12 +5,16 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
+.PHONY: leaderboard test test-all check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
 
+# Without the tests marked slow, which `make test-all` and CI run too.
 test: $(VENV)/ready
+	$(BIN)/python -m pytest -q -m "not slow"
+
+test-all: $(VENV)/ready
 	$(BIN)/python -m pytest -q
 
 check: $(VENV)/ready

@@ -1,5 +1,6 @@
-"""Small worlds with known answers: a synthetic data set and user agents that are tables of numbers."""
+"""Small worlds with known answers: synthetic data, and user agents that are tables of numbers. And a time budget."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -9,7 +10,26 @@ import pytest
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
 from personagym_env.protocols import Reaction
 
+BUDGET = "PERSONAGYM_TEST_SECONDS"
+"""Environment variable: processor seconds that the tests may take, as CI sets it; without it they are only printed."""
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+
+def processor_seconds() -> float:
+    """What this process and its finished children have used."""
+    return sum(os.times()[:4])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that took longer than it may."""
+    if session.exitstatus == pytest.ExitCode.OK and processor_seconds() > float(os.environ.get(BUDGET, "inf")):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long the tests took."""
+    spent, allowed = processor_seconds(), os.environ.get(BUDGET)
+    terminalreporter.line(f"{spent:.0f} processor seconds" + (f", {allowed} allowed" if allowed else ""))
 
 
 @dataclass(frozen=True, eq=False)

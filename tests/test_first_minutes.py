@@ -68,7 +68,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_wheel_brings_the_command_line(installed: Path, tmp_path: Path) -> None:
     program = str(installed / "personagym")
     assert "leaderboard" in run([program, "--help"], tmp_path)
-    told = run([program, *"leaderboard --agent mf --users 20 --contestants popular ease".split()], tmp_path)
+    told = run(
+        [program, *["leaderboard", "--agent", "mf", "--users", "20", "--contestants", "popular", "ease"]], tmp_path
+    )
     assert "Agreement with real value" in told
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"leaderboard.json", "leaderboard.html"}
 
