@@ -1,11 +1,12 @@
 """Who wants what: a logistic model of consumed items against uniformly sampled unseen ones."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
-from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from personagym_env.collaborative.affinity import AffinityModel
 from personagym_env.collaborative.rating_model import Opinion
@@ -79,15 +80,9 @@ def fit_want(positive: FloatArray, negative: FloatArray) -> WantModel:
     """Ridge logistic regression of consumed (n, f) against unseen (n', f) rows."""
     features = np.concatenate([positive, negative]).astype(np.float64)
     label = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
-    centre, width = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
-    design = np.column_stack([np.ones(len(features)), (features - centre) / width])
-
-    def loss(weights: FloatArray) -> tuple[float, FloatArray]:
-        logit = design @ weights
-        penalised = np.concatenate([[0.0], weights[1:]])
-        value = np.logaddexp(0.0, logit).sum() - label @ logit + 0.5 * RIDGE * (penalised @ penalised)
-        return float(value), design.T @ (expit(logit) - label) + RIDGE * penalised
-
-    solution = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B").x
-    weights = solution[1:] / width
-    return WantModel(float(solution[0] - weights @ centre), weights.astype(np.float32))
+    # Scaled, so that the prior means the same for every feature.
+    scaler: Any = StandardScaler()  # type: ignore[no-untyped-call]
+    model: Any = LogisticRegression(C=1 / RIDGE, tol=1e-8, max_iter=1000)  # type: ignore[no-untyped-call]
+    model.fit(scaler.fit_transform(features), label)
+    weights = model.coef_[0] / scaler.scale_
+    return WantModel(float(model.intercept_[0] - weights @ scaler.mean_), weights.astype(np.float32))
