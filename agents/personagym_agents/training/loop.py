@@ -7,6 +7,7 @@ from contextlib import contextmanager, nullcontext
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PreTrainedModel
 
@@ -91,6 +92,8 @@ def train(
     average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))  # type: ignore[no-untyped-call]
     place = context.folder / name
     progress = restore(place, parameters, average, optimiser, identity) or Progress(0, 0, identity)
+    begun, done = progress.step, progress.epoch / settings.epochs
+    rate = LambdaLR(optimiser, lambda steps: _schedule(done, begun + steps, settings))
     model.train()
     with context.bar(name, 1.0) as bar, checkpointed(model) if settings.checkpointing else nullcontext():
         bar(progress.epoch / settings.epochs)
@@ -102,15 +105,13 @@ def train(
             batches = list(_batches(epoch, settings.batch, rng))
             step = progress.step
             for index, batch in enumerate(batches):
-                share = _schedule((number + index / len(batches)) / settings.epochs, step, settings)
-                for group in optimiser.param_groups:
-                    group["lr"] = settings.learning_rate * share
                 losses = _step(model, epoch, batch, epochs.corpus, teacher, settings)
                 torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
                 optimiser.step()
                 optimiser.zero_grad()
                 average.update_parameters(torch.nn.ParameterList(parameters))
-                step += 1
+                step, done = step + 1, (number + (index + 1) / len(batches)) / settings.epochs
+                rate.step()
                 context.figures(name, step, losses)
                 bar.note(", ".join(f"{key} {value:.3f}" for key, value in losses.items()))
                 bar(1 / len(batches) / settings.epochs)
