@@ -10,7 +10,9 @@ from personagym_env.collaborative.similarity import nearest
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 FLOOR = 0.02
-"""Added to a relative score, so that an item without any has a finite logarithm."""
+"""Added to a relative score, so that an item without any has a finite logarithm: a fiftieth of the average item's.
+
+Chosen by hand; `benchmarks/ablations/constants.py` prints that half and double of it rank alike."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -31,7 +33,7 @@ class AffinityModel:
         return log_relative((self.consumed[users] @ self.similarities).toarray())
 
 
-def log_relative(scores: FloatArray) -> npt.NDArray[np.float32]:
+def log_relative(scores: FloatArray, floor: float = FLOOR) -> npt.NDArray[np.float32]:
     """(b, m) log of what scores (b, m) are relative to each row's mean; 0 where a row has nothing above 0.
 
     Scores below 0 count as 0.
@@ -39,7 +41,7 @@ def log_relative(scores: FloatArray) -> npt.NDArray[np.float32]:
     scores = np.maximum(scores, 0)
     mean = scores.mean(axis=1, keepdims=True)
     relative = np.divide(scores, mean, out=np.ones_like(scores), where=mean > 0)
-    return np.asarray(np.log(relative + FLOOR), np.float32)
+    return np.asarray(np.log(relative + floor), np.float32)
 
 
 def fit_affinity(log: Interactions, neighbours: int = 400, shrinkage: float = 10.0) -> AffinityModel:

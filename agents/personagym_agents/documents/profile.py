@@ -1,6 +1,6 @@
 """Profile writers: a user's traits in words. The statistical writer needs no model and is the default."""
 
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -8,14 +8,43 @@ from personagym_agents.documents.document import LONGEST_NAME, count_words, one_
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Users
 from personagym_env.data.traits import Traits
 
+# The numbers below were chosen by hand before the first weights were trained, with MovieLens-100K in view, and were not
+# tuned since: weights have learned what the words mean. `benchmarks/ablations/constants.py` prints whom each word tells
+# of there; what it printed stands beside them.
 NOTABLE_LIFT = 0.1
-"""A genre is liked or disliked if it is rated this many points above or below what is expected of the user."""
+"""A genre is liked or disliked if it is rated this many points above or below what is expected of the user: nine of ten
+users like some genre, and as many dislike one."""
 STRONG_LIFT = 0.3
-"""From here on it is loved or hated."""
+"""From here on it is loved or hated: a fifth of the users love a genre, a third hate one."""
 RECENT_SHARE = 0.15
-"""A genre is named as recent taste if it is this much of the last ratings."""
+"""A genre is named as recent taste if it is this much of the last ratings: nearly everybody's first, and the second of
+seven in ten."""
 MOST_GENRES = 3
-"""Genres that a profile names at most for each of loves, likes, dislikes and hates."""
+"""Genres that a profile names at most for each of loves, likes, dislikes and hates; a third of the users would have
+more that they like, one in a hundred more that they love."""
+RECENT_GENRES = 2
+"""Genres of recent taste that a profile names at most."""
+
+
+class Band(NamedTuple):
+    """What counts as ordinary; below and above it other words are used."""
+
+    middle: float
+    reach: float
+
+    def word(self, value: float, below: str, inside: str, above: str) -> str:
+        """The word for a value."""
+        return below if value < self.middle - self.reach else above if value > self.middle + self.reach else inside
+
+
+STRICTNESS = Band(0.0, 0.15)
+"""Of `Traits.strictness`, in rating points: a third of the users each are generous, fair and strict."""
+CONFORMITY = Band(0.0, 0.06)
+"""Of `Traits.conformity`, in rating points: a third contrary, a quarter moderate, two fifths conformist."""
+SPREAD = Band(0.95, 0.12)
+"""Of `Traits.spread`, in rating points: a third even, half balanced, a sixth extreme."""
+DIVERSITY = Band(0.72, 0.06)
+"""Of `Traits.diversity`: a fifth focused, half varied, three in ten curious."""
 
 
 class ProfileWriter(Protocol):
@@ -70,10 +99,6 @@ def _signed(value: float) -> str:
     return f"{round(value, 1) + 0.0:+.1f}"
 
 
-def _level(value: float, low: str, high: str, middle: str, cut: float) -> str:
-    return low if value < -cut else high if value > cut else middle
-
-
 class StatisticalProfileWriter:
     """Activity, strictness, conformity, diversity, long-term and short-term taste, read off the traits.
 
@@ -95,10 +120,10 @@ class StatisticalProfileWriter:
         strictness = float(traits.strictness[row])
         habits = (
             f"{count_words(int(traits.activity[row]))} earlier ratings",
-            f"{_level(strictness, 'generous', 'strict', 'fair', 0.15)} {_signed(-strictness)}",
-            _level(float(traits.conformity[row]), "contrary", "conformist", "moderate", 0.06),
-            _level(float(traits.spread[row]) - 0.95, "even", "extreme", "balanced", 0.12),
-            _level(float(traits.diversity[row]) - 0.72, "focused", "curious", "varied", 0.06),
+            f"{STRICTNESS.word(strictness, 'generous', 'fair', 'strict')} {_signed(-strictness)}",
+            CONFORMITY.word(float(traits.conformity[row]), "contrary", "moderate", "conformist"),
+            SPREAD.word(float(traits.spread[row]), "even", "balanced", "extreme"),
+            DIVERSITY.word(float(traits.diversity[row]), "focused", "varied", "curious"),
         )
         return "; ".join(habits)
 
@@ -109,7 +134,7 @@ class StatisticalProfileWriter:
             parts += _named(word, strength, names, STRONG_LIFT, np.inf)
         for word, strength in (("likes", lift), ("dislikes", -lift)):
             parts += _named(word, strength, names, NOTABLE_LIFT, STRONG_LIFT)
-        lately = [names[i] for i in np.argsort(-recent, kind="stable")[:2] if recent[i] > RECENT_SHARE]
+        lately = [names[i] for i in np.argsort(-recent, kind="stable")[:RECENT_GENRES] if recent[i] > RECENT_SHARE]
         parts += ["lately " + ", ".join(lately)] if lately else []
         return "; ".join(parts) if parts else "no marked taste"
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from personagym_agents.memory.co_consumption import READINGS, Histories, fit_co_consumption
+from personagym_agents.memory.co_consumption import READINGS, CoConsumptionSettings, Histories, fit_co_consumption
 from personagym_env.data.tables import Interactions
 
 LATELY, NEXT, LATENT = range(len(READINGS))
@@ -21,22 +21,20 @@ def two_tastes() -> Interactions:
     )
 
 
-def test_items_of_the_own_taste_belong(two_tastes: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("personagym_agents.memory.co_consumption._RANK", 2)
-    readings = fit_co_consumption(two_tastes).readings(Histories(two_tastes, np.array([2, 3])))
+def test_items_of_the_own_taste_belong(two_tastes: Interactions) -> None:
+    readings = fit_co_consumption(two_tastes, CoConsumptionSettings(rank=2)).readings(
+        Histories(two_tastes, np.array([2, 3]))
+    )
     for user, own in ((0, slice(0, 10)), (1, slice(10, 20))):
         other = slice(10, 20) if user == 0 else slice(0, 10)
         for reading in range(len(READINGS)):
             assert readings[user, own, reading].min() > readings[user, other, reading].max()
 
 
-def test_lately_and_next_follow_the_latest_items_and_latent_all(
-    two_tastes: Interactions, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("RECENT", "_LAST"):
-        monkeypatch.setattr(f"personagym_agents.memory.co_consumption.{name}", 2.0)
-    monkeypatch.setattr("personagym_agents.memory.co_consumption._RANK", 2)
-    crossing = fit_co_consumption(two_tastes).readings(Histories(two_tastes, np.array([0])))[0]
+def test_lately_and_next_follow_the_latest_items_and_latent_all(two_tastes: Interactions) -> None:
+    settings = CoConsumptionSettings(recent=2.0, last=2.0, rank=2)
+    histories = Histories(two_tastes, np.array([0]), settings=settings)
+    crossing = fit_co_consumption(two_tastes, settings).readings(histories)[0]
     unseen = {"early": slice(4, 10), "late": slice(14, 20)}
     lead = {
         reading: crossing[unseen["late"], reading].mean() - crossing[unseen["early"], reading].mean()
