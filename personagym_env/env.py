@@ -9,12 +9,12 @@ from gymnasium import spaces
 
 from personagym_env.data.tables import IntArray
 from personagym_env.protocols import NO_ITEM
-from personagym_env.render import render_row
+from personagym_env.render import EpisodeView, view_episode
 from personagym_env.session.batched_episodes import BatchedEpisodes, RowStep
 from personagym_env.session.random import UIntArray
 from personagym_env.world import World
 
-RENDER_MODES = ["ansi"]
+RENDER_MODES = ["ansi", "rgb_array"]
 """What both environments can render."""
 SLATE_SIZE = 10
 """Default places of a slate."""
@@ -22,6 +22,9 @@ MAX_EPISODE_STEPS = 50
 """Default longest episode, in steps."""
 HISTORY_LENGTH = 50
 """Default number of steps that an observation looks back."""
+
+Frame = str | npt.NDArray[np.uint8]
+"""What `render()` gives of one episode."""
 
 _ROW = np.zeros(1, np.int64)
 
@@ -57,8 +60,18 @@ def check_render_mode(render_mode: str | None) -> str | None:
     return render_mode
 
 
+def render_view(view: EpisodeView, render_mode: str) -> Frame:
+    """The episode in the form that a render mode asks for."""
+    if render_mode == "ansi":
+        return view.to_text()
+    # Here, because most environments draw nothing.
+    from personagym_env.render_image import draw
+
+    return draw(view)
+
+
 def check_slates(actions: npt.ArrayLike, n: int, slate_size: int, n_items: int) -> IntArray:
-    """Actions as (n, k) int64.
+    """Actions as (n, k) int64, which may be the caller's own array.
 
     Raises:
         ValueError: the shape is another, or an id is not in the catalogue.
@@ -94,8 +107,8 @@ def draw_key(generator: np.random.Generator) -> UIntArray:
 
 
 def _first(values: dict[str, Any]) -> dict[str, Any]:
-    """The information on row 0, without the leading axis."""
-    return {key: _first(value) if isinstance(value, dict) else value[0] for key, value in values.items()}
+    """The information on row 0, without the leading axis; a copy, for the caller may change it."""
+    return {key: _first(value) if isinstance(value, dict) else value[0].copy() for key, value in values.items()}
 
 
 class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
@@ -142,7 +155,8 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     episode, from 0), `gap_days` (days until a user who left came back; 0 where none did), and
     `latent`: satisfaction, satiation and drift by genre, want of each place and the hazard of leaving. Where the users'
     memory has an end, `dropped_lines` says how many lines of history they have forgotten in this episode.
-    **`latent` is for diagnosis and must not reach a policy.**
+    **`latent` is for diagnosis and must not reach a policy.** `reset` gives an `info` of the same form, in which
+    nothing has been taken yet and `places` are -1, because nothing has been shown.
 
     ## Starting State
     A user drawn uniformly, or `reset(options={"user": id})`; empty history, initial satisfaction, no satiation, no
@@ -168,7 +182,7 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     | `slate_size` | 10 | places k of a slate |
     | `history_length` | 50 | steps h that an observation looks back |
     | `max_episode_steps` | 50 | longest episode; `gym.make` enforces it by `TimeLimit`, everything else in the kernel |
-    | `render_mode` | None | `"ansi"`: `render()` returns the episode as text |
+    | `render_mode` | None | `render()` returns the episode as text (`"ansi"`) or as an image (`"rgb_array"`) |
 
     With a world at hand, `PersonaRecEnv(world, slate_size, ...)` takes it as it is.
 
@@ -221,7 +235,7 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
             self._keyed = True
         self._sessions.restart(_ROW, users)
         self._running, self._last = True, None
-        return self._observe(), {}
+        return self._observe(), _first(self._sessions.describe(_ROW, None))
 
     def step(self, action: npt.NDArray[np.int64]) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
         """Show a slate (k,) of internal item ids, the most prominent place first.
@@ -232,15 +246,15 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
         """
         if not self._running:
             raise gym.error.ResetNeeded("the session is over or has not begun: call reset() before step()")
-        slates = check_slates(np.asarray(action)[None], 1, self._sessions.slate_size, self.world.train.n_items)
+        slates = check_slates(np.array(action)[None], 1, self._sessions.slate_size, self.world.train.n_items)
         self._last = step = self._sessions.advance(_ROW, slates)
         terminated, truncated = bool(step.terminated[0]), bool(step.truncated[0])
         self._running = not (terminated or truncated)
         info = _first(self._sessions.describe(_ROW, step))
         return self._observe(), float(step.reward[0]), terminated, truncated, info
 
-    def render(self) -> str | None:
-        """The session as it stands, as text; None without a render mode.
+    def render(self) -> Frame | None:
+        """The session as it stands, as text or as an image (height, width, 3); None without a render mode.
 
         Raises:
             gymnasium.error.ResetNeeded: no session has begun.
@@ -250,7 +264,7 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
             return None
         if not self._keyed:
             raise gym.error.ResetNeeded("no session has begun: call reset() before render()")
-        return render_row(self._sessions, 0, self._last)
+        return render_view(view_episode(self._sessions, 0, self._last), self.render_mode)
 
     def _observe(self) -> dict[str, Any]:
         observation = _first(dict(self._sessions.observe()))

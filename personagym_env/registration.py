@@ -74,3 +74,8 @@ def make_vector_env(
     world = make_world(dataset, agent, train_share=train_share, parameters=parameters, device=device)
     limit = None if max_episode_steps == -1 else max_episode_steps
     return PersonaRecVectorEnv(world, num_envs, max_episode_steps=limit, **kwargs)
+
+
+# Gymnasium looks at an entry point's `metadata` for its render modes, and a function has none of its own.
+make_env.metadata = PersonaRecEnv.metadata  # type: ignore[attr-defined]
+make_vector_env.metadata = PersonaRecVectorEnv.metadata  # type: ignore[attr-defined]

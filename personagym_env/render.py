@@ -1,8 +1,9 @@
-"""An episode as text that a person can follow."""
+"""What there is to see of an episode, and that as text; `render_image` draws it."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
-from personagym_env.protocols import NO_ITEM
 from personagym_env.session.batched_episodes import BatchedEpisodes, RowStep
 from personagym_env.session.kernel import Place
 from personagym_env.text import one_line, shortened
@@ -19,6 +20,66 @@ _TITLE = 44
 """Characters of a title."""
 _NAME = 24
 """Characters of an id, of the name of a genre, and of the name and the value of an attribute."""
+
+
+@dataclass(frozen=True)
+class PlaceView:
+    """A place of the latest slate."""
+
+    title: str
+    choice_probability: float | None
+    """None at an empty place."""
+    note: str
+    """What became of it: why it is empty, whether it was seen, or how it was rated."""
+    taken: bool
+
+
+@dataclass(frozen=True)
+class EpisodeView:
+    """An episode as it stands, in words and numbers that are safe to show."""
+
+    user: str
+    """Who the user is, and which step of which session it is."""
+    slate_size: int
+    places: tuple[PlaceView, ...]
+    """The latest slate; empty right after a reset."""
+    satisfaction: float
+    """0..1."""
+    result: str
+    """What the latest step led to; empty right after a reset."""
+
+    def to_text(self) -> str:
+        """The episode on some lines."""
+        lines = [self.user]
+        for number, place in enumerate(self.places, start=1):
+            wanted = "" if place.choice_probability is None else f"want {place.choice_probability:4.0%}"
+            lines.append(f"  {number:>2}. {place.title:<{_TITLE}} {wanted:<9}  {place.note}".rstrip())
+        if self.places and not any(place.taken for place in self.places):
+            lines.append("  nothing taken")
+        filled = round(self.satisfaction * _BAR)
+        bar = "█" * filled + "·" * (_BAR - filled) + f" {self.satisfaction:4.0%}"
+        lines.append(f"  satisfaction {bar}   {self.result}".rstrip())
+        return "\n".join(lines)
+
+
+def view_episode(sessions: BatchedEpisodes, row: int, step: RowStep | None, i: int = 0) -> EpisodeView:
+    """An episode as it stands.
+
+    Args:
+        sessions: the rows.
+        row: which of them.
+        step: the row's latest step, None right after a restart.
+        i: where the row is in `step`.
+    """
+    state, world = sessions.state, sessions.world
+    visit = f", session {int(state.session[row]) + 1}" if state.session[row] else ""
+    return EpisodeView(
+        user=f"{describe_user(world, int(state.user[row]))}{visit}, step {int(state.step[row])}",
+        slate_size=sessions.slate_size,
+        places=() if step is None else tuple(_place(world, step, i, j) for j in range(sessions.slate_size)),
+        satisfaction=float(state.satisfaction[row]),
+        result="" if step is None else _result(step, i),
+    )
 
 
 def describe_user(world: World, user: int) -> str:
@@ -43,53 +104,27 @@ def _stars(rating: int, scale: tuple[float, ...]) -> str:
     return "★" * (rating + 1) + "☆" * (len(scale) - rating - 1) + f" {scale[rating]:g}"
 
 
-def _bar(level: float) -> str:
-    filled = round(level * _BAR)
-    return "█" * filled + "·" * (_BAR - filled) + f" {level:4.0%}"
+def _place(world: World, step: RowStep, i: int, j: int) -> PlaceView:
+    """What was shown at place j, how much it was wanted, whether it was seen and taken."""
+    outcome, catalogue, item = step.outcome, world.dataset.catalogue, step.outcome.slate[i, j]
+    reason, taken = _REASONS.get(Place(outcome.places[i, j])), bool(outcome.place[i] == j)
+    seen = "seen" if outcome.examined[i, j] else "not seen"
+    return PlaceView(
+        title=shortened(one_line(catalogue.titles[item]) or catalogue.ids[item], _TITLE),
+        choice_probability=None if reason else float(outcome.choice_probability[i, j]),
+        note=reason or (f"taken {_stars(int(outcome.rating[i]), world.train.scale)}" if taken else seen),
+        taken=taken,
+    )
 
 
-def _slate(world: World, step: RowStep, i: int) -> list[str]:
-    """A line for each place: what was shown, how much it was wanted, whether it was seen and taken."""
-    outcome, catalogue = step.outcome, world.dataset.catalogue
-    lines = []
-    for j, item in enumerate(outcome.slate[i]):
-        title = shortened(one_line(catalogue.titles[item]) or catalogue.ids[item], _TITLE)
-        reason = _REASONS.get(Place(outcome.places[i, j]))
-        choice_probability = "" if reason else f"want {outcome.choice_probability[i, j]:4.0%}"
-        seen = "seen" if outcome.examined[i, j] else "not seen"
-        note = reason or (seen if j != outcome.place[i] else f"taken {_stars(outcome.rating[i], world.train.scale)}")
-        lines.append(f"  {j + 1:>2}. {title:<{_TITLE}} {choice_probability:<9}  {note}".rstrip())
-    return lines
+def _result(step: RowStep, i: int) -> str:
+    """What the step led to."""
+    return f"chance of leaving {step.outcome.hazard[i]:.1%}   reward {step.reward[i]:.2f}   {_end(step, i)}"
 
 
 def _end(step: RowStep, i: int) -> str:
-    """What the step led to."""
     if step.terminated[i]:
         return "the user leaves"
     back = f"the user leaves and is back after {step.outcome.gap_days[i]:.2g} days" if step.outcome.returned[i] else ""
     cut = "cut: longest episode" if step.truncated[i] else ""
     return "; ".join(filter(None, (back, cut))) or "goes on"
-
-
-def render_row(sessions: BatchedEpisodes, row: int, step: RowStep | None, i: int = 0) -> str:
-    """An episode as it stands.
-
-    Args:
-        sessions: the rows.
-        row: which of them.
-        step: the row's latest step, None right after a restart.
-        i: where the row is in `step`.
-    """
-    state = sessions.state
-    visit = f", session {int(state.session[row]) + 1}" if state.session[row] else ""
-    lines = [f"{describe_user(sessions.world, int(state.user[row]))}{visit}, step {int(state.step[row])}"]
-    if step is not None:
-        lines += _slate(sessions.world, step, i)
-        if step.outcome.item[i] == NO_ITEM:
-            lines.append("  nothing taken")
-    lines.append(f"  satisfaction {_bar(float(state.satisfaction[row]))}")
-    if step is not None:
-        lines[-1] += (
-            f"   chance of leaving {step.outcome.hazard[i]:.1%}   reward {step.reward[i]:.2f}   {_end(step, i)}"
-        )
-    return "\n".join(lines)

@@ -16,46 +16,35 @@ from personagym_env.env import (
     MAX_EPISODE_STEPS,
     RENDER_MODES,
     SLATE_SIZE,
+    Frame,
     action_space,
     check_render_mode,
     check_slates,
     check_users,
     draw_key,
     observation_space,
+    render_view,
 )
-from personagym_env.render import render_row
+from personagym_env.render import view_episode
 from personagym_env.session.batched_episodes import BatchedEpisodes, RowStep
 from personagym_env.world import World
 
 Seeds = int | Sequence[int | None] | None
 
 
-def _spread(values: dict[str, Any], rows: IntArray, n: int) -> dict[str, Any]:
-    """Gymnasium's vector info: arrays with leading axis n, zero outside `rows`, each with a mask under `_key`."""
-    mask = np.zeros(n, np.bool_)
-    mask[rows] = True
-    info: dict[str, Any] = {}
+def _add_info(info: dict[str, Any], values: dict[str, Any], rows: IntArray, n: int) -> None:
+    """Put what `BatchedEpisodes.describe` says of rows into Gymnasium's vector info.
+
+    That has arrays with leading axis n, zero in rows of which nothing is said, each with a mask under `_key`.
+    """
     for key, value in values.items():
         if isinstance(value, dict):
-            info[key] = _spread(value, rows, n)
+            _add_info(info.setdefault(key, {}), value, rows, n)
         else:
-            info[key] = np.zeros((n, *value.shape[1:]), value.dtype)
+            if key not in info:
+                info[key] = np.zeros((n, *value.shape[1:]), value.dtype)
             info[key][rows] = value
-        info[f"_{key}"] = mask.copy()
-    return info
-
-
-def _without(values: dict[str, Any], gone: BoolArray) -> dict[str, Any]:
-    """The same from arrays that have leading axis n already: zero in the rows that are `gone` (n,)."""
-    info: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            info[key] = _without(value, gone)
-        else:
-            info[key] = value.copy()
-            info[key][gone] = 0
-        info[f"_{key}"] = ~gone
-    return info
+        info.setdefault(f"_{key}", np.zeros(n, np.bool_))[rows] = True
 
 
 def _pick(values: dict[str, Any], keep: IntArray) -> dict[str, Any]:
@@ -125,8 +114,9 @@ class PersonaRecVectorEnv(VectorEnv[dict[str, Any], npt.NDArray[np.int64], npt.N
         if asked:
             raise ValueError(f"unknown options {sorted(asked)}, expected 'user' or 'reset_mask'")
         self._seed(rows, seed)
-        self._restart(rows, users)
-        return self._observe(), {}
+        info: dict[str, Any] = {}
+        self._restart(rows, info, users)
+        return self._observe(), info
 
     def step(
         self, actions: npt.NDArray[np.int64]
@@ -152,18 +142,16 @@ class PersonaRecVectorEnv(VectorEnv[dict[str, Any], npt.NDArray[np.int64], npt.N
             self._last = step = self._sessions.advance(rows, slates[rows])
             self._last_place[rows] = np.arange(len(rows))
             reward[rows], terminated[rows], truncated[rows] = step.reward, step.terminated, step.truncated
-            info = self._sessions.describe(rows, step)
+            self._tell(info, rows, step, terminated | truncated)
         if len(over):
-            self._restart(over)
+            self._restart(over, info)
         self._ended = terminated | truncated
-        if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            info = self._reset_in_same_step(info)
-        elif len(rows):
-            info = _spread(info, rows, self.num_envs)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and self._ended.any():
+            self._restart(np.flatnonzero(self._ended), info)
         return self._observe(), reward, terminated, truncated, info
 
-    def render(self) -> tuple[str, ...] | None:
-        """Every row's session as it stands, as text; None without a render mode.
+    def render(self) -> tuple[Frame, ...] | None:
+        """Every row's session as it stands, as text or image; None without a render mode.
 
         Raises:
             gymnasium.error.ResetNeeded: a row has not begun.
@@ -174,7 +162,9 @@ class PersonaRecVectorEnv(VectorEnv[dict[str, Any], npt.NDArray[np.int64], npt.N
         if not self._keyed.all():
             raise gym.error.ResetNeeded("a session has not begun: call reset() before render()")
         return tuple(
-            render_row(self._sessions, row, self._last if place >= 0 else None, int(place))
+            render_view(
+                view_episode(self._sessions, row, self._last if place >= 0 else None, int(place)), self.render_mode
+            )
             for row, place in enumerate(self._last_place)
         )
 
@@ -200,26 +190,28 @@ class PersonaRecVectorEnv(VectorEnv[dict[str, Any], npt.NDArray[np.int64], npt.N
             self._sessions.set_keys(fresh, np.concatenate(keys))
             self._keyed[fresh] = True
 
-    def _restart(self, rows: IntArray, users: IntArray | None = None) -> None:
+    def _restart(self, rows: IntArray, info: dict[str, Any], users: IntArray | None = None) -> None:
+        """Begin the next session of rows; what there is to say of its beginning goes into `info`."""
         self._sessions.restart(rows, users)
         self._ended[rows] = False
         self._last_place[rows] = -1
+        _add_info(info, self._sessions.describe(rows, None), rows, self.num_envs)
 
-    def _reset_in_same_step(self, info: dict[str, Any]) -> dict[str, Any]:
-        """Begin the next session of the rows that ended; their last observation and info go into `final_*`."""
-        ended, mask = np.flatnonzero(self._ended), self._ended.copy()
-        whole = {} if mask.all() else _without(info, mask)
-        if len(ended):
-            observation = self._sessions.observe(ended)
-            final_obs = np.full(self.num_envs, None, dtype=object)
-            final_obs[ended] = [
-                dict(zip(observation, row, strict=True)) for row in zip(*observation.values(), strict=True)
-            ]
-            whole["final_obs"], whole["_final_obs"] = final_obs, mask
-            whole["final_info"] = _spread(_pick(info, ended), ended, self.num_envs)
-            whole["_final_info"] = mask.copy()
-            self._restart(ended)
-        return whole
+    def _tell(self, info: dict[str, Any], rows: IntArray, step: RowStep, ended: BoolArray) -> None:
+        """What the step of rows brought; where sessions that end begin again at once, it goes into `final_*`."""
+        told = self._sessions.describe(rows, step)
+        if self.autoreset_mode is not AutoresetMode.SAME_STEP or not ended.any():
+            _add_info(info, told, rows, self.num_envs)
+            return
+        over, going = np.flatnonzero(ended), np.flatnonzero(~ended)
+        if len(going):
+            _add_info(info, _pick(told, going), going, self.num_envs)
+        observation = self._sessions.observe(over)
+        final_obs = np.full(self.num_envs, None, dtype=object)
+        final_obs[over] = [dict(zip(observation, row, strict=True)) for row in zip(*observation.values(), strict=True)]
+        info["final_obs"], info["_final_obs"] = final_obs, ended.copy()
+        info["final_info"], info["_final_info"] = {}, ended.copy()
+        _add_info(info["final_info"], _pick(told, over), over, self.num_envs)
 
     def _observe(self) -> dict[str, Any]:
         return dict(self._sessions.observe())

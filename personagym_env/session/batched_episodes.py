@@ -33,6 +33,12 @@ class RowStep(NamedTuple):
     """(b,) the episode has reached `max_episode_steps`."""
 
     @classmethod
+    def before_any(cls, outcome: kernel.Outcome, dynamics: kernel.Dynamics) -> "RowStep":
+        """The step before the first one, which brought nothing: `outcome` is `kernel.no_outcome`."""
+        nothing = np.zeros_like(outcome.left)
+        return cls(outcome, kernel.reward_components(outcome, dynamics), np.zeros(len(nothing)), nothing, nothing)
+
+    @classmethod
     def joined(cls, steps: Sequence["RowStep"]) -> "RowStep":
         """The steps of different rows as one."""
         outcomes = zip(*(step.outcome for step in steps), strict=True)
@@ -127,8 +133,14 @@ class BatchedEpisodes:
         state = self.state
         return stream_keys(state.key[rows], state.episode[rows], state.step[rows], Stream.POLICY)
 
-    def describe(self, rows: IntArray, step: RowStep) -> dict[str, Any]:
-        """The `info` of rows (b,) after a step: arrays with leading axis b, and dictionaries of such arrays."""
+    def describe(self, rows: IntArray, step: RowStep | None) -> dict[str, Any]:
+        """The `info` of rows (b,) after a step, or after a restart if None, in the same form.
+
+        Arrays with leading axis b, and dictionaries of such arrays.
+        """
+        if step is None:
+            outcome = kernel.no_outcome(len(rows), self.slate_size)
+            step = RowStep.before_any(outcome, self.world.dynamics)
         outcome = step.outcome
         took = outcome.item != NO_ITEM
         info: dict[str, Any] = {

@@ -29,6 +29,8 @@ _WANT_MARGIN = 1e-6
 class Place(IntEnum):
     """What stands at a place of a slate."""
 
+    NO_SLATE = -1
+    """No slate has been shown yet in this episode."""
     SHOWN = 0
     """An item that the user can take."""
     REPEATED = 1
@@ -121,6 +123,24 @@ class Outcome(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Outcome({', '.join(f'{name} {array.shape}' for name, array in self._asdict().items())})"
+
+
+def no_outcome(n: int, k: int) -> Outcome:
+    """What the step before the first one of n episodes brought: nothing, in the form of any other step."""
+    nothing, never = np.full((n, k), NO_ITEM), np.zeros(n, np.bool_)
+    return Outcome(
+        slate=nothing,
+        places=np.full((n, k), Place.NO_SLATE, np.int8),
+        choice_probability=np.zeros((n, k), np.float32),
+        examined=np.zeros((n, k), np.bool_),
+        place=nothing[:, 0],
+        item=nothing[:, 0],
+        rating=nothing[:, 0],
+        hazard=np.zeros(n, np.float32),
+        left=never,
+        returned=never,
+        gap_days=np.zeros(n, np.float32),
+    )
 
 
 def draw_users(key: UIntArray, episode: IntArray, n_users: int) -> IntArray:
@@ -301,7 +321,8 @@ def transition(
     outcome = Outcome(
         slate=slates,
         places=places,
-        choice_probability=reaction.choice_probability,
+        # A copy: the agent may use its own array again.
+        choice_probability=np.array(reaction.choice_probability, np.float32),
         examined=examined,
         place=place,
         item=np.where(consumed, taken, NO_ITEM),
@@ -321,7 +342,7 @@ def reward_components(outcome: Outcome, dynamics: Dynamics) -> dict[str, FloatAr
         "rating": np.where(consumed, dynamics.normalised_rating[outcome.rating], 0).astype(np.float64),
         "click": consumed.astype(np.float64),
         "leave": outcome.left.astype(np.float64),
-        "empty": (outcome.places != Place.SHOWN).sum(axis=1).astype(np.float64),
+        "empty": (outcome.places > Place.SHOWN).sum(axis=1).astype(np.float64),
         "retention": outcome.returned.astype(np.float64),
     }
 

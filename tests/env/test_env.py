@@ -222,37 +222,6 @@ def test_two_policies_under_one_seed_meet_the_same_users(world: World) -> None:
     assert users[0] == users[1]
 
 
-def test_rendering_shows_titles_wants_stars_and_the_end(dataset: Dataset, make_agent: Callable[..., Any]) -> None:
-    parameters = {"leaving": {"intercept": 1000.0}, "choice": {"outside": -1000.0}}
-    world = make_world(dataset, make_agent(choice_probability=0.25, rating=3), parameters=parameters)
-    env = PersonaRecEnv(world, 2, render_mode="ansi")
-    observation, _ = env.reset(seed=0)
-    text = env.render()
-    assert text is not None
-    assert f"User u{observation['user']} (age 30; 16 ratings known" in text
-    rated = int(world.train.items[world.train.indptr[observation["user"]]])
-    fresh = next(i for i in range(80) if not world.train.contains(observation["user"], np.array([i]))[0])
-    env.step(np.array([fresh, rated]))
-    text = env.render()
-    assert text is not None
-    for part in (
-        f"Film {fresh} ",
-        "want  25%",
-        "taken ★★★★☆ 4",
-        "empty: rated before",
-        "satisfaction █",
-        "user leaves",
-    ):
-        assert part in text, part
-
-
-def test_rendering_needs_a_mode_and_a_session(world: World) -> None:
-    with pytest.raises(ValueError, match="'human'"):
-        PersonaRecEnv(world, 4, render_mode="human")
-    with pytest.raises(gym.error.ResetNeeded):
-        PersonaRecEnv(world, 4, render_mode="ansi").render()
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -12,20 +12,9 @@ from gymnasium.utils.env_checker import check_env
 
 import personagym_env
 from personagym_env import PersonaRecEnv, PersonaRecVectorEnv, register_envs
-from personagym_env.data.tables import Dataset
 from personagym_env.wrappers import StepAsVector
 
 STAY = {"leaving": {"intercept": -1000.0, "satisfaction_weight": 0.0, "duration_weight": 0.0}}
-
-
-@pytest.fixture
-def arguments(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, agent: Any) -> dict[str, Any]:
-    """Arguments of `gym.make` for the synthetic world: a name and an entry point, as JSON needs it."""
-    module = types.ModuleType("a_users_module")
-    module.load = lambda dataset, train: agent  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, module.__name__, module)
-    monkeypatch.setattr("personagym_env.world.load_dataset", {"synthetic": dataset}.__getitem__)
-    return {"dataset": "synthetic", "agent": "a_users_module:load", "slate_size": 4}
 
 
 def test_registering_again_changes_nothing() -> None:
