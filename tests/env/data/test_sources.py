@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fixtures.shared_data import shared_data
 from personagym_env.conformance.dataset import check_dataset
 from personagym_env.data import sources
 from personagym_env.data.download import DownloadError
@@ -15,7 +16,6 @@ from personagym_env.data.sources import load_dataset
 
 ROWS = "1\t1\t1\t1\n1\t2\t5\t2\n"
 INTER = "user_id:token\titem_id:token\trating:float\n1\t1\t1\n1\t2\t5\n"
-LATEST_SMALL = Path(__file__).parents[3] / "shared" / "data" / "ml-latest-small"
 HAS_RECBOLE = importlib.util.find_spec("recbole") is not None
 
 
@@ -169,9 +169,8 @@ def test_the_cache_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatc
     assert "personagym" in sources.cache_folder().parts
 
 
-@pytest.mark.skipif(not LATEST_SMALL.is_dir(), reason="ml-latest-small is not beside this repository")
 def test_ml_latest_small_loads_with_one_argument() -> None:
-    dataset = load_dataset(LATEST_SMALL)
+    dataset = load_dataset(shared_data("ml-latest-small"))
     check_dataset(dataset)
     log, catalogue = dataset.interactions, dataset.catalogue
     assert (len(log), len(dataset.users), len(catalogue)) == (100_836, 610, 9742)
