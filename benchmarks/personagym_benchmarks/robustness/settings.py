@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from personagym_agents import FROZEN
-from personagym_env.evaluation.robustness.verdicts import STABLE
 
 SHIPPED = "persona"
 """The judge that is a shipped bundle; it takes part where one was trained on the judge's rows."""
@@ -26,7 +25,7 @@ class RobustnessSettings:
     """Users, drawn at random, who have a session with each contestant under each setting."""
     seeds: int = 3
     """Other halves, other halves of the catalogue, and other lucks of sessions."""
-    stable: float = STABLE
+    stable: float = 0.8
     """Least tau with the default verdict of a verdict that stands."""
     resamples: int = 300
     """Bootstrap resamples of users behind the intervals."""

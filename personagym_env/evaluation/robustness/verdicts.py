@@ -27,8 +27,6 @@ PARAMETERS = frozenset({"assumed", "fitted"})
 """The kinds that change a parameter of sessions."""
 Flip = Literal["winner", "order"]
 """Another recommender is first, or the order as a whole is another one."""
-STABLE = 0.8
-"""Least tau with the default verdict of a verdict that stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +121,7 @@ class RobustnessRow:
     lead: Interval | None
     """How much higher this verdict puts its winner than the default winner; None where that one does not take part."""
 
-    def flips(self, stable: float = STABLE) -> tuple[Flip, ...]:
+    def flips(self, stable: float) -> tuple[Flip, ...]:
         """In what the verdict differs from the default one."""
         found: list[Flip] = ["winner"] if self.winner != self.default_winner else []
         return (*found, "order") if self.tau_default < stable else tuple(found)
@@ -133,7 +131,7 @@ class RobustnessRow:
         """Whether another winner leads the default one by more than chance among users explains."""
         return self.winner != self.default_winner and (self.lead is None or self.lead.low > 0)
 
-    def flip_words(self, stable: float = STABLE) -> str:
+    def flip_words(self, stable: float) -> str:
         """What flips, empty if nothing does; a winner that leads by no more than chance is said to be one."""
         return ", ".join(self.flips(stable)).replace("winner", "winner" if self.clear else "winner (a tie)")
 

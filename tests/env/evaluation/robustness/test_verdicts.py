@@ -30,6 +30,7 @@ from personagym_env.session.parameters import SessionParameters
 
 U = 60
 NAMES = ("a", "b", "c", "d")
+STABLE = 0.8
 WEIGHTS = user_resamples(U, 100, np.random.default_rng(0))
 
 
@@ -51,7 +52,7 @@ SEVERAL = Default("three sessions", verdict(12, 9, 6, 3))
 def test_the_default_verdict_stands() -> None:
     row = DEFAULT.own_row()
     assert (row.kind, row.setting, row.against) == ("default", "as always", "as always")
-    assert (row.winner, row.tau_default, row.flips(), row.flip_words(), row.clear) == ("a", 1, (), "", False)
+    assert (row.winner, row.tau_default, row.flips(STABLE), row.flip_words(STABLE), row.clear) == ("a", 1, (), "", False)
     assert row.tau.value == 1
     assert row.regret_share == (0, 0, 0)
     assert row.mean == pytest.approx(2.5)
@@ -60,7 +61,7 @@ def test_the_default_verdict_stands() -> None:
 def test_another_winner_is_a_flip_and_its_price_is_told() -> None:
     row = DEFAULT.row("seed", "other luck", verdict(3, 4, 2, 1))
     assert row.flips(stable=0.5) == ("winner",)
-    assert row.flip_words() == "winner, order"
+    assert row.flip_words(STABLE) == "winner, order"
     assert row.tau_default == pytest.approx(2 / 3)  # one pair of six is turned
     assert row.regret_share.value == pytest.approx(1 / 3)
     assert row.clear
@@ -72,8 +73,8 @@ def test_a_tied_winner_is_no_clear_flip() -> None:
     row = DEFAULT.row("seed", "other luck", verdict(3.0, 3.001, 2, 1, noise=5.0))
     if row.winner == "a":
         row = replace(row, default_winner="b")
-    assert "winner" in row.flips()
-    assert "winner (a tie)" in row.flip_words()
+    assert "winner" in row.flips(STABLE)
+    assert "winner (a tie)" in row.flip_words(STABLE)
     assert not row.clear
 
 
@@ -82,7 +83,7 @@ def test_the_order_flips_below_the_threshold() -> None:
     assert row.tau_default == pytest.approx(0)
     assert row.flips(stable=0.8) == ("order",)
     assert row.flips(stable=-1.0) == ()
-    assert DEFAULT.row("split", "upside down", verdict(1, 2, 3, 4)).flips() == ("winner", "order")
+    assert DEFAULT.row("split", "upside down", verdict(1, 2, 3, 4)).flips(STABLE) == ("winner", "order")
 
 
 def test_verdicts_are_compared_over_those_who_are_in_both() -> None:
