@@ -13,6 +13,7 @@ import tyro
 
 from personagym_agents.bundle.manifest import FORMAT
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
+from personagym_benchmarks.leaderboard import measuring
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, DataOverlap, DealtRows, deal_rows
@@ -53,7 +54,7 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
 ) -> None:
     """Logs are watched where contestants and users are given them, slates where sessions show them."""
     seen: dict[str, set[str]] = {"contestants": set(), "users": set()}
-    load, simulate, choose = script.personagym_agents.load, script.simulate, script.choose_recommenders
+    load, simulate, choose = script.personagym_agents.load, measuring.simulate, script.choose_recommenders
 
     def loading(name: str, dataset: Dataset, log: Any) -> Any:
         seen["users"] |= {log.fingerprint(), dataset.interactions.fingerprint()}
@@ -89,7 +90,7 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
 
     monkeypatch.setattr(script.personagym_agents, "load", loading)
     monkeypatch.setattr(script, "choose_recommenders", choosing)
-    monkeypatch.setattr(script, "simulate", simulating)
+    monkeypatch.setattr(measuring, "simulate", simulating)
     board = script.run(arguments(script, "--agent", "mf", "--data-overlap", rows).settings, RunContext())
     assert seen == {
         "contestants": {dealt.recommenders.fingerprint()},

@@ -7,70 +7,34 @@ writes JSON and an HTML report. A recommender of one's own joins with `--recomme
 
 import json
 import time
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 
 import personagym_agents
+from personagym_benchmarks.leaderboard.contestants import check_words, choose_recommenders
+from personagym_benchmarks.leaderboard.measuring import LIST_LENGTH, RankingBench, ask, measure
 from personagym_benchmarks.leaderboard.settings import LeaderboardSettings
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
-from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
+from personagym_env.env import MAX_EPISODE_STEPS, SLATE_SIZE
 from personagym_env.evaluation.core.closed_pool import ClosedPool
 from personagym_env.evaluation.core.data_overlap import (
     HALF_SPLITS,
     DealtRows,
     deal_rows,
-    unknown_items,
 )
-from personagym_env.evaluation.core.offline import liked_from, listed_users, measure_offline
-from personagym_env.evaluation.core.simulate import SessionPlan, fillable_users, simulate
+from personagym_env.evaluation.core.offline import listed_users
+from personagym_env.evaluation.core.simulate import SessionPlan, fillable_users
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.contamination import blind
-from personagym_env.evaluation.fidelity.fidelity_test import Fidelity, FidelityTest
-from personagym_env.evaluation.leaderboard.board import Leaderboard, Measurement, compare
-from personagym_env.protocols import Recommender
+from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
+from personagym_env.evaluation.leaderboard.board import Leaderboard, compare
 from personagym_env.run_context import RunContext
 from personagym_env.session.fitting.goodness import goodness_of_fit
 from personagym_env.world import World, make_world
-from personagym_recommenders import (
-    DEFAULT_CONTESTANTS,
-    REGISTRY,
-    NamedRecommender,
-    OracleGreedy,
-    RecommenderContext,
-    available,
-    find_recommender,
-    make_contestants,
-)
-
-LIST_LENGTH = 10
-"""Places of the lists that the ranking metrics look at."""
-LEARN_WITH = "mf"
-"""Users with whom those contestants learn who learn in sessions before they are judged; they know the contestants'
-half."""
-DEFAULT, ALL = "default", "all"
-"""Words for several contestants."""
-REFERENCE = "oracle-greedy"
-"""What is shown beside the contestants and stands outside the agreement."""
-
-
-@dataclass(frozen=True, eq=False)
-class RankingBench:
-    """What every recommender is measured with."""
-
-    split: Split
-    dealt: DealtRows
-    worlds: dict[str, World]
-    """By population; the first is the one that ranks. Their log is the contestants' half."""
-    fidelity: dict[str, Fidelity]
-    """By population."""
-    pool: ClosedPool
-    plan: SessionPlan
-    context: RunContext
 
 
 def make_worlds(args: LeaderboardSettings, dataset: Dataset, dealt: DealtRows, context: RunContext) -> dict[str, World]:
@@ -89,83 +53,6 @@ def make_worlds(args: LeaderboardSettings, dataset: Dataset, dealt: DealtRows, c
             worlds.setdefault(agent.name, replace(whole, train=dealt.recommenders, agent=agent))
             advance(1)
     return worlds
-
-
-def choose_recommenders(args: LeaderboardSettings, world: World) -> list[NamedRecommender]:
-    """The contestants by name, those from files, and the reference; not fitted.
-
-    Raises:
-        ValueError: a name is unknown, or two recommenders have the same one.
-    """
-    context = RecommenderContext(liked_from(world.train), partial(personagym_agents.load, LEARN_WITH))
-    everybody = tuple(available(world.train, world.dataset.catalogue, context)[0])
-    groups = {DEFAULT: DEFAULT_CONTESTANTS, ALL: everybody}
-    words = [word for name in args.contestants for word in groups.get(name, (name,))]
-    chosen = make_contestants(dict.fromkeys((*words, *args.recommender)), context)
-    if args.reference:
-        reference = OracleGreedy(world.agent, shortlist=args.shortlist)
-        chosen.append(NamedRecommender(REFERENCE, REGISTRY[REFERENCE].model_class, reference))
-    return chosen
-
-
-def fit(name: str, recommender: Recommender, world: World, context: RunContext) -> float:
-    """Fit on the training rows; seconds that it took."""
-    with context.bar(f"fit {name}", None) as advance:
-        if hasattr(recommender, "progress"):
-            recommender.progress = lambda done, most: advance(1)
-        begin = time.perf_counter()
-        recommender.fit(world.train, world.dataset.catalogue)
-        return time.perf_counter() - begin
-
-
-def measure(contestant: NamedRecommender, bench: RankingBench) -> Measurement:
-    """Fit a recommender on the contestants' half and measure everything about it.
-
-    Whatever it is asked for, it is told to leave out what its users have in the other half, which it cannot know.
-    """
-    world, context, split = next(iter(bench.worlds.values())), bench.context, bench.split
-    name, recommender = contestant.name, contestant.recommender
-    seconds = fit(name, recommender, world, context)
-    profiles, n_users = world.profiles, split.test.n_users
-    with context.bar(f"{name}: top 10 against held-out items", len(listed_users(split, LIST_LENGTH))) as advance:
-        offline = measure_offline(
-            recommender,
-            split,
-            profiles,
-            k=LIST_LENGTH,
-            history_length=HISTORY_LENGTH,
-            candidates=unknown_items(split.train),
-            progress=advance,
-        )
-    with context.bar(f"{name}: picks from held-out items", len(bench.pool.users)) as advance:
-        picks = bench.pool.picks(recommender, profiles, history_length=HISTORY_LENGTH, progress=advance)
-    simulated = {}
-    for population, judge in bench.worlds.items():
-        with context.bar(f"{name}: sessions with {population}", len(bench.plan.users)) as advance:
-            sessions = simulate(recommender, judge, bench.plan, hidden=bench.dealt.others, progress=advance)
-            simulated[population] = sessions.statistics(n_users)
-    return Measurement(
-        name=name,
-        model_class=contestant.model_class,
-        fit_seconds=seconds,
-        offline=offline,
-        simulated=simulated,
-        real=bench.pool.value(picks),
-        judged={name: bench.pool.value(picks, one.expected_ratings) for name, one in bench.fidelity.items()},
-        reference=name == REFERENCE,
-    )
-
-
-def ask(questions: FidelityTest, worlds: dict[str, World], context: RunContext) -> dict[str, Fidelity]:
-    """How true each population is to held-out people."""
-    fidelity = {}
-    for population, judge in worlds.items():
-        asked = time.perf_counter()
-        with context.bar(f"fidelity of {population}", questions.n_questions) as advance:
-            fidelity[population] = questions.ask(judge.agent, progress=advance)
-        rate = questions.n_questions / (time.perf_counter() - asked)
-        context.tell(f"{population} answered {questions.n_questions:,} questions, {rate:,.0f} a second")
-    return fidelity
 
 
 def plan_sessions(args: LeaderboardSettings, split: Split) -> SessionPlan:
@@ -205,8 +92,7 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
         ValueError: a recommender is unknown, or an option does not fit the data.
     """
     begin = time.perf_counter()
-    for word in {*args.contestants, *args.recommender} - {DEFAULT, ALL}:
-        find_recommender(word)  # a word that stands for nothing is refused before users are made
+    check_words(args)
     rng = np.random.default_rng(args.seed)
     dataset = load_dataset(args.dataset)
     split = temporal_split(dataset.interactions, args.train_share)

@@ -52,7 +52,8 @@ SEVERAL = Default("three sessions", verdict(12, 9, 6, 3))
 def test_the_default_verdict_stands() -> None:
     row = DEFAULT.own_row()
     assert (row.kind, row.setting, row.against) == ("default", "as always", "as always")
-    assert (row.winner, row.tau_default, row.flips(STABLE), row.flip_words(STABLE), row.clear) == ("a", 1, (), "", False)
+    assert (row.winner, row.tau_default, row.clear) == ("a", 1, False)
+    assert (row.flips(STABLE), row.flip_words(STABLE)) == ((), "")
     assert row.tau.value == 1
     assert row.regret_share == (0, 0, 0)
     assert row.mean == pytest.approx(2.5)
