@@ -75,8 +75,9 @@ class BatchedEpisodes:
         self.max_episode_steps = max_episode_steps
         self._sessions = world.agent.open(n)
         self._next_episode = np.zeros(n, np.int64)
-        everyone = np.zeros(n, np.int64)
-        self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), everyone, everyone)
+        # Each column has an array of its own, because rows are written in place.
+        columns = np.zeros((2, n), np.int64)
+        self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), *columns)
         self._diary = EpisodeHistory(n, history_length)
 
     def set_keys(self, rows: IntArray, keys: UIntArray) -> None:

@@ -1,11 +1,13 @@
 """Saving and loading in scikit-learn's habit, with parts that are saved the same way in folders of their own."""
 
+import hashlib
 import inspect
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from personagym_recommenders.storage import Learned, read_saved, write_saved
+from personagym_recommenders.storage import Learned, flattened, read_saved, write_saved
 
 _PART = "saved in"
 
@@ -45,6 +47,17 @@ class Storable:
         made = cls(**read_parts(folder, saved.settings))
         made.restore(saved.learned)
         return made
+
+    def fingerprint(self) -> str:
+        """SHA-256 of class, constructor arguments and all that was learned: by it a log's policy is known again."""
+        settings = self.settings()
+        parts = {name: part.fingerprint() for name, part in _parts(settings).items()}
+        plain = {name: _plain(name, value) for name, value in settings.items()}
+        digest = hashlib.sha256(json.dumps([type(self).__name__, plain, parts], sort_keys=True).encode())
+        for name, array in sorted(flattened(self.learned()).items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments by name."""

@@ -42,7 +42,7 @@ def write_saved(folder: str | Path, kind: str, settings: Mapping[str, Any], lear
         header = {"kind": kind, "settings": json.dumps(dict(settings), sort_keys=True)}
     except TypeError as error:
         raise TypeError(f"settings of {kind} must fit into JSON: {error}") from error
-    tensors = _flatten(learned)
+    tensors = flattened(learned)
     with replacing(Path(folder) / FILE_NAME) as scratch:
         save_file(tensors, scratch, metadata=header)
 
@@ -66,7 +66,12 @@ def read_saved(folder: str | Path) -> Saved:
         raise ValueError(f"{path} is no saved recommender, or it is damaged: {error}") from error
 
 
-def _flatten(learned: Learned) -> dict[str, Array]:
+def flattened(learned: Learned) -> dict[str, Array]:
+    """Dense arrays by name, contiguous; a sparse one as its parts.
+
+    Raises:
+        TypeError: something learned is no array.
+    """
     tensors: dict[str, Array] = {}
     for name, value in learned.items():
         if sparse.issparse(value):

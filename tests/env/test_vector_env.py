@@ -208,3 +208,13 @@ def test_taken_items_and_satisfied_users_add_up(dataset: Dataset, make_agent: Ca
         total += reward
     np.testing.assert_array_equal(total, 10)
     assert truncated.all()
+
+
+def test_the_same_user_again_in_the_same_row_has_other_luck(world: World) -> None:
+    env = vector_env(world, "Disabled", limit=None)
+    seen = []
+    for seed in (5, None, 5):
+        env.reset(seed=seed, options={"user": 3})
+        seen.append(env.step(slates()[0])[4]["examined"])
+    np.testing.assert_array_equal(seen[0], seen[2])
+    assert (seen[0] != seen[1]).any()

@@ -9,6 +9,7 @@ import tyro
 
 from personagym_benchmarks.cli.agreement import AgreementCommand
 from personagym_benchmarks.cli.card import CardCommand
+from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
 from personagym_benchmarks.cli.play import PlayCommand
@@ -28,6 +29,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "fidelity": FidelityCommand,
     "validation": ValidationCommand,
     "robustness": RobustnessCommand,
+    "collect": CollectCommand,
     "train": TrainCommand,
     "profile": ProfileCommand,
     "reasons": ReasonsCommand,

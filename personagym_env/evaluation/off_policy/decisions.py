@@ -21,15 +21,17 @@ class Decisions:
 
     session: IntArray
     """(d,) number of the session, from 0; a session's decisions stand together, in the order of its steps."""
-    place_reward: FloatArray
-    """(d, k) what each place earned; a decision's reward is their sum."""
+    reward: FloatArray
+    """(d,) what each decision earned."""
+    place_reward: FloatArray | None
+    """(d, k) what each place earned, which sums to the reward; None where rewards are not earned by places."""
     logging: Propensities
-    """Of the policy that showed the slates; never 0, because they were shown."""
+    """Of the policy that showed the slates; never 0, because it showed them. Unknown prefixes and marginals are NaN."""
     evaluation: Propensities
     """Of the policy whose value is asked for, in the same situations, for the same slates."""
 
     def __post_init__(self) -> None:
-        d, k = self.place_reward.shape
+        d, k = self.logging.prefix.shape
         for name, policy in (("logging", self.logging), ("evaluation", self.evaluation)):
             if policy.joint.shape != (d,) or policy.prefix.shape != (d, k) or policy.marginal.shape != (d, k):
                 raise ValueError(f"{name} propensities must be of {d} slates of {k}, got {policy!r}")
@@ -40,27 +42,26 @@ class Decisions:
             or not np.isin(np.diff(self.session), (0, 1)).all()
         ):
             raise ValueError("sessions must be numbered from 0 in the order of the rows, without gaps")
-        lowest = min(float(part.min()) for part in (self.logging.joint, self.logging.prefix, self.logging.marginal))
-        if not lowest > 0:
-            raise ValueError(f"logging propensities must be above 0, because the slates were shown; got {lowest}")
-        if not np.isfinite(self.place_reward).all():
-            raise ValueError("rewards must be finite")
+        for part in (self.logging.joint, self.logging.prefix, self.logging.marginal):
+            if (part <= 0).any() or np.isnan(self.logging.joint).any():
+                raise ValueError(
+                    f"logging propensities must be above 0, because the slates were shown; got {part.min()}"
+                )
+        if self.reward.shape != (d,) or not np.isfinite(self.reward).all():
+            raise ValueError(f"rewards must be {d} finite numbers, got shape {self.reward.shape}")
+        if self.place_reward is not None and not np.allclose(self.place_reward.sum(axis=1), self.reward):
+            raise ValueError("the rewards of places must sum to those of the decisions")
 
     def __len__(self) -> int:
         return len(self.session)
 
     def __repr__(self) -> str:
-        return f"Decisions({len(self)} in {self.n_sessions} sessions, slates of {self.place_reward.shape[1]})"
+        return f"Decisions({len(self)} in {self.n_sessions} sessions, slates of {self.logging.prefix.shape[1]})"
 
     @property
     def n_sessions(self) -> int:
         """How many sessions there are."""
         return int(self.session[-1]) + 1
-
-    @cached_property
-    def reward(self) -> Floats:
-        """(d,) what each decision earned."""
-        return np.asarray(self.place_reward.sum(axis=1), np.float64)
 
     @cached_property
     def begins(self) -> BoolArray:
@@ -90,12 +91,12 @@ class Decisions:
     @cached_property
     def prefix_ratio(self) -> Floats:
         """(d, k) importance weight of the items up to each place."""
-        return np.asarray(self.evaluation.prefix / self.logging.prefix, np.float64)
+        return _known_ratio("prefix", self.evaluation.prefix, self.logging.prefix)
 
     @cached_property
     def marginal_ratio(self) -> Floats:
         """(d, k) importance weight of the item at each place."""
-        return np.asarray(self.evaluation.marginal / self.logging.marginal, np.float64)
+        return _known_ratio("marginal", self.evaluation.marginal, self.logging.marginal)
 
     @cached_property
     def history_ratio(self) -> Floats:
@@ -115,6 +116,19 @@ class Decisions:
         """(j, ...) sums of values (d, ...) over each session's decisions."""
         return np.asarray(np.add.reduceat(values, self.first, axis=0))
 
+    def by_place(self, who: str) -> Floats:
+        """(d, k) what each place earned, for an estimator `who` of single slates.
+
+        Raises:
+            ValueError: sessions have several decisions, or rewards are not earned by places.
+        """
+        self.only_single_decisions(who)
+        if self.place_reward is None:
+            raise ValueError(
+                f"{who} needs to know which place earned what, and this log's rewards are for more than what was taken"
+            )
+        return np.asarray(self.place_reward, np.float64)
+
     def only_single_decisions(self, who: str) -> None:
         """Raise ValueError if sessions have several decisions, which estimator `who` does not know of."""
         if len(self) != self.n_sessions:
@@ -122,3 +136,10 @@ class Decisions:
                 f"{who} is an estimator of single decisions, and sessions have up to {int(self.step.max()) + 1}: use "
                 "per-decision IPS, fitted Q evaluation or the doubly robust estimator of sessions"
             )
+
+
+def _known_ratio(name: str, evaluation: FloatArray, logging: FloatArray) -> Floats:
+    ratio = np.asarray(evaluation / logging, np.float64)
+    if np.isnan(ratio).any():
+        raise ValueError(f"this estimator needs {name} propensities, and the log does not have them")
+    return ratio

@@ -16,9 +16,9 @@ def standard_ips(decisions: Decisions) -> Terms:
 
     McInerney et al. (KDD 2020), equation 1. Unbiased; assumes nothing of how places interact. The same as IPS.
     """
-    decisions.only_single_decisions("SIPS")
+    earned = decisions.by_place("SIPS")
     weight = decisions.joint_ratio
-    return Terms.mean((weight[:, None] * decisions.place_reward).sum(axis=1), WeightSums.of(weight))
+    return Terms.mean((weight[:, None] * earned).sum(axis=1), WeightSums.of(weight))
 
 
 def independent_ips(decisions: Decisions) -> Terms:
@@ -27,9 +27,9 @@ def independent_ips(decisions: Decisions) -> Terms:
     Li et al. (KDD 2018); McInerney et al. (KDD 2020), equation 2. Assumes that what a place earns depends on its own
     item alone. Users who choose among the items of a slate break that: an attractive item takes clicks from others.
     """
-    decisions.only_single_decisions("IIPS")
+    earned = decisions.by_place("IIPS")
     weight = decisions.marginal_ratio
-    return Terms.mean((weight * decisions.place_reward).sum(axis=1), WeightSums.of(weight))
+    return Terms.mean((weight * earned).sum(axis=1), WeightSums.of(weight))
 
 
 def reward_interaction_ips(decisions: Decisions) -> Terms:
@@ -38,9 +38,9 @@ def reward_interaction_ips(decisions: Decisions) -> Terms:
     McInerney et al. (KDD 2020). Assumes that what a place earns depends on its own item and on those above it, as in a
     cascade that users read from top to bottom. Users who look at several places before they choose break that.
     """
-    decisions.only_single_decisions("RIPS")
+    earned = decisions.by_place("RIPS")
     weight = decisions.prefix_ratio
-    return Terms.mean((weight * decisions.place_reward).sum(axis=1), WeightSums.of(weight))
+    return Terms.mean((weight * earned).sum(axis=1), WeightSums.of(weight))
 
 
 def cascade_doubly_robust(decisions: Decisions, places: ActionFeatures) -> Terms:
@@ -54,10 +54,10 @@ def cascade_doubly_robust(decisions: Decisions, places: ActionFeatures) -> Terms
         decisions: d slates.
         places: features of the places, (d * k, f), those of a slate together.
     """
-    decisions.only_single_decisions("cascade-DR")
+    earned = decisions.by_place("cascade-DR")
     weight = decisions.prefix_ratio
     d, k = weight.shape
     above = np.column_stack([np.ones(d), weight[:, :-1]])
     logged, expected = (part.reshape(d, k, -1) for part in (places.logged, places.expected))
     gradient = (above[:, :, None] * expected - weight[:, :, None] * logged).sum(axis=1)
-    return Terms.mean((weight * decisions.place_reward).sum(axis=1), WeightSums.of(weight), gradient)
+    return Terms.mean((weight * earned).sum(axis=1), WeightSums.of(weight), gradient)

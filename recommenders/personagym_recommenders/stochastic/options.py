@@ -13,7 +13,7 @@ from scipy import sparse
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import profile_features, user_traits
 from personagym_env.evaluation.core.offline import opening_observation
-from personagym_env.protocols import NO_ITEM, Observation, Propensities
+from personagym_env.protocols import Observation, Propensities
 from personagym_env.session.random import UIntArray
 from personagym_recommenders.base import ScoringRecommender, binary_matrix, check_users, top_k, unconsumed
 from personagym_recommenders.storable import Storable
@@ -138,11 +138,11 @@ class ScoredOptions(Storable, ABC):
 
     def _left(self, observation: Observation) -> npt.NDArray[np.float64]:
         """(n, p) scores of the users' candidates, minus infinity where the session has consumed the item."""
-        users, history = observation["user"], observation["history_items"]
+        from personagym_recommenders.stochastic.kernels import remove_consumed
+
+        users = observation["user"]
         scores = self.scores_[users]
-        used = np.flatnonzero((history != NO_ITEM).any(axis=0))
-        for column in used:  # a young session has few
-            scores[self.items_[users] == history[:, column, None]] = -np.inf
+        remove_consumed(scores, self.items_, users, observation["history_items"])
         return scores
 
 

@@ -53,7 +53,8 @@ class PlackettLuce(ScoredOptions):
 
     def probabilities(self, options: Options, positions: IntArray) -> tuple[FloatArray, FloatArray]:
         """(n, k) each, see `ScoredOptions.probabilities`."""
-        from personagym_recommenders.stochastic.kernels import marginal_propensities, prefix_propensities
+        from personagym_recommenders.stochastic.kernels import prefix_propensities
+        from personagym_recommenders.stochastic.marginal_kernels import marginal_propensities
 
         weights = self.weights(options)
         return prefix_propensities(weights, positions), marginal_propensities(weights, positions)

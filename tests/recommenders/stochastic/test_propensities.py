@@ -8,8 +8,9 @@ import pytest
 from personagym_env.conformance.stochastic import check_stochastic
 from personagym_env.session.random import splitmix64
 from personagym_recommenders import EASE, MostPopular, Random
-from personagym_recommenders.stochastic import kernels
+from personagym_recommenders.stochastic import kernels, merged_options
 from personagym_recommenders.stochastic.epsilon_greedy import EpsilonGreedy
+from personagym_recommenders.stochastic.marginal_kernels import marginal_propensities
 from personagym_recommenders.stochastic.options import ScoredOptions
 from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
 
@@ -48,7 +49,7 @@ def test_kernels_agree_with_enumeration(p, k, spread):
     rows = np.tile(weights, (len(slates), 1))
     np.testing.assert_allclose(kernels.prefix_propensities(rows, slates)[:, -1], joint, rtol=1e-12)
     expected = marginals[np.arange(k), slates]
-    np.testing.assert_allclose(kernels.marginal_propensities(rows, slates), expected, rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose(marginal_propensities(rows, slates), expected, rtol=1e-5, atol=1e-9)
 
 
 def test_marginals_of_a_place_sum_to_one_over_many_options():
@@ -56,8 +57,23 @@ def test_marginals_of_a_place_sum_to_one_over_many_options():
     for place in (1, 4, 9):
         slates = np.array([[item] * (place + 1) for item in range(150)])
         slates[:, :place] = [[(item + 1 + j) % 150 for j in range(place)] for item in range(150)]
-        marginals = kernels.marginal_propensities(np.tile(weights, (150, 1)), slates)[:, place]
+        marginals = marginal_propensities(np.tile(weights, (150, 1)), slates)[:, place]
         assert marginals.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_many_light_options_stand_as_few() -> None:
+    weights = np.exp(np.random.default_rng(5).normal(0, 1, 300))
+    merged, often = weights / weights.sum(), np.ones(300)
+    left = merged_options.merge_light(merged, often, 300, 400.0)
+    assert left < 60
+    assert often[:left].sum() == pytest.approx(300)
+    for power in (1, 2, 3):
+        assert (often * merged**power)[:left].sum() == pytest.approx(((weights / weights.sum()) ** power).sum())
+    slates = np.array([[item, (item + 7) % 300, (item + 31) % 300] for item in range(300)])
+    for place in (1, 2):
+        orders = np.roll(slates, place, axis=1)
+        total = marginal_propensities(np.tile(weights, (300, 1)), orders)[:, place].sum()
+        assert total == pytest.approx(1, abs=1e-5)
 
 
 def test_luck_is_that_of_the_sessions():

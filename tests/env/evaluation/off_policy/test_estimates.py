@@ -21,7 +21,8 @@ def _drawn(world: Enumerated, n: int, rng: np.random.Generator) -> Decisions:
     whole = world.decisions
     return Decisions(
         np.arange(n),
-        whole.place_reward[rows],
+        whole.reward[rows],
+        None if whole.place_reward is None else whole.place_reward[rows],
         Propensities(*(part[rows] for part in whole.logging)),
         Propensities(*(part[rows] for part in whole.evaluation)),
     )

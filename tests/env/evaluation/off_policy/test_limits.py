@@ -39,7 +39,8 @@ def policy(rows: int, places: int) -> Propensities:
 
 def log_of(session: np.ndarray, places: int = K) -> Decisions:
     d = len(session)
-    return Decisions(session, RNG.random((d, places)), policy(d, places), policy(d, places))
+    earned = RNG.random((d, places))
+    return Decisions(session, earned.sum(axis=1), earned, policy(d, places), policy(d, places))
 
 
 def value(terms: Terms) -> float:
@@ -116,8 +117,10 @@ def test_switch_lies_between_the_direct_method_and_doubly_robust() -> None:
 
 
 def test_a_constant_added_to_rewards_is_added_to_self_normalised_estimates() -> None:
-    more = replace(ONCE, place_reward=ONCE.place_reward + 2.0)
-    assert value(snips(more)) == pytest.approx(value(snips(ONCE)) + 2.0 * K)
+    more = replace(ONCE, reward=ONCE.reward + 2.0, place_reward=None)
+    assert value(snips(more)) == pytest.approx(value(snips(ONCE)) + 2.0)
+    with pytest.raises(ValueError, match="IIPS needs to know which place earned what"):
+        independent_ips(more)
 
 
 def test_a_session_that_ended_keeps_its_weight() -> None:
@@ -165,6 +168,8 @@ def test_errors_say_what_is_wrong() -> None:
         ips(LONG)
     with pytest.raises(ValueError, match="propensities must be above 0"):
         replace(ONCE, logging=ONCE.logging._replace(joint=np.zeros(N)))
+    with pytest.raises(ValueError, match="must sum to those of the decisions"):
+        replace(ONCE, reward=ONCE.reward + 1.0)
     with pytest.raises(ValueError, match="in the order of the rows"):
         replace(ONCE, session=np.arange(N)[::-1])
     with pytest.raises(ValueError, match="clip must be above 0"):

@@ -52,7 +52,7 @@ def test_single_actions() -> None:
     evaluation = _normalised(1 + ((2 * ROW[:, None] + 3 * actions) % 7) * 0.5)
     reward = ((ROW * ROW + 2 * chosen) % 5) / 4.0
     guess = 0.2 + 0.1 * actions[None] + 0.02 * (ROW[:, None] % 4)
-    log = Decisions(ROW, reward[:, None], _single(logging[ROW, chosen]), _single(evaluation[ROW, chosen]))
+    log = Decisions(ROW, reward, reward[:, None], _single(logging[ROW, chosen]), _single(evaluation[ROW, chosen]))
     model = ActionFeatures(guess[ROW, chosen][:, None], (evaluation * guess).sum(axis=1, keepdims=True))
     one = np.ones(1)
     found = {
@@ -76,7 +76,8 @@ def test_slates() -> None:
         Propensities(prefix[:, -1], prefix, marginal, np.zeros_like(marginal))
         for prefix, marginal in zip(prefixes, marginals, strict=True)
     ]
-    log = Decisions(ROW, ((rows * 2 + 3 * PLACE) % 4) / 3.0, *policies)
+    earned = ((rows * 2 + 3 * PLACE) % 4) / 3.0
+    log = Decisions(ROW, earned.sum(axis=1), earned, *policies)
     actions = np.arange(ACTIONS)
     guess = 0.1 + 0.05 * actions + 0.03 * PLACE[None, :, None] + 0.01 * (ROW[:, None, None] % 3)
     chances = _normalised(1.0 + ((ROW[:, None, None] + PLACE[None, :, None] + actions) % 3))
