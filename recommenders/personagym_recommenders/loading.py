@@ -12,7 +12,8 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from personagym_env.protocols import Recommender
-from personagym_recommenders.recbole.recommender import RecBole, find_recbole, has_model
+from personagym_recommenders.recbole.models import find_recbole, has_model, model_type, refuse_untrainable
+from personagym_recommenders.recbole.recommender import RecBole
 from personagym_recommenders.registry import DRAWN, NO_CONTEXT, REGISTRY, RecommenderContext, RecommenderSpec
 from personagym_recommenders.storable import load_storable
 from personagym_recommenders.storage import FILE_NAME, read_saved
@@ -44,7 +45,7 @@ def find_recommender(word: str) -> RecommenderSpec:
     Raises:
         ImportError: a RecBole model was asked for without RecBole, or a module does not exist.
         FileNotFoundError: a file does not exist, or nothing was saved in a folder.
-        ValueError: nothing has that name.
+        ValueError: nothing has that name, or a RecBole model cannot be trained by a log of ratings.
         TypeError: what was found cannot be called.
     """
     if word in REGISTRY:
@@ -58,8 +59,10 @@ def find_recommender(word: str) -> RecommenderSpec:
         return RecommenderSpec(word, OWN_CLASS, _find_attribute(word))
     if Path(word).suffix == ".zip" or (word and Path(word).is_dir()):
         return RecommenderSpec(word, OWN_CLASS, partial(_load_saved, _find_saved(Path(word))))
+    refuse_untrainable(word)
     if word and _installed_model(word):
-        return RecommenderSpec(word, OWN_CLASS, RecBole, {"model": word}, needs=frozenset({"RecBole"}))
+        kind = f"RecBole, {model_type(word)}"
+        return RecommenderSpec(word, kind, RecBole, {"model": word}, needs=frozenset({"RecBole"}))
     raise ValueError(
         f"no recommender is called {word!r}. Names: {', '.join(REGISTRY)}; these with {' or '.join(DRAWN)} and a colon "
         "before them; any other model of an installed RecBole by its name; or 'path/to/file.py:Class', "

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from personagym_env.data.tables import Interactions
 from personagym_env.evaluation.core import metrics
-from personagym_recommenders.recbole.recommender import contained_recbole
+from personagym_recommenders.recbole.process import contained_recbole
 
 HITS = np.array([[True, False, True], [False, False, False], [False, True, False]])
 RELEVANT = np.array([2, 3, 5])
