@@ -39,7 +39,7 @@ def test_refused_models_are_refused_at_once(name, sweep):
     expected = {row.model: row.reason for row in sweep.rows}[name]
     for spelled in (name, name.lower(), name.upper()):
         for make in (load_recommender, lambda spelled: RecBole(spelled, epochs=1)):
-            with pytest.raises(ValueError, match="needs|learns|trained|clusters") as refusal:
+            with pytest.raises(ValueError, match=r"needs|learns|trained|clusters") as refusal:
                 make(spelled)
             assert str(refusal.value) == expected
     assert time.perf_counter() - begin < 1
@@ -96,5 +96,5 @@ def test_users_who_have_everything_stop_no_model(make_log, observe, seed):
 
 def test_a_log_without_any_choice_is_refused(make_log):
     log, catalogue = make_log([(user, item, 4.0) for user in range(3) for item in range(4)], 5, 4)
-    with pytest.raises(ValueError, match="BPR cannot learn from .*: every user who has an item has all of them"):
+    with pytest.raises(ValueError, match=r"BPR cannot learn from .*: every user who has an item has all of them"):
         RecBole("BPR", epochs=1).fit(log, catalogue)
