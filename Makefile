@@ -45,13 +45,11 @@ validation: $(VENV)/ready
 	$(BIN)/personagym validation
 
 policies: $(VENV)/ready
-	$(BIN)/python examples/ppo.py
-	$(BIN)/python examples/compare_policies.py
+	$(BIN)/personagym policies
 
 # Forty minutes of one core.
 policies-persona: $(VENV)/ready
-	$(BIN)/python examples/ppo.py --users persona --steps 400000 --points 5 --output runs/ppo-persona
-	$(BIN)/python examples/compare_policies.py --users persona --policy runs/ppo-persona/policy --judges 500 --episodes 1 --output runs/policies-persona.json
+	$(BIN)/personagym policies --users persona --training.steps 400000 --training.points 5 --judges 500 --episodes 1 --folder runs/ppo-persona --output runs/policies-persona.json
 
 # Six hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready

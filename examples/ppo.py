@@ -1,173 +1,146 @@
-"""Train a policy on simulated users with PPO, and draw its learning curve.
+"""PPO in one file, in CleanRL's manner: a policy learns, from simulated users, which direction of taste to serve next.
 
     python examples/ppo.py
-    python examples/ppo.py --users persona --steps 100000 --envs 64
+    python examples/ppo.py --agent persona --steps 100000
 
-The policy does not choose among all items. Several static recommenders propose each user's candidates, and the policy
-weighs, at each step of a session, what these recommenders think of them and how much they repeat the genres just
-consumed. So it can have any of these recommenders by one weight, and learns when to mix which. Curve, figures and the
-policy go into the folder `--output`; `examples/compare_policies.py` sets the policy beside others, and the leaderboard
-takes it as a contestant: `personagym leaderboard --recommender runs/ppo/policy`.
+Items are points of a taste space (PureSVD of the training log). The policy's action is a query in that space, and the
+user is shown the items nearest to it that are new to the user; the observation is reduced to what was consumed of late.
 """
 
-import io
-import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import NamedTuple, cast
+from dataclasses import dataclass
+from typing import Any
 
-import matplotlib.pyplot as plt
+import gymnasium as gym
 import numpy as np
+import torch
 import tyro
-from stable_baselines3 import PPO
-from stable_baselines3.common.callbacks import BaseCallback
+from torch import nn
+from torch.distributions import Normal
 
-from personagym_env.evaluation.core.simulate import SessionPlan, simulate
-from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
-from personagym_env.files import write_atomically
-from personagym_env.protocols import Recommender
-from personagym_env.vector_env import PersonaRecVectorEnv
-from personagym_env.world import make_world
-from personagym_recommenders import (
-    ActionDecoder,
-    CandidateFeatures,
-    ScoringRecommender,
-    VectorDecodeAction,
-    WeightedFeatures,
-    load_recommender,
-)
-from personagym_recommenders.rl.sb3_features import NEEDED, SessionFeatures
-from personagym_recommenders.rl.sb3_recommender import SB3Recommender
-from personagym_recommenders.rl.sb3_vec_env import SB3VecEnv
+from personagym_env.env import MAX_EPISODE_STEPS
+from personagym_recommenders import NearestItems, VectorDecodeAction
+
+FORGETTING = 0.8
+"""Weight that a consumed item keeps per step."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Args:
-    """What to train on what."""
+    """What to train, on whom, for how long."""
 
     dataset: str = "ml-100k"
-    """A name or path that `load_dataset` takes."""
-    users: str = "mf"
+    agent: str = "mf"
     """Who reacts: `mf` is fast, `persona` are the bundled language-model users."""
-    recommenders: tuple[str, ...] = ("popular", "best-rated", "item-knn", "ease")
-    """Who proposes candidates; names that `load_recommender` takes."""
-    pool: int = 200
-    """Candidates of each user."""
-    slate_size: int = 10
-    steps: int = 1_500_000
+    steps: int = 400_000
     """User-steps of training."""
-    envs: int = 128
-    """Users side by side."""
-    rollout: int = 64
+    num_envs: int = 64
+    num_steps: int = 32
     """Steps of each user between two updates."""
-    judges: int = 300
-    """Users who have a session with the policy at each point of the curve."""
-    points: int = 13
-    """Points of the curve."""
+    dimensions: int = 16
+    """Of the taste space."""
+    learning_rate: float = 2e-3
+    gamma: float = 0.97
+    gae_lambda: float = 0.95
+    minibatches: int = 4
+    epochs: int = 4
+    clip: float = 0.2
+    entropy: float = 0.0
+    value_weight: float = 0.5
+    max_grad_norm: float = 0.5
     seed: int = 0
-    output: Path = Path("runs/ppo")
-    """Folder for policy, curve and figures."""
 
 
-class Point(NamedTuple):
-    """The policy at one moment of the training, on users and luck that are the same at every point."""
+class Agent(nn.Module):
+    """Two small networks on the same features: where to look in the taste space, and what the session is worth."""
 
-    steps: int
-    value: Interval
-    """Return of a session, undiscounted, of the most likely actions."""
-
-
-class Curve(BaseCallback):
-    """Lets the policy play the planned sessions `count` times, evenly spread over `steps` of training."""
-
-    def __init__(
-        self, judge: Callable[[Recommender], Interval], decoder: ActionDecoder, steps: int, count: int
-    ) -> None:
+    def __init__(self, features: int, actions: int) -> None:
         super().__init__()
-        self.judge, self.decoder = judge, decoder
-        self.due = np.linspace(0, steps, count)
-        self.points: list[Point] = []
+        self.actor, self.critic = (
+            nn.Sequential(nn.Linear(features, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, outputs))
+            for outputs in (actions, 1)
+        )
+        self.log_std = nn.Parameter(torch.full((actions,), -1.0))
 
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_start(self) -> None:
-        self.measure()
-
-    def measure(self) -> None:
-        """Measure, if it is time to."""
-        if len(self.points) < len(self.due) and self.num_timesteps >= self.due[len(self.points)]:
-            self.points.append(Point(self.num_timesteps, self.judge(SB3Recommender(self.model.policy, self.decoder))))
-            print(f"{self.num_timesteps:>9,} steps: return {self.points[-1].value}", flush=True)
-
-
-def draw(points: list[Point], references: dict[str, Interval], path: Path) -> None:
-    """Return by training step with its interval, and a line for each static recommender."""
-    steps, values = [point.steps for point in points], np.array([point.value for point in points])
-    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
-    axes.plot(steps, values[:, 0], marker=".", label="PPO")
-    axes.fill_between(steps, values[:, 1], values[:, 2], alpha=0.2, linewidth=0)
-    for i, (name, reference) in enumerate(references.items(), start=1):
-        axes.axhline(reference.value, color=f"C{i}", linestyle="--", linewidth=1, label=name)
-    axes.set(xlabel="user-steps of training", ylabel="return of a session")
-    axes.legend(loc="lower right")
-    drawing = io.BytesIO()
-    figure.savefig(drawing, format="png", dpi=150)
-    plt.close(figure)
-    write_atomically(path, drawing.getvalue())
+    def policy(self, features: torch.Tensor) -> Any:
+        """The distribution of actions."""
+        return Normal(self.actor(features), self.log_std.exp())
 
 
 def main(args: Args) -> None:
-    """Train, draw and save."""
-    world = make_world(args.dataset, args.users)
-    proposers = [cast(ScoringRecommender, load_recommender(name)) for name in args.recommenders]
-    decoder = WeightedFeatures(CandidateFeatures(proposers, args.pool))
-    decoder.fit(world.train, world.dataset.catalogue)
-    users = PersonaRecVectorEnv(world, args.envs, args.slate_size, autoreset_mode="SameStep")
-    model = PPO(
-        "MultiInputPolicy",
-        SB3VecEnv(VectorDecodeAction(users, decoder), parts=NEEDED),
-        n_steps=args.rollout,
-        batch_size=min(2048, args.rollout * args.envs),
-        n_epochs=6,
-        learning_rate=lambda left: 2e-3 * left,
-        gamma=0.97,
-        gae_lambda=0.95,
-        seed=args.seed,
-        device="cpu",
-        policy_kwargs={
-            "features_extractor_class": SessionFeatures,
-            "features_extractor_kwargs": {"item_genres": world.dataset.catalogue.genre_shares},
-            "net_arch": [64, 64],
-            "log_std_init": -1.0,
-        },
+    """Train, and print the mean return of the sessions that ended since the last line."""
+    torch.manual_seed(args.seed)
+    envs = gym.make_vec(
+        "personagym_env:PersonaRec-v0",
+        num_envs=args.num_envs,
+        dataset=args.dataset,
+        agent=args.agent,
+        autoreset_mode="SameStep",
     )
-    n_users = world.train.n_users
-    plan = SessionPlan.draw(n_users, users=min(args.judges, n_users), seed=args.seed + 10_000)
-    resamples = user_resamples(n_users, 1_000, np.random.default_rng(args.seed))
+    unwrapped: Any = envs.unwrapped
+    world = unwrapped.world
+    decoder = NearestItems(args.dimensions).fit(world.train, world.dataset.catalogue)
+    envs = VectorDecodeAction(envs, decoder)
+    # What stands where nothing was consumed adds nothing: row -1 is the last one.
+    taste = np.concatenate([decoder.embedding_, np.zeros((1, args.dimensions), np.float32)])
+    taste /= max(float(np.linalg.norm(taste, axis=1).mean()), 1e-9)
 
-    def judge(recommender: Recommender) -> Interval:
-        played = simulate(recommender, world, plan, slate_size=args.slate_size, rows=args.envs)
-        return interval(played.statistics(n_users)["return"].resampled(resamples))
+    def see(observation: dict[str, np.ndarray]) -> torch.Tensor:
+        """(n, profile + 2 d + 1) profile, consumed tastes, what was liked of them, and how late it is."""
+        items, ratings = observation["history_items"], observation["history_ratings"]
+        recent = FORGETTING ** np.arange(items.shape[1])[::-1]
+        weights = np.stack([recent * (items >= 0), recent * ratings / world.train.scale[-1]], axis=1)  # (n, 2, h)
+        sums = (weights @ taste[items]).reshape(len(items), -1)
+        late = observation["step"][:, None] / MAX_EPISODE_STEPS
+        return torch.as_tensor(np.concatenate([observation["profile"], sums, late], axis=1), dtype=torch.float32)
 
-    references = {recommender.name: judge(recommender) for recommender in proposers}
-    curve, begin = Curve(judge, decoder, args.steps, args.points), time.perf_counter()
-    model.learn(args.steps, callback=curve)
-    curve.measure()
-    seconds = time.perf_counter() - begin
-    SB3Recommender(model.policy, decoder).save(args.output / "policy")
-    draw(curve.points, references, args.output / "curve.png")
-    figures = {
-        "arguments": asdict(args) | {"output": args.output.name},
-        "seconds": seconds,
-        "static": references,
-        "curve": [{"steps": point.steps, "return": point.value} for point in curve.points],
-    }
-    write_atomically(args.output / "training.json", json.dumps(figures, indent=2) + "\n")
-    print(*(f"{name}: return {value}" for name, value in references.items()), sep="\n")
-    print(f"{model.num_timesteps:,} steps in {seconds:.0f} s; policy, curve and figures are in {args.output}")
+    observation, _ = envs.reset(seed=args.seed)
+    features, begin = see(observation), time.time()
+    agent = Agent(features.shape[1], args.dimensions)
+    optimizer = torch.optim.Adam(agent.parameters(), lr=args.learning_rate, eps=1e-5)
+    updates = max(1, args.steps // (args.num_envs * args.num_steps))
+    running, ended = np.zeros(args.num_envs), []
+    for update in range(updates):
+        optimizer.param_groups[0]["lr"] = args.learning_rate * (1 - update / updates)
+        rollout: list[tuple[torch.Tensor, ...]] = []
+        for _ in range(args.num_steps):
+            with torch.no_grad():
+                policy, value = agent.policy(features), agent.critic(features)[:, 0]
+                action = policy.sample()
+            observation, reward, terminated, truncated, _ = envs.step(action.numpy())
+            done = terminated | truncated
+            parts = features, action, policy.log_prob(action).sum(1), value
+            rollout.append((*parts, torch.as_tensor(reward, dtype=torch.float32), torch.as_tensor(done).float()))
+            features = see(observation)
+            running += reward
+            ended += running[done].tolist()
+            running[done] = 0
+        states, actions, log_probs, values, rewards, dones = (torch.stack(part) for part in zip(*rollout, strict=True))
+        with torch.no_grad():
+            following, advantage = agent.critic(features)[:, 0], torch.zeros(args.num_envs)
+            advantages = torch.zeros_like(rewards)
+            for t in reversed(range(args.num_steps)):
+                delta = rewards[t] + args.gamma * following * (1 - dones[t]) - values[t]
+                advantage = delta + args.gamma * args.gae_lambda * (1 - dones[t]) * advantage
+                advantages[t], following = advantage, values[t]
+        batch = [part.flatten(0, 1) for part in (states, actions, log_probs, advantages, advantages + values)]
+        for _ in range(args.epochs):
+            for rows in torch.randperm(len(batch[0])).chunk(args.minibatches):
+                state, action, old, gain, goal = (part[rows] for part in batch)
+                policy = agent.policy(state)
+                ratio = (policy.log_prob(action).sum(1) - old).exp()
+                gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+                actor_loss = -torch.min(gain * ratio, gain * ratio.clamp(1 - args.clip, 1 + args.clip)).mean()
+                value_loss = (agent.critic(state)[:, 0] - goal).square().mean()
+                loss = actor_loss + args.value_weight * value_loss - args.entropy * policy.entropy().sum(1).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(agent.parameters(), args.max_grad_norm)
+                optimizer.step()
+        if ended and (update % max(1, updates // 10) == 0 or update == updates - 1):
+            steps = (update + 1) * args.num_envs * args.num_steps
+            print(f"{steps:>9,} steps, {time.time() - begin:4.0f} s: mean return {np.mean(ended):.2f}", flush=True)
+            ended = []
 
 
 if __name__ == "__main__":

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from personagym_env.data.export import write_atomic_files
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
 from personagym_env.protocols import Reaction
 
@@ -160,3 +162,10 @@ def dataset(make_dataset: Callable[..., Dataset]) -> Dataset:
 def agent(make_agent: Callable[..., TableAgent]) -> TableAgent:
     """Users with varied tastes whose wants depend on what they consumed."""
     return make_agent(weariness=0.05)
+
+
+@pytest.fixture(scope="session")
+def small_log(make_dataset: Callable[..., Dataset], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds a data set of 40 users with 60 of 150 items each, of which 12 are held out."""
+    folder = tmp_path_factory.mktemp("data") / "small"
+    return write_atomic_files(make_dataset(n_users=40, n_items=150, per_user=60), folder)

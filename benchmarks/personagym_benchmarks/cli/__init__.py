@@ -13,6 +13,7 @@ from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
 from personagym_benchmarks.cli.play import PlayCommand
+from personagym_benchmarks.cli.policies import PoliciesCommand
 from personagym_benchmarks.cli.profile import ProfileCommand
 from personagym_benchmarks.cli.reasons import ReasonsCommand
 from personagym_benchmarks.cli.report import ReportCommand
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "validation": ValidationCommand,
     "robustness": RobustnessCommand,
     "collect": CollectCommand,
+    "policies": PoliciesCommand,
     "train": TrainCommand,
     "profile": ProfileCommand,
     "reasons": ReasonsCommand,

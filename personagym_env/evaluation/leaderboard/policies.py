@@ -33,7 +33,7 @@ class PolicyComparison(Result):
 
     KIND = "comparison of policies"
     FORMAT = 2
-    COMMAND = "python examples/compare_policies.py"
+    COMMAND = "personagym policies"
 
     users: str
     sessions: int

@@ -12,21 +12,19 @@ of its opening action.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 from personagym_env.data.tables import BoolArray, Catalogue, Dataset, IntArray, Interactions, Users
-from personagym_env.env import HISTORY_LENGTH, SLATE_SIZE
+from personagym_env.env import SLATE_SIZE
 from personagym_env.evaluation.core.simulate import SessionPlan, fillable_users, simulate
 from personagym_env.protocols import Observation, Recommender, UserAgent
 from personagym_env.session.parameters import SessionParameters
-from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World
 from personagym_recommenders.bandits.linear import LinUCB
 from personagym_recommenders.models.candidates import CandidateFeatures
 from personagym_recommenders.models.heuristics import BestRated, MostPopular
 from personagym_recommenders.models.item_models import EASE, ItemKNN
 from personagym_recommenders.rl.action_decoders import WeightedFeatures
-from personagym_recommenders.rl.action_wrappers import VectorDecodeAction
 
 UsersOf = Callable[[Dataset, Interactions], UserAgent]
 """Makes users from a data set and the rows that they may know, for example
@@ -113,8 +111,7 @@ class SimulatorTrainedLinUCB(SimulatorTrained):
 class SimulatorTrainedPPO(SimulatorTrained):
     """A policy trained by PPO (Schulman et al., arXiv 1707.06347) that says how to weigh the opinions.
 
-    Actions are decoded by `WeightedFeatures`, and the policy sees `SessionFeatures`, as in `examples/ppo.py`; here it
-    trains for a fraction of the steps.
+    Actions are decoded by `WeightedFeatures`, as in `personagym policies`; here training takes a fraction of the steps.
 
     Args:
         users: see `SimulatorTrained`.
@@ -142,36 +139,11 @@ class SimulatorTrainedPPO(SimulatorTrained):
     def learn(self, world: World) -> Recommender:
         """Train, and take the most likely actions from then on."""
         # Here, because they import torch, which no other recommender of this package needs.
-        from stable_baselines3 import PPO
-
-        from personagym_recommenders.rl.sb3_features import NEEDED, SessionFeatures
+        from personagym_recommenders.rl.ppo import make_ppo
         from personagym_recommenders.rl.sb3_recommender import SB3Recommender
-        from personagym_recommenders.rl.sb3_vec_env import SB3VecEnv
 
-        catalogue = world.dataset.catalogue
-        decoder = WeightedFeatures(_opinions()).fit(world.train, catalogue)
-        sessions = PersonaRecVectorEnv(
-            world, self.envs, SLATE_SIZE, history_length=HISTORY_LENGTH, autoreset_mode="SameStep"
-        )
-        settings: dict[str, Any] = {
-            "features_extractor_class": SessionFeatures,
-            "features_extractor_kwargs": {"item_genres": catalogue.genre_shares},
-            "net_arch": [64, 64],
-            "log_std_init": -1.0,
-        }
-        model = PPO(
-            "MultiInputPolicy",
-            SB3VecEnv(VectorDecodeAction(sessions, decoder), parts=NEEDED),
-            n_steps=64,
-            batch_size=min(1024, 64 * self.envs),
-            n_epochs=6,
-            learning_rate=lambda left: 2e-3 * left,
-            gamma=0.97,
-            gae_lambda=0.95,
-            seed=self.seed,
-            device="cpu",
-            policy_kwargs=settings,
-        )
+        decoder = WeightedFeatures(_opinions()).fit(world.train, world.dataset.catalogue)
+        model = make_ppo(world, decoder, envs=self.envs, seed=self.seed)
         model.learn(self.steps)
         return SB3Recommender(model.policy, decoder)
 
