@@ -10,6 +10,9 @@ export TOKENIZERS_PARALLELISM := false
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
 
+# Small arrays alone: a second thread would wait more than it works.
+test test-all: export OMP_NUM_THREADS := 1
+
 # Without the tests marked slow, which `make test-all` and CI run too.
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m "not slow"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from personagym_benchmarks.cli.written import WritingCommand
+from personagym_benchmarks.cli.writing import WritingCommand
 
 
 @dataclass(frozen=True)
