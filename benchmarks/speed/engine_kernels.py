@@ -204,6 +204,18 @@ def lines(modules: tuple[ModuleType, ...]) -> dict[str, int]:
     return {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
 
 
+def verdicts(gains: list[Gain]) -> dict[str, dict[str, object]]:
+    """What each kernel costs in lines, and whether it earns them."""
+    return {
+        name: {
+            "lines": lines(kernel.own),
+            "shared_lines": lines(kernel.shared),
+            "earns_its_lines": any(gain.sure for gain in gains if gain.kernel == name),
+        }
+        for name, kernel in KERNELS.items()
+    }
+
+
 def main(args: Args) -> None:
     """Measure, print and write."""
     dataset = load_dataset("ml-100k")
@@ -233,14 +245,7 @@ def main(args: Args) -> None:
         "slate_size": args.slate_size,
         "repeats": args.repeats,
         "vector_lanes": simd.WIDTH,
-        "kernels": {
-            name: {
-                "lines": lines(kernel.own),
-                "shared_lines": lines(kernel.shared),
-                "earns_its_lines": any(gain.sure for gain in gains if gain.kernel == name),
-            }
-            for name, kernel in KERNELS.items()
-        },
+        "kernels": verdicts(gains),
         "gains": [asdict(gain) for gain in gains],
     }
     write_atomically(args.output, json.dumps(result, indent=2) + "\n")

@@ -70,21 +70,3 @@ def test_ppo(tmp_path: Path) -> None:
     assert low == high == comparison["ratio"][0] > 0
     assert comparison["user_steps"].keys() == {"SB3VecEnv", "DummyVecEnv"}
     assert all(0 < share < 1 for share in comparison["update_share"].values())
-
-
-def test_engine_kernels(tmp_path: Path) -> None:
-    sizes = ("--users", "3", "--adapters", "9", "--slate-size", "4")
-    result = run("engine_kernels", tmp_path / "kernels.json", *sizes, "--repeats", "6", "--seconds", "0.001")
-    assert {kernel: found["lines"].keys() for kernel, found in result["kernels"].items()} == {
-        "row attention": {"row_attention.py"},
-        "low-rank factors": {"low_rank.py"},
-        "oneDNN products": {"linear.py"},
-    }
-    gains = {(gain["kernel"], gain["adapters"]): gain for gain in result["gains"]}
-    expected = {(name, "shipped adapters") for name in ("row attention", "oneDNN products", "all kernels")}
-    assert gains.keys() == expected | {("low-rank factors", "9 random adapters")}
-    for gain in gains.values():
-        median, low, high = gain["ratio"]
-        assert 0 < low <= median <= high
-        # The path was another one, and it gives the same answers.
-        assert 0 < gain["largest_difference"] < 1e-5
