@@ -31,6 +31,7 @@ docs: $(VENV)/ready
 throughput: $(VENV)/ready
 	$(BIN)/python benchmarks/speed/throughput.py
 	$(BIN)/python benchmarks/speed/engine.py
+	$(BIN)/python benchmarks/speed/engine_kernels.py
 	$(BIN)/python benchmarks/speed/mixed_adapters.py
 	$(BIN)/python benchmarks/speed/ppo_throughput.py
 	$(BIN)/python benchmarks/speed/growth.py

@@ -184,6 +184,23 @@ def engine(results: Path) -> str:
     return markdown.table(heads, rows)
 
 
+def kernels(results: Path) -> str:
+    """What each kernel of the engine gives over the path through torch, by number of users."""
+    found = json.loads(results.read_text(encoding="utf-8"))
+    given: dict[str, dict[int, str]] = {}
+    for gain in found["gains"]:
+        ratio, low, high = gain["ratio"]
+        row = given.setdefault(f"{gain['kernel']}, {gain['adapters']}", {})
+        row[gain["users"]] = f"{ratio:.2f} ({low:.2f}–{high:.2f})"
+    users = sorted({gain["users"] for gain in found["gains"]})
+    lines = {}
+    for name, kernel in found["kernels"].items():
+        own, shared = (sum(kernel[part].values()) for part in ("lines", "shared_lines"))
+        lines[name] = f"{own} + {shared} shared" if shared else str(own)
+    rows = ([name, lines.get(name.partition(",")[0], ""), *(row[n] for n in users)] for name, row in given.items())
+    return markdown.table(("times as many decisions with", "lines", *(f"{n} users" for n in users)), rows)
+
+
 def ppo(results: Path) -> str:
     """PPO on the vector environment and on single ones."""
     rows = (
@@ -273,6 +290,7 @@ def tables() -> dict[str, str]:
         "agreement": agreement(board),
         "throughput": throughput(RESULTS / "throughput.json"),
         "engine": engine(RESULTS / "engine.json"),
+        "kernels": kernels(RESULTS / "kernels.json"),
         "ppo": ppo(RESULTS / "ppo_throughput.json"),
         "policies": policies(RESULTS / "policies.json"),
         "policies-persona": policies(RESULTS / "policies-persona.json"),
