@@ -1,4 +1,4 @@
-"""Who wants what: a logistic model of consumed items against uniformly sampled unseen ones."""
+"""Who chooses what: a logistic model of consumed items against uniformly sampled unseen ones."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +17,8 @@ RIDGE = 1.0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class WantFeatures:
-    """What is known about a user and an item before asking whether the one wants the other; training rows only."""
+class ChoiceFeatures:
+    """What training rows say about a user and an item, for asking whether the one would choose the other."""
 
     popularity: npt.NDArray[np.float32]
     """(m,) log of the item's share of all ratings, relative to an even share."""
@@ -40,18 +40,18 @@ class WantFeatures:
         return np.stack(columns, axis=-1)
 
 
-def fit_want_features(log: Interactions, affinity: AffinityModel | None) -> WantFeatures:
+def fit_choice_features(log: Interactions, affinity: AffinityModel | None) -> ChoiceFeatures:
     """Read popularity and activity off a log; half a rating is added to every item."""
     share = (np.bincount(log.items, minlength=log.n_items) + 0.5) / (len(log) + 0.5 * log.n_items)
     activity = np.log1p(log.counts)
-    return WantFeatures(
+    return ChoiceFeatures(
         np.log(share * log.n_items).astype(np.float32), (activity - activity.mean()).astype(np.float32), affinity
     )
 
 
 @dataclass(frozen=True, eq=False)
-class WantModel:
-    """P(want) = logistic(intercept + weights . features)."""
+class ChoiceModel:
+    """P(choice) = logistic(intercept + weights . features)."""
 
     intercept: float
     weights: npt.NDArray[np.float32]
@@ -76,7 +76,7 @@ def sample_unseen(log: Interactions, users: IntArray, rng: np.random.Generator, 
     return items
 
 
-def fit_want(positive: FloatArray, negative: FloatArray) -> WantModel:
+def fit_choice(positive: FloatArray, negative: FloatArray) -> ChoiceModel:
     """Ridge logistic regression of consumed (n, f) against unseen (n', f) rows."""
     features = np.concatenate([positive, negative]).astype(np.float64)
     label = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
@@ -85,4 +85,4 @@ def fit_want(positive: FloatArray, negative: FloatArray) -> WantModel:
     model: Any = LogisticRegression(C=1 / RIDGE, tol=1e-8, max_iter=1000)  # type: ignore[no-untyped-call]
     model.fit(scaler.fit_transform(features), label)
     weights = model.coef_[0] / scaler.scale_
-    return WantModel(float(model.intercept_[0] - weights @ scaler.mean_), weights.astype(np.float32))
+    return ChoiceModel(float(model.intercept_[0] - weights @ scaler.mean_), weights.astype(np.float32))

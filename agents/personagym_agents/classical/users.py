@@ -1,4 +1,4 @@
-"""Classical users: a rating model, an ordinal link and a logistic want behind the `UserAgent` protocol.
+"""Classical users: a rating model, an ordinal link and a logistic choice model behind the `UserAgent` protocol.
 
 They are the floors that every fidelity table prints, and the cheap users for quick reinforcement learning.
 """
@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_agents.classical.choice import (
-    WantFeatures,
-    WantModel,
-    fit_want,
-    fit_want_features,
+    ChoiceFeatures,
+    ChoiceModel,
+    fit_choice,
+    fit_choice_features,
     sample_unseen,
 )
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
@@ -30,11 +30,11 @@ from personagym_env.protocols import Reaction
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
 CALIBRATION_SHARE = 0.2
-"""Each user's last part of the training rows, on which link and want are fitted."""
+"""Each user's last part of the training rows, on which link and choice model are fitted."""
 CALIBRATION_ROWS = 50_000
-"""Rows that link and want are fitted on at most, drawn at random."""
+"""Rows that link and choice model are fitted on at most, drawn at random."""
 LARGEST_LOGIT = 12.0
-"""Keeps P(want) inside (0, 1) in 32-bit floats."""
+"""Keeps P(choice) inside (0, 1) in 32-bit floats."""
 
 
 class PairAnswers(NamedTuple):
@@ -42,15 +42,15 @@ class PairAnswers(NamedTuple):
 
     location: npt.NDArray[np.float32]
     steepness: npt.NDArray[np.float32]
-    want_logit: npt.NDArray[np.float32]
+    choice_logit: npt.NDArray[np.float32]
 
 
 class FittedUsers(NamedTuple):
-    """A rating model with what was read off the same log: spreads and want features."""
+    """A rating model with what was read off the same log: spreads and features of the choice."""
 
     model: RatingModel
     spread: Spread
-    want_features: WantFeatures
+    choice_features: ChoiceFeatures
 
 
 class ClassicalUsers:
@@ -67,7 +67,7 @@ class ClassicalUsers:
         shape: tuple[int, int],
         fitted: FittedUsers,
         link: OrdinalLink,
-        choice_probability: WantModel,
+        choice: ChoiceModel,
         *,
         table_cells: int = TABLE_CELLS,
     ) -> None:
@@ -75,7 +75,7 @@ class ClassicalUsers:
         self.scale = scale
         self.n_users, self.n_items = shape
         self.link = link
-        self.choice_probability = choice_probability
+        self.choice = choice
         self._fitted = fitted
         self.table: PairAnswers | None = None
         if self.n_users * self.n_items <= table_cells:
@@ -92,7 +92,7 @@ class ClassicalUsers:
             self.link.location(opinion.mean),
             self.link.steepness(self._fitted.spread.features(users, opinion)),
             np.clip(
-                self.choice_probability.logit(self._fitted.want_features(users, opinion)),
+                self.choice.logit(self._fitted.choice_features(users, opinion)),
                 -LARGEST_LOGIT,
                 LARGEST_LOGIT,
             ),
@@ -142,9 +142,9 @@ class ClassicalSessions:
         """
         self._check("slates", slates, self._agent.n_items)
         pairs = self._started(rows)[:, None] * self._agent.n_items + slates
-        location, steepness, want_logit = (answers.take(pairs) for answers in self._answers)
+        location, steepness, choice_logit = (answers.take(pairs) for answers in self._answers)
         return Reaction(
-            choice_probability=logistic(want_logit), rating=self._agent.link.distribution(location, steepness)
+            choice_probability=logistic(choice_logit), rating=self._agent.link.distribution(location, steepness)
         )
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
@@ -195,11 +195,13 @@ def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> Fitted
         else at_pairs(lambda users: model.predict(users).mean, log.users, log.items, log.n_items)
     )
     affinity = fit_affinity(log) if with_affinity else None
-    return FittedUsers(model, fit_spread(log, means), fit_want_features(log, affinity))
+    return FittedUsers(model, fit_spread(log, means), fit_choice_features(log, affinity))
 
 
-def _calibrate(parts: FittedUsers, rows: Interactions, seen: Interactions, seed: int) -> tuple[OrdinalLink, WantModel]:
-    """Fit link and want on rows that `parts` has not seen; items of `seen` are no negatives."""
+def _calibrate(
+    parts: FittedUsers, rows: Interactions, seen: Interactions, seed: int
+) -> tuple[OrdinalLink, ChoiceModel]:
+    """Fit link and choice model on rows that `parts` has not seen; items of `seen` are no negatives."""
     rng = np.random.default_rng(seed)
     if len(rows) > CALIBRATION_ROWS:
         rows = rows.take(rng.choice(len(rows), CALIBRATION_ROWS, replace=False))
@@ -207,14 +209,18 @@ def _calibrate(parts: FittedUsers, rows: Interactions, seen: Interactions, seed:
 
     def everything(users: IntArray) -> FloatArray:
         opinion: Opinion = parts.model.predict(users)
-        columns = (opinion.mean[..., None], parts.spread.features(users, opinion), parts.want_features(users, opinion))
+        columns = (
+            opinion.mean[..., None],
+            parts.spread.features(users, opinion),
+            parts.choice_features(users, opinion),
+        )
         return np.concatenate(columns, axis=-1)
 
     items = np.concatenate([rows.items, unseen])
     pairs = at_pairs(everything, np.tile(rows.users, 2), items, rows.n_items)
     positive, negative = pairs[: len(rows)], pairs[len(rows) :]
     link = fit_link(positive[:, 0], positive[:, 1:4], rows.rating_index, len(rows.scale))
-    return link, fit_want(positive[:, 4:], negative[:, 4:])
+    return link, fit_choice(positive[:, 4:], negative[:, 4:])
 
 
 def fit_classical(
@@ -227,9 +233,9 @@ def fit_classical(
 ) -> ClassicalUsers:
     """Fit classical users to training rows.
 
-    Link and want are fitted on each user's last rows inside `train`, as a model of the earlier rows predicts them, so
-    that both know how wrong such a model is on rows that it has not seen; the model that answers is then fitted to all
-    of `train`. Where no user has two rows, they are fitted on the rows that the model has seen.
+    Link and choice model are fitted on each user's last rows inside `train`, as a model of the earlier rows predicts
+    them, so that both know how wrong such a model is on rows that it has not seen; the model that answers is then
+    fitted to all of `train`. Where no user has two rows, they are fitted on the rows that the model has seen.
 
     Args:
         name: "bias", "mf", "knn" or "trees".
@@ -250,7 +256,7 @@ def fit_classical(
     fit = partial(fit_trees, catalogue=catalogue) if name == "trees" else RATING_FITS[name]
     parts = _fit_parts(train, fit, with_affinity)
     calibration_parts = _fit_parts(early, fit, with_affinity) if len(late) else parts
-    link, choice_probability = _calibrate(calibration_parts, late if len(late) else train, train, seed)
+    link, choice = _calibrate(calibration_parts, late if len(late) else train, train, seed)
     return ClassicalUsers(
-        name, train.scale, (train.n_users, train.n_items), parts, link, choice_probability, table_cells=table_cells
+        name, train.scale, (train.n_users, train.n_items), parts, link, choice, table_cells=table_cells
     )

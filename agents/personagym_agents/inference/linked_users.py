@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from personagym_agents.classical.choice import WantModel, fit_want
+from personagym_agents.classical.choice import ChoiceModel, fit_choice
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, logistic
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_env.data.tables import FloatArray, IntArray
@@ -34,7 +34,7 @@ class AnswerLink:
     """(l,) that the base answers in."""
     ordinal: OrdinalLink | None
     """None where the scale has a single rating, which then is certain."""
-    want: WantModel
+    choice: ChoiceModel
 
     def rating(self, answers: FloatArray, scatter: FloatArray) -> npt.NDArray[np.float32]:
         """(..., l) answers and the (..., 2) scatter of user and item to (..., r) distributions over the scale."""
@@ -45,7 +45,7 @@ class AnswerLink:
 
     def choice_probability(self, wish: FloatArray) -> npt.NDArray[np.float32]:
         """(...) the base's probability of a wish to that of these users."""
-        return logistic(self.want.logit(_logit(wish)[..., None]))
+        return logistic(self.choice.logit(_logit(wish)[..., None]))
 
 
 def fit_answer_link(
@@ -71,7 +71,7 @@ def fit_answer_link(
     if len(scale) > 1:
         ordinal = fit_link(*_features(consumed.rating, scatter, levels), rating_index, len(scale))
     wishes = (_logit(one.choice_probability)[:, None] for one in (consumed, unseen))
-    return AnswerLink(scale, levels, ordinal, fit_want(*wishes))
+    return AnswerLink(scale, levels, ordinal, fit_choice(*wishes))
 
 
 def scatter_at(spread: Spread, users: IntArray, items: IntArray) -> npt.NDArray[np.float32]:

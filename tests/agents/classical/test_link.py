@@ -1,9 +1,9 @@
-"""The ordinal link and the want model against planted parameters, limits and densities."""
+"""The ordinal link and the choice model against planted parameters, limits and densities."""
 
 import numpy as np
 import pytest
 
-from personagym_agents.classical.choice import fit_want, sample_unseen
+from personagym_agents.classical.choice import fit_choice, sample_unseen
 from personagym_agents.classical.link import (
     SMALLEST,
     OrdinalLink,
@@ -109,16 +109,16 @@ def test_logistic_is_exact_and_safe():
     np.testing.assert_allclose(logistic(x), 1 / (1 + np.exp(-x.astype(np.float64))), atol=2e-7)
 
 
-def test_want_recovers_a_planted_log_density_ratio():
+def test_choice_recovers_a_planted_log_density_ratio():
     # Positives N(1, 1) and negatives N(0, 1) at 1:1: the log odds are exactly x - 1/2.
     rng = np.random.default_rng(0)
-    model = fit_want(rng.normal(1, 1, (20_000, 1)), rng.normal(0, 1, (20_000, 1)))
+    model = fit_choice(rng.normal(1, 1, (20_000, 1)), rng.normal(0, 1, (20_000, 1)))
     assert model.weights[0] == pytest.approx(1, abs=0.05)
     assert model.intercept == pytest.approx(-0.5, abs=0.05)
 
 
 def test_a_constant_feature_does_no_harm():
-    model = fit_want(np.ones((50, 1)), np.ones((50, 1)))
+    model = fit_choice(np.ones((50, 1)), np.ones((50, 1)))
     np.testing.assert_allclose(model.logit(np.ones((1, 1))), 0, atol=1e-3)
 
 

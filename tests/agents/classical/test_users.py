@@ -62,7 +62,7 @@ def test_answers_do_not_depend_on_the_table(users, train):
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def test_want_orders_by_popularity(users, train):
+def test_choice_orders_by_popularity(users, train):
     popularity = np.bincount(train.items, minlength=train.n_items)
     choice_probability = ask(users).choice_probability.mean(axis=0)
     assert choice_probability[np.argsort(popularity)[-5:]].min() > choice_probability[np.argsort(popularity)[:5]].max()
