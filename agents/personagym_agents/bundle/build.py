@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from personagym_agents.bundle.manifest import Manifest, read_manifest, save_manifest
+from personagym_agents.bundle.manifest import MANIFEST, Manifest, read_manifest, save_manifest
 from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import (
     REASONS,
@@ -28,6 +28,18 @@ from personagym_env.files import replacing_folder
 from personagym_env.run_context import RunContext
 
 
+def check_place(place: Path) -> None:
+    """Make sure that a bundle may be written there, before a long training: what stands there is replaced.
+
+    Raises:
+        ValueError: it is a file, or a folder that holds something else than a bundle.
+    """
+    if place.exists() and not place.is_dir():
+        raise ValueError(f"expected a folder for the bundle, got the file {place}")
+    if place.is_dir() and any(place.iterdir()) and not (place / MANIFEST).is_file():
+        raise ValueError(f"{place} holds something else than a bundle, which would be lost: name another folder")
+
+
 def build_bundle(
     trained_base: TrainedBase,
     adapters: AdapterSettings | None = None,
@@ -46,8 +58,12 @@ def build_bundle(
         split_words: how the rows were parted, for the manifest.
         context: keeps the checkpoints, from which a run that was cut off goes on, and the losses; its command goes
             into the manifest.
-        measure: whether the manifest gets figures on the held-out rows.
+        measure: whether the manifest gets figures on the held-out rows; what these cannot tell is left out.
+
+    Raises:
+        ValueError: `place` is a file, or a folder that holds something else than a bundle.
     """
+    check_place(place)
     dataset, split, corpus = trained_base.dataset, trained_base.split, trained_base.corpus
     settings = trained_base.settings if adapters is None else replace(trained_base.settings, adapters=adapters)
     with replacing_folder(place) as made:
@@ -66,7 +82,7 @@ def build_bundle(
             trained_base.reason_book.save(made / REASONS, dataset)
         identity = trained_base.identity(settings, without=("history_lines",))
         _train_adapters(trained_base, settings, made, identity, context)
-        if measure:
+        if measure and len(split.test):
             metrics = {}
             for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
                 agent = load_bundle_agent(made, dataset, split.train, adapters=with_adapters)
@@ -120,7 +136,11 @@ def _taught(members: BoolArray, counts: IntArray, rows: int | None, rng: np.rand
 
 
 def _measure(agent: LanguageUserAgent, split: Split) -> dict[str, float]:
-    """Held-out figures of a population, as `personagym fidelity` prints them with intervals."""
+    """Held-out figures of a population, as `personagym fidelity` prints them with intervals.
+
+    Without those that the rows cannot tell, such as the AUC where nobody has an item left to tell real choices from.
+    """
     asked = FidelityTest.draw(split, np.random.default_rng(0)).ask(agent)
     everybody = np.ones((1, split.test.n_users))
-    return {name: round(float(figure.resampled(everybody)[0]), 4) for name, figure in asked.statistics.items()}
+    figures = {name: float(figure.resampled(everybody)[0]) for name, figure in asked.statistics.items()}
+    return {name: round(figure, 4) for name, figure in figures.items() if np.isfinite(figure)}

@@ -13,7 +13,8 @@ from personagym_env.data.tables import Interactions
 from personagym_env.evaluation.core.result_file import faults
 
 FORMAT = 3
-_NAME = "manifest.json"
+MANIFEST = "manifest.json"
+"""File that makes a folder a bundle."""
 BUNDLED = Path(__file__).parent.parent / "bundles" / "ml-100k"
 """The bundle that `persona` names where no shipped one was trained on the rows at hand."""
 
@@ -44,7 +45,7 @@ class Manifest:
 def save_manifest(made: Path, manifest: Manifest) -> None:
     """Write, or write again, what is known about a bundle."""
     raw = {"format": FORMAT} | _CONVERTER.unstructure(manifest)
-    (made / _NAME).write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
+    (made / MANIFEST).write_text(json.dumps(raw, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_manifest(place: Path) -> Manifest:
@@ -53,9 +54,9 @@ def read_manifest(place: Path) -> Manifest:
     Raises:
         ValueError: there is no bundle, or it is of another format.
     """
-    path = place / _NAME
+    path = place / MANIFEST
     if not path.is_file():
-        raise ValueError(f"no bundle at {place}: expected a file {_NAME}; `personagym train` makes one")
+        raise ValueError(f"no bundle at {place}: expected a file {MANIFEST}; `personagym train` makes one")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         version = raw.pop("format")

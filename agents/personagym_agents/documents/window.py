@@ -67,3 +67,25 @@ def within_window(epoch: Epoch, corpus: Corpus, window: int) -> Epoch:
         np.where(dropped, NONE, column) for column in (sequences.segment, sequences.rating, sequences.item)
     )
     return epoch._replace(sequences=sequences._replace(segment=segment, rating=rating, item=item))
+
+
+def check_window(corpus: Corpus, profiles: list[str], window: int) -> None:
+    """Make sure, before a long training, that every user can be asked about every item.
+
+    Args:
+        corpus: has the items' lines, and what may be recalled about them.
+        profiles: (u,) of the users.
+        window: positions of the model.
+
+    Raises:
+        ValueError: a profile and an item's line alone do not fit.
+    """
+    lengths = np.array([len(ids) for ids in corpus.encoded])
+    recalled = sum(int(lengths[first]) for first in corpus.of_memory)
+    longest = int(lengths[corpus.of_item].max()) + recalled
+    header = max(len(ids) for ids in corpus.encode_headers(profiles))
+    if header + longest > window:
+        raise ValueError(
+            f"a profile of {header} tokens and an item's line of {longest} do not fit into the model's {window} "
+            "positions: shorten the profiles, or take a base with a longer window"
+        )

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -21,6 +22,10 @@ from personagym_agents.model.packing import Packed
 
 MAX_TOKENS = 1024
 """Positions of the bundled model."""
+_SAMPLES = ("Heat; 1995; 4", "Alien; 1979; 5")
+"""Lines that a tokenizer must tell apart."""
+_MOST_ADDED = 256
+"""Tokens that a tokenizer may have beyond those of its model, such as one for padding."""
 WEIGHTS = {"cuda": torch.bfloat16}
 """Precision of the weights of a model that is only asked, by kind of device; single on all others."""
 
@@ -111,12 +116,35 @@ def place_on(model: PreTrainedModel, device: torch.device) -> None:
 
 
 def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """A causal LM in single precision and its tokenizer; weights from safetensors alone, and no code is run."""
-    tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-    model = AutoModelForCausalLM.from_pretrained(
-        name, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
-    )
+    """A causal LM in single precision and its tokenizer; weights from safetensors alone, and no code is run.
+
+    Raises:
+        ValueError: there is no such model, or it lacks weights or a tokenizer that fits it.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            name, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+        )
+    except Exception as error:  # whatever the library makes of files that are something else
+        told = str(error).strip().split("\n")[0]
+        raise ValueError(f"{_expected(name)}, got {type(error).__name__}: {told}") from error
+    model, report = loaded
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        raise ValueError(f"{_expected(name)}, got a model without {len(missing)} of them, such as {missing[0]}")
+    ids = [tokenizer.encode(text, add_special_tokens=False) for text in _SAMPLES]
+    strange = not all(ids) or len({tuple(some) for some in ids}) < len(ids)
+    if strange or len(tokenizer) > model.config.vocab_size + _MOST_ADDED:
+        raise ValueError(
+            f"{_expected(name)}, got a tokenizer of {len(tokenizer)} tokens that writes {_SAMPLES[0]!r} as {ids[0]}, "
+            f"and a model of {model.config.vocab_size}: put the tokenizer's files beside the model's"
+        )
     return model, tokenizer
+
+
+def _expected(name: str | Path) -> str:
+    return f"base {str(name)!r}: expected a causal language model with weights in safetensors and its tokenizer"
 
 
 @torch.no_grad()

@@ -15,7 +15,8 @@ from personagym_agents.classical.users import fit_classical
 from personagym_agents.documents.corpus import Corpus, tokenizer_texts
 from personagym_agents.documents.profile import ProfileWriter
 from personagym_agents.documents.tokenizer import train_tokenizer
-from personagym_agents.documents.window import fitting, window_of
+from personagym_agents.documents.window import check_window, fitting, window_of
+from personagym_agents.inference.language_users import recent_rows
 from personagym_agents.llm.profile_store import ProfileStore
 from personagym_agents.llm.reasons import ReasonStore
 from personagym_agents.memory.cross_fitted import make_memory
@@ -26,7 +27,7 @@ from personagym_agents.training.loop import Teacher, train
 from personagym_agents.training.sampling import Epochs
 from personagym_agents.training.settings import TrainingSettings
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import Dataset, FloatArray, IntArray
+from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import user_traits
 from personagym_env.evaluation.core.pair_reactions import react_to_pairs
 from personagym_env.run_context import RunContext
@@ -73,8 +74,14 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
         split: rows to learn from, and rows to measure on, which are not looked at here.
         settings: how.
         context: keeps the checkpoints, from which a training that was cut off goes on, and the losses.
+
+    Raises:
+        ValueError: the rows teach nothing, the base is no causal language model with a tokenizer, or its window holds
+            no profile and line.
     """
+    _check_rows(split, context)
     torch.manual_seed(settings.seed)
+    ready = None if settings.base == SMALL else load_base(settings.base)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     book = None if settings.profiles is None else ProfileStore.load(Path(settings.profiles))
     writer = profile_writer(book, split.train)
@@ -88,10 +95,12 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
         recall,
         None if reason_book is None else reason_book.texts(split.train),
     )
-    model, tokenizer = _base(dataset, split, memory, writer, settings)
+    model, tokenizer = ready or _small_base(dataset, split, memory, writer, settings)
     corpus = Corpus.build(
         dataset, split.train, tokenizer, memory=memory, examples=examples, title_tokens=window_of(model) // 2
     )
+    recent = recent_rows(split.train, settings.history_lines)
+    check_window(corpus, _profiles(dataset, split.train.take(~recent), writer), window_of(model))
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
     spell_answers(model, corpus.answers)
@@ -135,14 +144,34 @@ def _personas(
     return personas
 
 
-def _base(
+def _profiles(dataset: Dataset, rows: Interactions, writer: ProfileWriter) -> list[str]:
+    """(u,) of all users, who are known by some rows."""
+    traits = user_traits(rows, dataset.catalogue)
+    return writer.write(np.arange(rows.n_users), traits, dataset.catalogue, dataset.users)
+
+
+def _small_base(
     dataset: Dataset, split: Split, memory: Memory | None, writer: ProfileWriter, settings: BundleSettings
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    if settings.base != SMALL:
-        return load_base(settings.base)
-    people = np.arange(split.train.n_users)
-    traits = user_traits(split.train, dataset.catalogue)
-    profiles = writer.write(people, traits, dataset.catalogue, dataset.users)
+    profiles = _profiles(dataset, split.train, writer)
     rng = np.random.default_rng(settings.seed)
     tokenizer = train_tokenizer(tokenizer_texts(dataset, split.train, profiles, rng, memory), settings.vocabulary)
     return small_model(len(tokenizer), width=settings.width, layers=settings.layers), tokenizer
+
+
+def _check_rows(split: Split, context: RunContext) -> None:
+    """Make sure that choices can be learned, and tell where nothing will be measured.
+
+    Raises:
+        ValueError: there are no training rows, or their users have rated all items.
+    """
+    train = split.train
+    if not len(train):
+        raise ValueError("expected training rows, got none")
+    if train.counts[train.counts > 0].min() >= train.n_items:
+        raise ValueError(
+            f"every user has rated all {train.n_items} items in the training rows, so nothing is left to tell choices "
+            "from: name a catalogue with items that users have not rated"
+        )
+    if not len(split.test):
+        context.tell("no rows are held out (users have one rating each, perhaps): the bundle will have no figures")

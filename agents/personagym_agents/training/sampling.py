@@ -125,6 +125,8 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
     candidate_line = corpus.with_memory(corpus.of_row, examples.own)
     other = (np.arange(len(train)), rng.integers(0, examples.unseen.shape[1], len(train)))
     unseen = examples.unseen[other]
+    # Who has rated everything has nothing to skip: what was drawn for them in its place teaches no choice.
+    skipped = np.where(train.contains(train.users, unseen), NONE, 0)
     unseen_line = corpus.with_memory(corpus.of_item[unseen], examples.recalled[other])
     for row, hand in enumerate(hands):
         positives = max(1, int(len(hand.shown) * options.candidate_share))
@@ -139,7 +141,7 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
         told, asked = slice(width, begin, width + 1), slice(begin + width - 1, end, width)
         rating[row, told] = train.rating_index[history]
         rating[row, asked] = np.concatenate([train.rating_index[candidates], np.full(positives, NONE)])
-        chosen[row, asked] = np.repeat([1, 0], positives)
+        chosen[row, asked] = np.concatenate([np.ones(positives, np.int64), skipped[candidates]])
         item[row, told] = train.items[history]
         item[row, asked] = np.concatenate([train.items[candidates], unseen[candidates]])
     segments = Segments.of(corpus.encoded + _headers(hands, corpus, writer))

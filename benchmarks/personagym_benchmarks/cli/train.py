@@ -53,10 +53,11 @@ class TrainCommand:
 
     def main(self) -> None:
         """Run the command."""
-        from personagym_agents.bundle.build import build_bundle
+        from personagym_agents.bundle.build import build_bundle, check_place
         from personagym_agents.training.base import train_base
         from personagym_agents.training.tensorboard import tensorboard_log
 
+        check_place(self.output)
         dataset = load_dataset(self.dataset)
         protocol = PROTOCOLS[self.protocol]
         split, split_words = protocol.split(dataset.interactions), protocol.description
@@ -68,5 +69,5 @@ class TrainCommand:
             context = replace(shown, figures=figures)
             trained_base = train_base(dataset, split, self.settings, context)
             manifest = build_bundle(trained_base, place=self.output, split_words=split_words, context=context)
-        print_plain(console, f"bundle at {self.output}, on held-out rows:")
+        print_plain(console, f"bundle at {self.output}, {'on' if manifest.metrics else 'without'} held-out rows:")
         console.print(Pretty(manifest.metrics))

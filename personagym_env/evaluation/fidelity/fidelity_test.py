@@ -97,7 +97,7 @@ def rating_fidelity(distributions: FloatArray, test: Interactions) -> dict[str, 
     """
     if distributions.shape != (len(test), len(test.scale)):
         raise ValueError(f"distributions need shape {(len(test), len(test.scale))}, got {distributions.shape}")
-    if distributions.min() < 0 or not np.allclose(distributions.sum(axis=1), 1, atol=1e-4):
+    if distributions.min(initial=0) < 0 or not np.allclose(distributions.sum(axis=1), 1, atol=1e-4):
         raise ValueError("distributions need rows of non-negative numbers that sum to 1")
     given = np.take_along_axis(distributions, test.rating_index[:, None], axis=1)[:, 0]
     surprise = -np.log(np.maximum(given, LEAST_PROBABILITY))
