@@ -52,7 +52,7 @@ def test_the_judge_learns_from_the_half_that_contestants_do_not_know(
     dealt = deal_rows(split.train, "alternate", np.random.default_rng(0))
     assert made["split"].train.fingerprint() == dealt.of_judge("disjoint" if judge_half else "superset").fingerprint()
     assert made["split"].test.fingerprint() == split.test.fingerprint()
-    assert ("half that contestants do not know" in made["split_words"]) == judge_half
+    assert ("half that recommenders do not know" in made["split_words"]) == judge_half
 
 
 def test_options_left_out_are_the_presets(made: dict[str, Any]) -> None:
