@@ -9,7 +9,7 @@ from scipy import sparse
 
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Observation
-from personagym_recommenders.storable import Storable
+from personagym_recommenders.storage import Storable
 
 
 def check_users(users: IntArray, n_users: int) -> None:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from personagym_env.protocols import Recommender
 from personagym_recommenders.recbole.models import find_recbole, has_model, model_type, refuse_untrainable
 from personagym_recommenders.recbole.recommender import RecBole
+from personagym_recommenders.recommender_file import FILE_NAME, read_saved
 from personagym_recommenders.registry import DRAWN, NO_CONTEXT, REGISTRY, RecommenderContext, RecommenderSpec
-from personagym_recommenders.storable import load_storable
-from personagym_recommenders.storage import FILE_NAME, read_saved
+from personagym_recommenders.storage import load_storable
 
 OWN_CLASS = "own"
 """Model class of recommenders that do not come from the registry."""

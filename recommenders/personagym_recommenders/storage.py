@@ -1,96 +1,132 @@
-"""Saved recommenders: one safetensors file whose header holds the settings as JSON; nothing is ever unpickled."""
+"""Saving and loading in scikit-learn's habit, with parts that are saved the same way in folders of their own."""
 
+import hashlib
+import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Self
 
-import numpy as np
-import numpy.typing as npt
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import load_file, save_file
-from scipy import sparse
+from personagym_recommenders.recommender_file import Learned, flattened, read_saved, write_saved
 
-from personagym_env.files import replacing
-
-FILE_NAME = "recommender.safetensors"
-"""The one file of a saved recommender's folder."""
-_CSR_PARTS = ("data", "indices", "indptr", "shape")
-
-Array = npt.NDArray[Any]
-Learned = dict[str, Array | sparse.csr_array]
-"""Learned arrays by name, dense or CSR."""
+_PART = "saved in"
 
 
-class Saved(NamedTuple):
-    """What a file holds."""
+class Storable:
+    """Something that is its constructor arguments and what it has learned.
 
-    kind: str
-    """Name of the class that was saved."""
-    settings: dict[str, Any]
-    """The constructor's arguments by name."""
-    learned: Learned
-
-
-def write_saved(folder: str | Path, kind: str, settings: Mapping[str, Any], learned: Learned) -> None:
-    """Write a recommender's file into the folder, replacing an older one in a single step.
-
-    Raises:
-        TypeError: a setting does not fit into JSON, or something learned is no array.
+    Every constructor argument is kept under its own name. It fits into JSON, or is `Storable` itself, or a sequence of
+    such. What is learned is kept in attributes whose names end in an underscore, as numpy arrays or scipy CSR arrays.
     """
-    try:
-        header = {"kind": kind, "settings": json.dumps(dict(settings), sort_keys=True)}
-    except TypeError as error:
-        raise TypeError(f"settings of {kind} must fit into JSON: {error}") from error
-    tensors = flattened(learned)
-    with replacing(Path(folder) / FILE_NAME) as scratch:
-        save_file(tensors, scratch, metadata=header)
 
+    def save(self, folder: str | Path) -> None:
+        """Write one safetensors file into the folder (made if need be), and one into a subfolder for each part.
 
-def read_saved(folder: str | Path) -> Saved:
-    """Read a recommender's file.
+        The folder's own file comes last, at once or not at all, so that a folder that loads is whole.
 
-    Raises:
-        FileNotFoundError: the folder holds none.
-        ValueError: the file is damaged or something else.
-    """
-    path = Path(folder) / FILE_NAME
-    if not path.is_file():
-        raise FileNotFoundError(f"no saved recommender in {folder}: {FILE_NAME} is missing")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-        tensors: dict[str, Array] = load_file(path)
-        return Saved(header["kind"], json.loads(header["settings"]), _unflatten(tensors))
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is no saved recommender, or it is damaged: {error}") from error
+        Raises:
+            TypeError: a constructor argument does not fit into JSON, or something learned is no array.
+        """
+        settings = self.settings()
+        for name, part in _parts(settings).items():
+            part.save(Path(folder) / name)
+        plain = {name: _plain(name, value) for name, value in settings.items()}
+        write_saved(folder, type(self).__name__, plain, self.learned())
 
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote.
 
-def flattened(learned: Learned) -> dict[str, Array]:
-    """Dense arrays by name, contiguous; a sparse one as its parts.
+        Raises:
+            FileNotFoundError: nothing was saved there.
+            ValueError: it was saved by another class, or cannot be read.
+        """
+        saved = read_saved(folder, cls.__name__)
+        made = cls(**read_parts(folder, saved.settings))
+        made.restore(saved.learned)
+        return made
 
-    Raises:
-        TypeError: something learned is no array.
-    """
-    tensors: dict[str, Array] = {}
-    for name, value in learned.items():
-        if sparse.issparse(value):
-            matrix = sparse.csr_array(value)
-            shape: Array = np.asarray(matrix.shape, np.int64)
-            parts: tuple[Array, ...] = (matrix.data, matrix.indices, matrix.indptr, shape)
-            tensors |= {f"{name}:{part}": array for part, array in zip(_CSR_PARTS, parts, strict=True)}
-        elif isinstance(value, np.ndarray) and value.dtype != object:
-            tensors[name] = np.ascontiguousarray(value)
-        else:
+    def fingerprint(self) -> str:
+        """SHA-256 of class, constructor arguments and all that was learned: by it a log's policy is known again."""
+        settings = self.settings()
+        parts = {name: part.fingerprint() for name, part in _parts(settings).items()}
+        plain = {name: _plain(name, value) for name, value in settings.items()}
+        digest = hashlib.sha256(json.dumps([type(self).__name__, plain, parts], sort_keys=True).encode())
+        for name, array in sorted(flattened(self.learned()).items()):
+            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+            digest.update(array.tobytes())
+        return digest.hexdigest()
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments by name."""
+        parameters = list(inspect.signature(type(self)).parameters)
+        missing = [name for name in parameters if not hasattr(self, name)]
+        if missing:
             raise TypeError(
-                f"learned attribute {name!r} must be a numpy or scipy CSR array, got {type(value).__name__}"
+                f"{type(self).__name__} must keep its constructor arguments {missing} under their own names"
             )
-    return tensors
+        return {name: getattr(self, name) for name in parameters}
+
+    def learned(self) -> Learned:
+        """What was learned: the attributes whose names end in an underscore."""
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and not name.startswith("_")}
+
+    def restore(self, learned: Learned) -> None:
+        """Take back what `learned` gave."""
+        for name, value in learned.items():
+            setattr(self, name, value)
 
 
-def _unflatten(tensors: Mapping[str, Array]) -> Learned:
-    learned: Learned = {name: array for name, array in tensors.items() if ":" not in name}
-    for name in {name.split(":")[0] for name in tensors if ":" in name}:
-        data, indices, indptr, shape = (tensors[f"{name}:{part}"] for part in _CSR_PARTS)
-        learned[name] = sparse.csr_array((data, indices, indptr), shape=(int(shape[0]), int(shape[1])))
-    return learned
+def load_storable(folder: str | Path) -> Storable:
+    """Read what any `Storable` saved; its class must have been imported, nothing is imported by name.
+
+    Raises:
+        FileNotFoundError: nothing was saved there.
+        ValueError: no imported class has the name that the file gives, or the file cannot be read.
+    """
+    kind = read_saved(folder).kind
+    found: type[Storable] | None = None
+    waiting: list[type[Storable]] = [Storable]
+    while waiting:
+        one = waiting.pop()
+        waiting += one.__subclasses__()
+        if one.__name__ == kind:
+            found = one
+    if found is None:
+        raise ValueError(f"{folder} holds a saved {kind}, and no class of that name has been imported")
+    return found.load(folder)
+
+
+def read_parts(folder: str | Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Constructor arguments as they were before saving: what stands in folders of its own is read from there."""
+    return {name: _whole(Path(folder), value) for name, value in settings.items()}
+
+
+def _whole(folder: Path, value: Any) -> Any:
+    """What `_plain` made plain."""
+    if not isinstance(value, dict) or set(value) != {_PART}:
+        return value
+    places = value[_PART]
+    if isinstance(places, str):
+        return load_storable(folder / places)
+    return tuple(load_storable(folder / place) for place in places)
+
+
+def _is_sequence(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) > 0 and all(isinstance(one, Storable) for one in value)
+
+
+def _parts(settings: Mapping[str, Any]) -> dict[str, Storable]:
+    """The arguments that are saved in folders of their own, by folder."""
+    parts = {name: value for name, value in settings.items() if isinstance(value, Storable)}
+    for name, value in settings.items():
+        if _is_sequence(value):
+            parts |= {f"{name}-{i}": one for i, one in enumerate(value)}
+    return parts
+
+
+def _plain(name: str, value: Any) -> Any:
+    """An argument as JSON has it: folders stand for parts."""
+    if isinstance(value, Storable):
+        return {_PART: name}
+    return {_PART: [f"{name}-{i}" for i in range(len(value))]} if _is_sequence(value) else value

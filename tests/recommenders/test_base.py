@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personagym_recommenders import MostPopular, ScoringRecommender, top_k
-from personagym_recommenders.storage import FILE_NAME
+from personagym_recommenders.recommender_file import FILE_NAME
 
 
 class ById(ScoringRecommender):
@@ -106,7 +106,7 @@ def test_a_failed_save_leaves_the_older_file(make_log, tmp_path, monkeypatch):
             file.write(b"half")
         raise OSError("no space left")
 
-    monkeypatch.setattr("personagym_recommenders.storage.save_file", full_disk)
+    monkeypatch.setattr("personagym_recommenders.recommender_file.save_file", full_disk)
     with pytest.raises(OSError, match="no space"):
         recommender.save(tmp_path)
     assert (tmp_path / FILE_NAME).read_bytes() == before

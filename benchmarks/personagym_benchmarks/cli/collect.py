@@ -47,7 +47,7 @@ class CollectCommand:
         from personagym_env.world import make_world
         from personagym_recommenders.loading import load_recommender
         from personagym_recommenders.registry import DRAWN
-        from personagym_recommenders.storable import Storable
+        from personagym_recommenders.storage import Storable
 
         options: dict[str, Any] = {
             "temperature": self.temperature,

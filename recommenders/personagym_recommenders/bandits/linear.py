@@ -21,7 +21,7 @@ from personagym_recommenders.base import top_k
 from personagym_recommenders.models.candidates import CandidateFeatures, Candidates
 from personagym_recommenders.models.heuristics import BestRated, MostPopular
 from personagym_recommenders.models.item_models import ItemKNN
-from personagym_recommenders.storable import Storable
+from personagym_recommenders.storage import Storable
 
 Numbers = npt.NDArray[np.float64]
 

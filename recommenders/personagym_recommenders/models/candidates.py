@@ -17,7 +17,7 @@ from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArra
 from personagym_env.data.traits import profile_features, user_traits
 from personagym_env.protocols import NO_ITEM, Observation
 from personagym_recommenders.base import ScoringRecommender, binary_matrix, check_users
-from personagym_recommenders.storable import Storable
+from personagym_recommenders.storage import Storable
 
 _BLOCK = 512
 """Users that are ranked at once, so that (b, m) arrays stay small."""

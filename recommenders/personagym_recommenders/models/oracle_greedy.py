@@ -11,7 +11,7 @@ from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArra
 from personagym_env.protocols import Observation, UserAgent
 from personagym_recommenders.base import ScoringRecommender
 from personagym_recommenders.memory import require_memory, size_of
-from personagym_recommenders.storage import read_saved
+from personagym_recommenders.recommender_file import read_saved
 
 
 class OracleGreedy(ScoringRecommender):
@@ -91,9 +91,7 @@ class OracleGreedy(ScoringRecommender):
     @classmethod
     def load(cls, folder: str | Path, agent: UserAgent | None = None) -> Self:
         """Read the scores that `save` wrote; the agent is needed only to fit again."""
-        saved = read_saved(folder)
-        if saved.kind != cls.__name__:
-            raise ValueError(f"{folder} holds a saved {saved.kind}, not a {cls.__name__}")
+        saved = read_saved(folder, cls.__name__)
         recommender = cls.__new__(cls)
         recommender.agent = agent
         for name, value in saved.settings.items():

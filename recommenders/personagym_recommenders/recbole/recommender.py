@@ -17,7 +17,7 @@ from personagym_recommenders.recbole.models import find_recbole, model_type, ref
 from personagym_recommenders.recbole.network import DATASET, Network
 from personagym_recommenders.recbole.process import contained_recbole
 from personagym_recommenders.recbole.training_data import session_sequences, write_training_files
-from personagym_recommenders.storage import Learned
+from personagym_recommenders.recommender_file import Learned
 
 SEARCH_EPOCHS = 100
 """Epochs that the search for the best number of epochs tries at most."""

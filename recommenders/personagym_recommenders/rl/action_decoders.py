@@ -21,7 +21,7 @@ from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArra
 from personagym_env.protocols import Observation
 from personagym_recommenders.base import binary_matrix, check_users, top_k, unconsumed
 from personagym_recommenders.models.candidates import CandidateFeatures
-from personagym_recommenders.storable import Storable
+from personagym_recommenders.storage import Storable
 
 Actions = npt.NDArray[Any]
 Mask = BoolArray | None

@@ -10,11 +10,11 @@ from gymnasium import spaces
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Observation
 from personagym_env.wrappers import HORIZON
+from personagym_recommenders.recommender_file import Learned, read_saved
 from personagym_recommenders.rl.action_decoders import ActionDecoder
 from personagym_recommenders.rl.sb3_storage import build_policy, describe_policy
 from personagym_recommenders.rl.sb3_vec_env import policy_observation
-from personagym_recommenders.storable import Storable, read_parts
-from personagym_recommenders.storage import Learned, read_saved
+from personagym_recommenders.storage import Storable, read_parts
 
 try:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -121,9 +121,7 @@ class SB3Recommender(Storable):
             FileNotFoundError: nothing was saved there.
             ValueError: something else was saved there, or it cannot be read.
         """
-        saved = read_saved(folder)
-        if saved.kind != cls.__name__:
-            raise ValueError(f"{folder} holds a saved {saved.kind}, not a {cls.__name__}")
+        saved = read_saved(folder, cls.__name__)
         arrays = {name: np.asarray(value) for name, value in saved.learned.items()}
         policy = build_policy(saved.settings["policy"], arrays)
         return cls(**read_parts(folder, saved.settings) | {"policy": policy})

@@ -16,7 +16,7 @@ from personagym_env.evaluation.core.offline import opening_observation
 from personagym_env.protocols import Observation, Propensities
 from personagym_env.session.random import UIntArray
 from personagym_recommenders.base import ScoringRecommender, binary_matrix, check_users, top_k, unconsumed
-from personagym_recommenders.storable import Storable
+from personagym_recommenders.storage import Storable
 
 _BLOCK = 512
 """Users whose candidates are chosen at once, so that (b, m) arrays stay small."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from personagym_recommenders.storable import Storable, load_storable
+from personagym_recommenders.storage import Storable, load_storable
 
 
 class Leaf(Storable):
