@@ -160,8 +160,14 @@ def main(args: Args) -> None:
         trained_base = train_base(dataset, split, settings, context)
         entries = train_missing(args, trained_base, context)
     _, told = words_of(args, settings)
-    bases = f"--bases 'none{told}={args.bundle}'"
-    console.print(f"personagym fidelity {bases} --bundles {' '.join(entries)}", soft_wrap=True)
+    none = f"none{told}"
+    named = [f"'{none}'", *dict.fromkeys(entry.partition("=")[0] + "'" for entry in entries)]
+    told_apart = [name for name in named if name != "'persona'"]
+    console.print(
+        f"personagym fidelity --bases '{none}={args.bundle}' --bundles {' '.join(entries)} --ablations "
+        f"{' '.join(told_apart)}",
+        soft_wrap=True,
+    )
 
 
 if __name__ == "__main__":

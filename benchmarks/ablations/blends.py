@@ -8,7 +8,6 @@ differences to the base without adapters, averaged over the seeds, with interval
 would bring; nothing is chosen by it.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 from rich.console import Console
-from rich.table import Table
 
+from ablations.results import BLENDED, Blends, blends_table
 from personagym_agents.bundle.storage import load_bundle_agent, read_groups, read_personas
 from personagym_agents.probes.blends import by_nearness, load_blended_agent, shrunk
 from personagym_benchmarks.console import make_console
@@ -25,15 +24,12 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.data.traits import user_traits
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.protocols import UserAgent
-
-MEASURES = {"rmse": "RMSE", "nll": "NLL", "auc": "AUC"}
-Differences = Mapping[str, Mapping[str, Interval]]
-"""Blend to measure to its difference from the base."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +67,11 @@ def blends_of(args: Args, place: Path, distances: FloatArray) -> Iterator[tuple[
 def ask(test: FidelityTest, agent: UserAgent, weights: FloatArray) -> dict[str, FloatArray]:
     """Measure to (b,) value under each resample."""
     found = test.ask(agent).statistics
-    return {name: found[name].resampled(weights) for name in MEASURES}
+    return {name: found[name].resampled(weights) for name in BLENDED}
 
 
-def compare(args: Args, dataset: Dataset, split: Split, console: Console) -> Differences:
-    """Ask every blend of every seed.
+def compare(args: Args, dataset: Dataset, split: Split, console: Console) -> Mapping[str, Mapping[str, Interval]]:
+    """Blend to figure to its difference from the base, over all seeds.
 
     Raises:
         ValueError: there are not as many single bundles as persona ones.
@@ -100,28 +96,17 @@ def compare(args: Args, dataset: Dataset, split: Split, console: Console) -> Dif
     }
 
 
-def table_of(differences: Differences) -> Table:
-    """The differences for the terminal."""
-    table = Table("less the base without adapters", *MEASURES.values())
-    for name, measures in differences.items():
-        table.add_row(name, *(f"{v.value:+.4f} ({v.low:+.4f} to {v.high:+.4f})" for v in measures.values()))
-    return table
-
-
 def main(args: Args) -> None:
     """Ask, print, write."""
     console = make_console()
     dataset = load_dataset(args.dataset)
     differences = compare(args, dataset, temporal_split(dataset.interactions), console)
-    console.print(table_of(differences))
-    result = {
-        "snapshot": environment_snapshot(),
-        "dataset": dataset.name,
-        "seeds": len(args.personas),
-        "bundles": [path.name for path in (*args.personas, *args.singles)],
-        "differences": {name: {m: v._asdict() for m, v in found.items()} for name, found in differences.items()},
-    }
-    write_atomically(args.output, json.dumps(result, indent=1) + "\n")
+    bundles = [path.name for path in (*args.personas, *args.singles)]
+    found = Blends(
+        differences=differences, setting=recorded(args) | {"bundles": bundles}, environment=environment_snapshot()
+    )
+    console.print(rich_table(blends_table(found)))
+    found.save(args.output)
 
 
 if __name__ == "__main__":

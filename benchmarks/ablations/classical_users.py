@@ -5,7 +5,6 @@
 held-out rows are looked at once, by the defaults.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import tyro
-from rich.table import Table
 
+from ablations.results import Candidate, ClassicalUsers, candidates_table, classical_table
 from personagym_agents.classical.users import RATING_FITS, fit_classical
 from personagym_benchmarks.console import make_console
 from personagym_env.collaborative.factors import FactorSettings, fit_factors
@@ -24,10 +23,11 @@ from personagym_env.collaborative.rating_model import RatingModel, at_pairs
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import interval, user_resamples
 from personagym_env.evaluation.fidelity.fidelity_test import Fidelity, FidelityTest
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
 
 RANKS = (0, 2, 4, 8, 16, 32)
 SHRINKAGES = (30.0, 100.0, 300.0)
@@ -65,10 +65,10 @@ def _mean_of(model: RatingModel) -> Callable[[IntArray], FloatArray]:
     return lambda users: model.predict(users).mean
 
 
-def choose_settings(train: Interactions) -> list[dict[str, float | str]]:
+def choose_settings(train: Interactions) -> list[Candidate]:
     """RMSE, MAE and fitting time of each candidate on the last fifth of the training rows."""
     early, late = temporal_split(train, 0.8)
-    rows: list[dict[str, float | str]] = []
+    rows: list[Candidate] = []
     for name, fit in candidates():
         begin = time.perf_counter()
         model = fit(early)
@@ -76,7 +76,7 @@ def choose_settings(train: Interactions) -> list[dict[str, float | str]]:
         predicted = at_pairs(_mean_of(model), late.users, late.items, late.n_items)
         error = predicted - late.ratings
         rmse, mae = float(np.sqrt(np.mean(error**2))), float(np.abs(error).mean())
-        rows.append({"settings": name, "rmse": rmse, "mae": mae, "seconds": seconds})
+        rows.append(Candidate(name, rmse, mae, seconds))
     return rows
 
 
@@ -91,28 +91,19 @@ def main(args: Args) -> None:
     console = make_console()
     dataset = load_dataset(args.dataset)
     split = temporal_split(dataset.interactions, args.train_share)
-    chosen = choose_settings(split.train)
-    table = Table("settings", "rmse", "mae", "seconds", title="Last fifth of the training rows")
-    for row in chosen:
-        table.add_row(str(row["settings"]), *(f"{row[key]:.4f}" for key in ("rmse", "mae")), f"{row['seconds']:.1f}")
-    console.print(table)
-
     weights = user_resamples(split.test.n_users, args.resamples, np.random.default_rng(args.seed))
-    table = Table("users", "rmse", "mae", "nll", "auc", title=f"Held-out rows of {args.dataset}")
-    results = {}
-    for fidelity in measure(split, dataset.catalogue, args):
-        estimates = {key: interval(value.resampled(weights)) for key, value in fidelity.statistics.items()}
-        results[fidelity.name] = {key: list(map(float, value)) for key, value in estimates.items()}
-        table.add_row(
-            fidelity.name,
-            *(str(estimates[key]) if key in estimates else "" for key in ("rmse", "mae", "nll", "auc")),
-        )
-    console.print(table)
-    content = {"dataset": args.dataset, "train_share": args.train_share, "seed": args.seed, "validation": chosen}
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(
-        args.output, json.dumps({**content, "test": results, "environment": environment_snapshot()}, indent=1)
+    found = ClassicalUsers(
+        validation=tuple(choose_settings(split.train)),
+        test={
+            one.name: {figure: interval(value.resampled(weights)) for figure, value in one.statistics.items()}
+            for one in measure(split, dataset.catalogue, args)
+        },
+        setting=recorded(args),
+        environment=environment_snapshot(),
     )
+    for table in (candidates_table(found), classical_table(found)):
+        console.print(rich_table(table))
+    found.save(args.output)
 
 
 if __name__ == "__main__":

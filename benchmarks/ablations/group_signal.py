@@ -5,21 +5,21 @@ rating, and fits corrections by persona to their errors about some users, to jud
 serve to understand the users; nothing of this goes back into them.
 """
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import tyro
 
+from ablations.results import GroupSignals
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
 from personagym_env.evaluation.fidelity.group_signal import group_signal
-from personagym_env.files import write_atomically
 
 POPULARITY = (0.5, 0.75, 0.9, 0.97)
 """Quantiles of the items' training rows between which an item is as popular as others."""
@@ -55,8 +55,10 @@ def main(args: Args) -> None:
     signal = group_signal(errors, split.test.users, group, features, rng)
     console = make_console()
     console.print(asdict(signal))
-    result = {"snapshot": environment_snapshot(), "groups": np.bincount(group).tolist(), "signal": asdict(signal)}
-    write_atomically(args.output, json.dumps(result, indent=2) + "\n")
+    groups = tuple(np.bincount(group).tolist())
+    GroupSignals(groups=groups, signal=signal, setting=recorded(args), environment=environment_snapshot()).save(
+        args.output
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
     BarColumn,
@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from personagym_env.evaluation.reporting.table import Table
+from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.run_context import Bar, RunContext
 
 
@@ -82,11 +84,11 @@ def console_run(console: Console, folder: Path, command: str | None = None) -> I
         yield RunContext(folder, command or shlex.join(["personagym", *sys.argv[1:]]), display)
 
 
-def print_tables(console: Console, tables: Iterable[RenderableType], least_width: int) -> None:
+def print_tables(console: Console, tables: Iterable[Table], least_width: int) -> None:
     """Print tables, which a terminal that is narrower than `least_width` characters wraps."""
     console.width = max(console.width, least_width)
     for table in tables:
-        console.print(table, crop=False)
+        console.print(rich_table(table), crop=False)
 
 
 def print_plain(console: Console, *lines: object) -> None:

@@ -12,16 +12,14 @@ padding. It is given as a share of the rate of a large matrix product in the sam
 oneDNN, which the engine's products with weights go through (see `personagym_agents.inference.linear`).
 """
 
-import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
 import tyro
-from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 from transformers import PreTrainedModel
 
@@ -36,8 +34,11 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock, TimedCall, interleaved_rates
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
+from speed.results import DecisionRate, EngineProfile, EngineSpeed
+from speed.tables import engine_table
 
 GEMM = 1024
 """Side of the square matrices whose product gives the rate to compare with."""
@@ -75,23 +76,6 @@ class Flops(NamedTuple):
     linear: float
     """With weights."""
     attention: float
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Decisions per second over repeats."""
-
-    model: str
-    way: str
-    median: float
-    low: float
-    high: float
-    gemm_share: float | None
-    """Achieved FLOP rate over that of torch's `matmul`; None where the FLOPs are not counted."""
-    onednn_share: float | None
-    """Achieved FLOP rate over that of oneDNN's matrix product."""
-    times_one_prompt: float | None
-    """Over one prompt per pair with the same model; None where that was not measured."""
 
 
 class Sessions:
@@ -212,7 +196,7 @@ def compile_parts(model: PreTrainedModel) -> None:
                 part.compile(dynamic=True)
 
 
-def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[Rate], dict[str, float]]:
+def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[DecisionRate], dict[str, float]]:
     """All ways in turn, and the FLOP rates of matrix products among them."""
     ways: dict[tuple[str, str], TimedCall] = {}
     for name in ("bundled", "large"):
@@ -229,9 +213,9 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
     for count in args.personas:
         sessions = Sessions(with_adapters(agents["bundled"], count), np.arange(64), args.slate_size)
         ways["random adapters", f"engine, 64 users, {count} adapters"] = sessions
-    for size in args.pass_sizes:
-        sessions = Sessions(in_passes_of(agents["bundled"], size), np.arange(256), args.slate_size)
-        ways["bundled", f"engine, 256 users, {size} candidates per pass"] = sessions
+    pass_sizes = {f"engine, 256 users, {size} candidates per pass": size for size in args.pass_sizes}
+    for way, size in pass_sizes.items():
+        ways["bundled", way] = Sessions(in_passes_of(agents["bundled"], size), np.arange(256), args.slate_size)
     peaks = gemms()
     named = peaks | {"|".join(key): work for key, work in ways.items()}
     taken = interleaved_rates(named, args.repeats, args.seconds, args.clock)
@@ -241,9 +225,10 @@ def compare(agents: Mapping[str, LanguageUserAgent], args: Args) -> tuple[list[R
         one = taken.get(f"{name}|{ONE_PROMPT}")
         counted = sum(work.flops()) if isinstance(work, Sessions) and name in ("bundled", "large") else None
         rates.append(
-            Rate(
+            DecisionRate(
                 model=name,
                 way=way,
+                pass_size=pass_sizes.get(way),
                 median=float(np.median(own)),
                 low=min(own),
                 high=max(own),
@@ -260,7 +245,9 @@ def _median_ratio(upper: list[float], lower: list[float]) -> float:
     return float(np.median(np.array(upper) / np.array(lower)))
 
 
-def ceilings(rates: list[Rate], agents: Mapping[str, LanguageUserAgent], peak: float, args: Args) -> dict[str, float]:
+def ceilings(
+    rates: list[DecisionRate], agents: Mapping[str, LanguageUserAgent], peak: float, args: Args
+) -> dict[str, float]:
     """How many times one prompt per pair 64 users would reach if every product that they need ran at the peak rate."""
     return {
         rate.model: peak / sum(Sessions(agents[rate.model], np.arange(64), args.slate_size).flops()) / rate.median
@@ -270,7 +257,7 @@ def ceilings(rates: list[Rate], agents: Mapping[str, LanguageUserAgent], peak: f
 
 
 @one_thread()
-def where_time_goes(sessions: Sessions, clock: Clock) -> dict[str, object]:
+def where_time_goes(sessions: Sessions, clock: Clock) -> EngineProfile:
     """The five operations with most time, and which exceeds most what its FLOPs would take in a matrix product."""
     sessions()
     peak = max(float(np.median(rates)) for rates in interleaved_rates(gemms(), 5, 0.2, clock).values())
@@ -293,11 +280,7 @@ def where_time_goes(sessions: Sessions, clock: Clock) -> dict[str, object]:
     excess = {name: spent - decisions * ideal.get(name, 0.0) / peak for name, spent in grouped.items()}
     most = sorted(grouped, key=grouped.__getitem__, reverse=True)[:5]
     bottleneck = max(excess, key=excess.__getitem__)
-    return {
-        "time_shares": {name: grouped[name] / total for name in most},
-        "next_bottleneck": bottleneck,
-        "share_beyond_gemm_rate": excess[bottleneck] / total,
-    }
+    return EngineProfile({name: grouped[name] / total for name in most}, bottleneck, excess[bottleneck] / total)
 
 
 def largest_difference(one: LanguageUserAgent, other: LanguageUserAgent, args: Args) -> float:
@@ -328,31 +311,25 @@ def main(args: Args) -> None:
         "large": LanguageUserAgent(large, bundled.corpus, name="large"),
     }
     rates, peaks = compare(agents, args)
-    table = Table("model", "way", "decisions/s", "lowest", "highest", "of matmul", "of oneDNN", "times one prompt")
-    for rate in rates:
-        shares = ("" if share is None else f"{share:.0%}" for share in (rate.gemm_share, rate.onednn_share))
-        times = "" if rate.times_one_prompt is None else f"{rate.times_one_prompt:.1f}"
-        table.add_row(rate.model, rate.way, *(f"{r:,.0f}" for r in (rate.median, rate.low, rate.high)), *shares, times)
-    result = {
-        "snapshot": environment_snapshot(),
-        "threads": torch.get_num_threads(),
-        "clock": args.clock,
-        "slate_size": args.slate_size,
-        "gemm_gflops": peaks["matmul"] / 1e9,
-        "onednn_gflops": peaks["onednn"] / 1e9,
-        "rates": [asdict(rate) for rate in rates],
-        "times_one_prompt_at_gemm_rate": ceilings(rates, agents, max(peaks.values()), args),
-        "bfloat16_largest_difference": largest_difference(bundled, half, args),
-        "profile": {
+    found = EngineSpeed(
+        gemm_gflops=peaks["matmul"] / 1e9,
+        onednn_gflops=peaks["onednn"] / 1e9,
+        rates=tuple(rates),
+        times_one_prompt_at_gemm_rate=ceilings(rates, agents, max(peaks.values()), args),
+        bfloat16_largest_difference=largest_difference(bundled, half, args),
+        profile={
             name: where_time_goes(Sessions(agents[name], np.arange(64), args.slate_size), args.clock)
             for name in ("bundled", "large")
         },
-    }
+        setting=recorded(args) | {"threads": torch.get_num_threads()},
+        environment=environment_snapshot(),
+    )
     console = make_console()
-    console.print(table)
-    for name in ("times_one_prompt_at_gemm_rate", "bfloat16_largest_difference", "profile"):
-        console.print(name, result[name])
-    write_atomically(args.output, json.dumps(result, indent=2) + "\n")
+    console.print(rich_table(engine_table(found.rates)))
+    console.print("times one prompt, with all products at the peak rate:", found.times_one_prompt_at_gemm_rate)
+    console.print("largest difference by half precision:", found.bfloat16_largest_difference)
+    console.print(found.profile)
+    found.save(args.output)
 
 
 if __name__ == "__main__":

@@ -12,10 +12,9 @@ With and without take turns in one process; what counts is their ratio, repeat b
 the interval of its ratio lies above `EARNS` at some number of users.
 """
 
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -25,7 +24,6 @@ import numpy as np
 import torch
 import tyro
 from rich.console import Console
-from rich.table import Table
 from scipy.stats import quantile_test
 from torch import nn
 
@@ -39,9 +37,12 @@ from personagym_agents.model.causal_lm import decoder_of
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.evaluation.core.interleaved_timing import Clock, interleaved_rates
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
 from speed.engine import Sessions
+from speed.results import KernelGain, KernelGains, KernelVerdict, Ratio
+from speed.tables import gains_table
 
 EARNS = 1.1
 """Times as many decisions per second that a kernel must surely give somewhere."""
@@ -111,26 +112,9 @@ def without(name: str) -> Iterator[None]:
         yield
 
 
-@dataclass(frozen=True)
-class Gain:
-    """What a kernel gives to so many users."""
-
-    kernel: str
-    adapters: str
-    users: int
-    decisions_per_second: float
-    """With it, the median of the repeats."""
-    without: float
-    """The same without it."""
-    ratio: tuple[float, float, float]
-    """Median over the repeats, and the ends of its 95 % interval from order statistics."""
-    largest_difference: float
-    """The most by which a probability of choosing an item differs between the two."""
-
-    @property
-    def sure(self) -> bool:
-        """Whether the whole interval lies above `EARNS`."""
-        return self.ratio[1] > EARNS
+def is_sure(gain: KernelGain) -> bool:
+    """Whether the whole interval of the ratio lies above `EARNS`."""
+    return gain.ratio.low > EARNS
 
 
 def with_random_adapters(
@@ -163,7 +147,7 @@ def choices(agent: LanguageUserAgent, n: int, slate_size: int) -> np.ndarray:
     return sessions.react(rows, slates).choice_probability
 
 
-def compare(agent: LanguageUserAgent, kind: str, kernels: tuple[str, ...], n: int, args: Args) -> list[Gain]:
+def compare(agent: LanguageUserAgent, kind: str, kernels: tuple[str, ...], n: int, args: Args) -> list[KernelGain]:
     """The gains of several kernels to n users of one kind."""
     users, expected = np.arange(n) % agent.n_users, choices(agent, n, args.slate_size)
     ways, differences = {"with": Sessions(agent, users, args.slate_size).__call__}, {}
@@ -185,13 +169,13 @@ def compare(agent: LanguageUserAgent, kind: str, kernels: tuple[str, ...], n: in
         found: Any = quantile_test(ratios, q=1.0, p=0.5)
         ends = found.confidence_interval(0.95)
         gains.append(
-            Gain(
+            KernelGain(
                 kernel=kernel,
                 adapters=kind,
                 users=n,
                 decisions_per_second=float(np.median(taken["with"])),
                 without=float(np.median(taken[kernel])),
-                ratio=(float(np.median(ratios)), float(ends.low), float(ends.high)),
+                ratio=Ratio(float(np.median(ratios)), float(ends.low), float(ends.high)),
                 largest_difference=differences[kernel],
             )
         )
@@ -204,14 +188,12 @@ def lines(modules: tuple[ModuleType, ...]) -> dict[str, int]:
     return {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
 
 
-def verdicts(gains: list[Gain]) -> dict[str, dict[str, object]]:
+def verdicts(gains: list[KernelGain]) -> dict[str, KernelVerdict]:
     """What each kernel costs in lines, and whether it earns them."""
     return {
-        name: {
-            "lines": lines(kernel.own),
-            "shared_lines": lines(kernel.shared),
-            "earns_its_lines": any(gain.sure for gain in gains if gain.kernel == name),
-        }
+        name: KernelVerdict(
+            lines(kernel.own), lines(kernel.shared), any(is_sure(gain) for gain in gains if gain.kernel == name)
+        )
         for name, kernel in KERNELS.items()
     }
 
@@ -229,26 +211,14 @@ def main(args: Args) -> None:
         gains += compare(shipped, SHIPPED, (ROW_ATTENTION, ONEDNN, ALL), n, args)
         for agent, count in zip(dealt, args.adapters, strict=True):
             gains += compare(agent, f"{count} random adapters", (LOW_RANK,), n, args)
-    table = Table("kernel", "adapters", "users", "with", "without", "ratio", "interval", "differ by")
-    for gain in gains:
-        rates = (f"{rate:,.0f}" for rate in (gain.decisions_per_second, gain.without))
-        ratio, low, high = gain.ratio
-        difference = f"{gain.largest_difference:.0e}"
-        table.add_row(
-            gain.kernel, gain.adapters, str(gain.users), *rates, f"{ratio:.2f}", f"{low:.2f}..{high:.2f}", difference
-        )
-    Console().print(table)
-    result = {
-        "snapshot": environment_snapshot(),
-        "threads": torch.get_num_threads(),
-        "clock": args.clock,
-        "slate_size": args.slate_size,
-        "repeats": args.repeats,
-        "vector_lanes": simd.WIDTH,
-        "kernels": verdicts(gains),
-        "gains": [asdict(gain) for gain in gains],
-    }
-    write_atomically(args.output, json.dumps(result, indent=2) + "\n")
+    found = KernelGains(
+        kernels=verdicts(gains),
+        gains=tuple(gains),
+        setting=recorded(args) | {"threads": torch.get_num_threads(), "vector lanes": simd.WIDTH},
+        environment=environment_snapshot(),
+    )
+    Console().print(rich_table(gains_table(found)))
+    found.save(args.output)
 
 
 if __name__ == "__main__":

@@ -6,29 +6,30 @@ the log with what is looked up in it. Each size is timed in one process of its o
 allocation, in another, since counting takes time. Where the time of a step goes is told for the largest size.
 """
 
-import json
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import tyro
-from rich.table import Table
 
 from personagym_benchmarks.console import make_console
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions, Users
 from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.time_shares import time_shares
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.protocols import Reaction
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World
+from speed.results import Growth, GrowthProfile, Size
+from speed.tables import growth_table
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 STEPS = 3
@@ -68,25 +69,6 @@ class Memory(NamedTuple):
     """After some steps: log, what is looked up in it, sessions, the last observation and info."""
     peak_mb: float
     """The most at any time."""
-
-
-@dataclass(frozen=True)
-class Size:
-    """What one size took."""
-
-    users: int
-    step_us: float
-    """Microseconds per user-step."""
-    reset_us: float
-    """Microseconds per user of the first reset."""
-    held_mb: float
-    """Mebibytes held in the session's course."""
-    peak_mb: float
-    """Mebibytes at the peak."""
-    memory_kb: float
-    """Kibibytes held per user. At small sizes they are tables over the catalogue, which do not grow."""
-    further_kb: float | None
-    """Kibibytes held per further user, from the next smaller size to this one; None of the smallest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,29 +186,23 @@ def size_of(users: int, times: Times, memory: Memory, smaller: Size | None) -> S
 def main(args: Args) -> None:
     """Measure, print and write."""
     sizes: list[Size] = []
-    heads = ("users", "µs per user-step", "µs per reset", "MiB held", "at the peak", "KiB per user", "per further user")
-    table = Table(*heads, title=f"slate {args.slate_size}")
     with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
         for users in args.users:
             times = pool.submit(measure_times, users, args).result()
             memory = pool.submit(measure_memory, users, args).result()
-            size = size_of(users, times, memory, sizes[-1] if sizes else None)
-            sizes.append(size)
-            figures = (f"{value:,.1f}" for value in (*times, *memory, size.memory_kb))
-            table.add_row(f"{users:,}", *figures, "" if size.further_kb is None else f"{size.further_kb:.1f}")
+            sizes.append(size_of(users, times, memory, sizes[-1] if sizes else None))
         shares = pool.submit(profile, args.users[-1], args).result()
+    found = Growth(
+        sizes=tuple(sizes),
+        profile=GrowthProfile(args.users[-1], shares, next(iter(shares))),
+        setting=recorded(args),
+        environment=environment_snapshot(),
+    )
     console = make_console()
-    console.print(table)
+    console.print(rich_table(growth_table(found)))
     for name, share in shares.items():
         console.print(f"{share:6.1%} {name}")
-    result = {
-        "clock": args.clock,
-        "snapshot": environment_snapshot(),
-        "rows": args.rows,
-        "sizes": [asdict(size) for size in sizes],
-        "profile": {"users": args.users[-1], "time_shares": shares, "next_bottleneck": next(iter(shares))},
-    }
-    write_atomically(args.output, json.dumps(result, indent=2) + "\n")
+    found.save(args.output)
 
 
 if __name__ == "__main__":

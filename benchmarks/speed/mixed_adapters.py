@@ -12,9 +12,8 @@ answer them in five ways that take turns in one process, beside users who all ha
 Base and adapters are random, since speed does not depend on them; the ways' answers are compared as well.
 """
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +21,6 @@ import numpy as np
 import torch
 import tyro
 from peft.tuners.lora import LoraLayer
-from rich.table import Table
 from torch import nn
 
 from personagym_agents.bundle.storage import load_bundle_agent
@@ -44,9 +42,12 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.evaluation.core.interleaved_timing import Clock, TimedCall, interleaved_rates
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
 from speed.engine import Sessions
+from speed.results import MixedAdapters, MixedRate
+from speed.tables import mixed_rates_table
 
 MERGED, BY_RUN, STACKED, PEFT = "merged weights", "low-rank by run", "low-rank stacked", "peft's mixed batch"
 COPIES = "a model per adapter"
@@ -72,25 +73,6 @@ class Args:
     clock: Clock = "wall"
     """Which seconds; `processor` with one thread where other programs keep the machine busy."""
     output: Path = Path("runs/mixed_adapters.json")
-
-
-@dataclass(frozen=True)
-class Rate:
-    """Decisions per second of one way over repeats."""
-
-    width: int
-    layers: int
-    adapters: int
-    way: str
-    median: float
-    low: float
-    high: float
-    times_one_adapter: float
-    """Time over that of merged weights of one adapter, repeat by repeat, the median."""
-    weights_mb: float
-    """Mebibytes of weights that the way keeps."""
-    largest_difference: float
-    """The most by which a probability of wanting an item differs from that of peft's mixed batch."""
 
 
 class RowGate(AdapterGate):
@@ -213,7 +195,7 @@ def kept_mb(model: nn.Module, copies: int | None) -> float:
     return sum(part.numel() * part.element_size() for part in parts) * (copies or 1) / 2**20
 
 
-def compare(corpus: Corpus, size: tuple[int, int], count: int, args: Args) -> list[Rate]:
+def compare(corpus: Corpus, size: tuple[int, int], count: int, args: Args) -> list[MixedRate]:
     """All ways with one model and so many adapters, in turns with users who all have one adapter."""
     users = np.arange(args.users)
     agents = {way: in_way(way, corpus, count, size, args.rank) for way in (MERGED, BY_RUN, STACKED, PEFT)}
@@ -225,7 +207,7 @@ def compare(corpus: Corpus, size: tuple[int, int], count: int, args: Args) -> li
     for way in ways:
         agent, own = agents[MERGED if way == COPIES else way], np.array(taken[way])
         rates.append(
-            Rate(
+            MixedRate(
                 width=size[0],
                 layers=size[1],
                 adapters=count,
@@ -241,7 +223,7 @@ def compare(corpus: Corpus, size: tuple[int, int], count: int, args: Args) -> li
     return sorted(rates, key=lambda rate: -rate.median)
 
 
-def winners(rates: list[Rate]) -> Mapping[str, str]:
+def winners(rates: list[MixedRate]) -> Mapping[str, str]:
     """The fastest way of each model and number of adapters."""
     best: dict[str, str] = {}
     for rate in sorted(rates, key=lambda rate: -rate.median):
@@ -256,24 +238,16 @@ def main(args: Args) -> None:
     corpus = load_bundle_agent(None, dataset, train, adapters=False).corpus
     sizes = zip(args.width, args.layers, strict=True)
     rates = [rate for size in sizes for count in args.adapters for rate in compare(corpus, size, count, args)]
-    table = Table("model", "adapters", "way", "decisions/s", "lowest", "highest", "time of one adapter", "MiB")
-    for rate in rates:
-        figures = (f"{value:,.0f}" for value in (rate.median, rate.low, rate.high))
-        name = f"{rate.layers} x {rate.width}"
-        table.add_row(
-            name, str(rate.adapters), rate.way, *figures, f"{rate.times_one_adapter:.2f}", f"{rate.weights_mb:.0f}"
-        )
+    found = MixedAdapters(
+        rates=tuple(rates),
+        fastest=winners(rates),
+        setting=recorded(args) | {"threads": torch.get_num_threads()},
+        environment=environment_snapshot(),
+    )
     console = make_console()
-    console.print(table)
-    console.print(winners(rates))
-    result = {
-        "snapshot": environment_snapshot(),
-        "setting": {key: value for key, value in asdict(args).items() if key != "output"},
-        "threads": torch.get_num_threads(),
-        "rates": [asdict(rate) for rate in rates],
-        "fastest": winners(rates),
-    }
-    write_atomically(args.output, json.dumps(result, indent=2) + "\n")
+    console.print(rich_table(mixed_rates_table(found)))
+    console.print(found.fastest)
+    found.save(args.output)
 
 
 if __name__ == "__main__":

@@ -6,26 +6,25 @@ run, so that a busy machine slows both; what counts is their ratio. The time of 
 rollouts, because both ways share it.
 """
 
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
 import tyro
 from gymnasium.wrappers import FilterObservation
-from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from personagym_benchmarks.console import make_console
 from personagym_env.env import PersonaRecEnv
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.time_shares import time_shares
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world
 from personagym_env.wrappers import StepAsVector
@@ -33,8 +32,8 @@ from personagym_recommenders import NearestItems, VectorDecodeAction
 from personagym_recommenders.rl.action_wrappers import DecodeAction
 from personagym_recommenders.rl.sb3_features import NEEDED, SessionFeatures
 from personagym_recommenders.rl.sb3_vec_env import SB3VecEnv
-
-Way = Literal["SB3VecEnv", "DummyVecEnv"]
+from speed.results import PPOComparison, PPOProfile, PPOThroughput, Ratio, Way
+from speed.tables import ppo_table
 
 
 @dataclass(frozen=True)
@@ -58,21 +57,6 @@ class Args:
     repeats: int = 5
     """Rollouts with their updates, each way."""
     output: Path = Path("runs/ppo_throughput.json")
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The two ways, with as many environments; seconds are medians over repeats."""
-
-    envs: int
-    user_steps: dict[Way, float]
-    """User-steps per second, end to end."""
-    ratio: tuple[float, float, float]
-    """`SB3VecEnv` over `DummyVecEnv`, repeat by repeat: median, lowest, highest."""
-    rollout_ratio: float
-    """The same of the rollouts alone."""
-    update_share: dict[Way, float]
-    """Share of the time that is spent on updates."""
 
 
 class Stopwatch(BaseCallback):
@@ -133,7 +117,7 @@ def learn(model: PPO, args: Args) -> tuple[float, float]:
     return watch.seconds, time.perf_counter() - begin
 
 
-def compare(world: World, n: int, args: Args) -> Comparison:
+def compare(world: World, n: int, args: Args) -> PPOComparison:
     """Both ways in turns."""
     models: dict[Way, PPO] = {way: learner(way, world, n, args) for way in get_args(Way)}
     taken = {way: np.zeros((args.repeats, 2)) for way in models}
@@ -142,10 +126,10 @@ def compare(world: World, n: int, args: Args) -> Comparison:
             taken[way][repeat] = learn(model, args)
     ours, theirs = taken["SB3VecEnv"], taken["DummyVecEnv"]
     ratios = theirs / ours
-    return Comparison(
+    return PPOComparison(
         envs=n,
         user_steps={way: args.rollout * n / float(np.median(seconds[:, 1])) for way, seconds in taken.items()},
-        ratio=(float(np.median(ratios[:, 1])), float(ratios[:, 1].min()), float(ratios[:, 1].max())),
+        ratio=Ratio(float(np.median(ratios[:, 1])), float(ratios[:, 1].min()), float(ratios[:, 1].max())),
         rollout_ratio=float(np.median(ratios[:, 0])),
         update_share={way: float(1 - seconds[:, 0].sum() / seconds[:, 1].sum()) for way, seconds in taken.items()},
     )
@@ -156,25 +140,18 @@ def main(args: Args) -> None:
     torch.set_num_threads(1)
     console = make_console()
     world = make_world(args.dataset, args.users)
-    table = Table("environments", "way", "user-steps/s", "updates", "times", "rollouts alone", title="PPO, end to end")
-    comparisons = [compare(world, n, args) for n in args.envs]
-    for found in comparisons:
-        for way, rate in found.user_steps.items():
-            times = "{:.1f} ({:.1f}..{:.1f})".format(*found.ratio) if way == "SB3VecEnv" else ""
-            alone = f"{found.rollout_ratio:.1f}" if way == "SB3VecEnv" else ""
-            table.add_row(str(found.envs), way, f"{rate:,.0f}", f"{found.update_share[way]:.0%}", times, alone)
-    console.print(table)
+    comparisons = tuple(compare(world, n, args) for n in args.envs)
     model = learner("SB3VecEnv", world, args.envs[-1], args)
-    shares = time_shares(lambda: learn(model, args))
-    for name, share in shares.items():
+    found = PPOThroughput(
+        comparisons=comparisons,
+        profile=PPOProfile(args.envs[-1], time_shares(lambda: learn(model, args))),
+        setting=recorded(args),
+        environment=environment_snapshot(),
+    )
+    console.print(rich_table(ppo_table(found)))
+    for name, share in found.profile.time_shares.items():
         console.print(f"{share:6.1%} {name}")
-    result = {
-        "snapshot": environment_snapshot(),
-        "setting": {key: value for key, value in asdict(args).items() if key != "output"},
-        "comparisons": [asdict(found) for found in comparisons],
-        "profile": {"environments": args.envs[-1], "time_shares": shares},
-    }
-    write_atomically(args.output, json.dumps(result, indent=2) + "\n")
+    found.save(args.output)
 
 
 if __name__ == "__main__":

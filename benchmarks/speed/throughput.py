@@ -11,28 +11,28 @@ of few items, as policies show, step by step from an empty table on.
 """
 
 import importlib.util
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import cycle
 from pathlib import Path
-from typing import NamedTuple
 
 import gymnasium as gym
 import numpy as np
 import tyro
-from rich.table import Table
 
 from personagym_agents.classical.static_cached import StaticCachedUsers
 from personagym_agents.inference.thread_pool import one_thread
 from personagym_benchmarks.console import make_console
 from personagym_env.evaluation.core.interleaved_timing import CLOCKS, Clock, TimedCall, interleaved_rates
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.time_shares import time_shares
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.protocols import UserAgent
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import World, make_world
+from speed.results import Filling, FillingStep, Frozen, Ratio, StepRate, Throughput
+from speed.tables import throughput_table
 
 SARDINE = "sardine:sardine/SlateTopK-Bored-v0"
 """Its environment whose slates are of ten places."""
@@ -62,29 +62,9 @@ class Args:
     output: Path = Path("runs/throughput.json")
 
 
-@dataclass(frozen=True)
-class Rate:
-    """User-steps per second over repeats."""
-
-    users: str
-    envs: int
-    median: float
-    low: float
-    high: float
-
-
-class Filling(NamedTuple):
-    """One step of all environments while a table fills."""
-
-    known: float
-    """Share of the pairs in question that the table holds before the step."""
-    user_steps: float
-    """Per second."""
-
-
-def as_rates(taken: Mapping[str, list[float]], envs: int) -> list[Rate]:
+def as_rates(taken: Mapping[str, list[float]], envs: int) -> list[StepRate]:
     """Medians and spread."""
-    return [Rate(name, envs, float(np.median(rates)), min(rates), max(rates)) for name, rates in taken.items()]
+    return [StepRate(name, envs, float(np.median(rates)), min(rates), max(rates)) for name, rates in taken.items()]
 
 
 def stepping(world: World, envs: int, args: Args) -> TimedCall:
@@ -126,7 +106,7 @@ def known_in_full(agent: UserAgent) -> StaticCachedUsers:
     return frozen
 
 
-def filling(world: World, args: Args) -> list[Filling]:
+def filling(world: World, args: Args) -> Filling:
     """Steps of frozen users whose table is empty at first."""
     frozen, rng = StaticCachedUsers(world.agent), np.random.default_rng(0)
     counts = np.bincount(world.train.items, minlength=frozen.n_items)
@@ -139,14 +119,14 @@ def filling(world: World, args: Args) -> list[Filling]:
         slates = shown[np.argsort(rng.random((args.frozen_envs, len(shown))), axis=1)[:, : args.slate_size]]
         begin = now()
         env.step(slates)
-        steps.append(Filling(known, args.frozen_envs / (now() - begin)))
-    return steps
+        steps.append(FillingStep(known, args.frozen_envs / (now() - begin)))
+    return Filling(world.agent.name, args.filling_items, tuple(steps))
 
 
-def classical(world: World, args: Args) -> tuple[list[Rate], tuple[float, float, float]]:
+def classical(world: World, args: Args) -> tuple[list[StepRate], Ratio]:
     """Rates of classical users, and how many times as fast they are once frozen: median, lowest, highest."""
     name, frozen = world.agent.name, f"frozen {world.agent.name}, table full"
-    rates: list[Rate] = []
+    rates: list[StepRate] = []
     times = np.empty(0)
     for envs in sorted({*args.classical_envs, args.frozen_envs}):
         ways = {name: stepping(world, envs, args)}
@@ -156,13 +136,12 @@ def classical(world: World, args: Args) -> tuple[list[Rate], tuple[float, float,
         if frozen in taken:
             times = np.array(taken[frozen]) / np.array(taken[name])
         rates += as_rates(taken, envs)
-    return rates, (float(np.median(times)), float(times.min()), float(times.max()))
+    return rates, Ratio(float(np.median(times)), float(times.min()), float(times.max()))
 
 
 def main(args: Args) -> None:
     """Measure, print and write."""
     console = make_console()
-    table = Table("users", "environments", "user-steps/s", "lowest", "highest", title=f"slate {args.slate_size}")
     worlds = {name: make_world(args.dataset, name) for name in ("mf", "persona")}
     rates, times = classical(worlds["mf"], args)
     for envs in args.language_envs:
@@ -179,27 +158,20 @@ def main(args: Args) -> None:
         console.print("SARDINE is not installed, so it does not run beside: pip install sardine-rec")
     else:
         rates += as_rates(interleaved_rates({"SARDINE": stepping_sardine()}, args.repeats, args.seconds, args.clock), 1)
-    for rate in rates:
-        table.add_row(rate.users, str(rate.envs), f"{rate.median:,.0f}", f"{rate.low:,.0f}", f"{rate.high:,.0f}")
-    console.print(table)
+    found = Throughput(
+        rates=tuple(rates),
+        frozen=Frozen(args.frozen_envs, times, steps),
+        profiles=profiles,
+        setting=recorded(args),
+        environment=environment_snapshot(),
+    )
+    console.print(rich_table(throughput_table(found)))
     console.print("frozen users with a full table are {:.2f} ({:.2f}..{:.2f}) times as fast".format(*times))
-    for one in steps:
+    for one in steps.steps:
         console.print(f"{one.known:6.1%} known: {one.user_steps:,.0f} user-steps/s")
     for what, shares in profiles.items():
         console.print(what, {name: f"{share:.0%}" for name, share in shares.items()})
-    result = {
-        "snapshot": environment_snapshot(),
-        "clock": args.clock,
-        "slate_size": args.slate_size,
-        "rates": [asdict(rate) for rate in rates],
-        "frozen": {
-            "envs": args.frozen_envs,
-            "times_classical": times,
-            "filling": {"users": "persona", "items": args.filling_items, "steps": [one._asdict() for one in steps]},
-        },
-        "profiles": profiles,
-    }
-    write_atomically(args.output, json.dumps(result, indent=2) + "\n")
+    found.save(args.output)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,9 @@ import tyro
 from personagym_benchmarks.agreement import judges
 from personagym_benchmarks.cli.agreement import AgreementCommand
 from personagym_env.evaluation.agreement.study import AgreementStudy
+from personagym_env.evaluation.agreement.tables import agreement_tables
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS
+from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.run_context import RunContext
 from personagym_recommenders import REGISTRY, MostPopular, RecommenderSpec
 
@@ -24,15 +26,6 @@ HEAD = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
 
 def load_script(name: str) -> ModuleType:
     module = importlib.import_module(f"personagym_benchmarks.{name}.study")
-    return module
-
-
-def load_tables() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("docs_tables", ROOT / "benchmarks" / "docs_tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     return module
 
 
@@ -108,9 +101,9 @@ def test_from_log_to_tables(
             "bias, session rating (disjoint)",
         }
         assert all(judge.tau.value > 0 for judge in sessions)
-    tables = load_tables().agreement_study(output)
-    assert "| bias (disjoint) – bias (same) |" in tables["study-closed-pool-differences"]
-    for text in tables.values():
+    tables = [markdown(table) for board in study.boards for table in agreement_tables(board)]
+    assert any("| bias (disjoint) – bias (same) |" in text for text in tables)
+    for text in tables:
         assert len({line.count("|") for line in text.splitlines()}) == 1
         assert "nan" not in text
 

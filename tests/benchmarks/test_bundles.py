@@ -90,7 +90,7 @@ def test_bundles_join_the_protocol_that_they_were_trained_for(script: ModuleType
     assert [(one.left, one.right) for one in temporal.differences] == [("persona", "none"), ("none", "bias")]
     assert cold.differences == ()
     assert temporal.leak_test == {"none": 10, "persona": 20}
-    assert temporal.recitation["base of persona"]["completed"].value < 0.2
+    assert temporal.memorisation["base of persona"].completed.value < 0.2
     low, high = temporal.row("persona").spread["rmse"]
     assert low < temporal.row("persona").figures["rmse"].value < high
     assert temporal.row("persona").figures["urr"].value == 0
@@ -102,7 +102,7 @@ def test_users_are_asked_again_with_each_others_adapters(script: ModuleType, arg
         args(protocols=("temporal",), controls=False, swapped=("persona",), compare=(pair,)), RunContext()
     ).boards
     row = board.row("persona, adapters of others")
-    assert (row.kind, row.seeds) == ("control", 2)
+    assert (row.kind, row.seeds) == ("ablation", 2)
     assert row.figures["rmse"].value != board.row("persona").figures["rmse"].value
     assert [f"{one.left}:{one.right}" for one in board.differences] == [pair]
 

@@ -52,13 +52,13 @@ def test_answers_hardly_change_and_ratios_have_intervals(users: LanguageUserAgen
 
 def test_lines_are_those_of_the_files(users: LanguageUserAgent) -> None:
     found = verdicts(compare(users, "9 random adapters", (ROW_ATTENTION,), 2, ARGS))
-    assert {name: set(verdict["lines"]) for name, verdict in found.items()} == {
+    assert {name: set(verdict.lines) for name, verdict in found.items()} == {
         ROW_ATTENTION: {"row_attention.py"},
         LOW_RANK: {"low_rank.py"},
         ONEDNN: {"linear.py"},
     }
-    assert found[ROW_ATTENTION]["shared_lines"] == found[LOW_RANK]["shared_lines"]
-    assert not found[ONEDNN]["earns_its_lines"], "it was not measured"
+    assert found[ROW_ATTENTION].shared_lines == found[LOW_RANK].shared_lines
+    assert not found[ONEDNN].earns_its_lines, "it was not measured"
 
 
 def test_too_few_repeats_for_an_interval_are_refused() -> None:

@@ -9,7 +9,9 @@ import pytest
 import tyro
 
 from personagym_benchmarks.cli.fidelity import FidelityCommand
-from personagym_env.evaluation.fidelity.markdown import fidelity_boards
+from personagym_env.evaluation.fidelity.board import FidelityReport
+from personagym_env.evaluation.fidelity.tables import ablation_table, fidelity_tables, overview_table
+from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.run_context import RunContext
 
 ROOT = Path(__file__).parents[2]
@@ -54,34 +56,27 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
         f"fidelity-{protocol}-{plot}.svg" for protocol in ("temporal", "cold") for plot in ("reliability", "stars")
     }
     assert {path.name for path in tmp_path.iterdir()} == {"fidelity.json"} | names
-    tables = fidelity_boards(output)
-    assert "| mf – bias |" in tables["board-cold-differences"]
-    assert {name for name in tables if name.startswith("board-temporal")} == {
-        f"board-temporal-{name}"
-        for name in (
-            *("fidelity", "ratings", "shares", "taste", "ablation", "differences"),
-            *("by-user", "by-item", "by-persona"),
-        )
-    }
-    for text in tables.values():
-        widths = {line.count("|") for line in text.splitlines()}
-        assert len(widths) == 1
-        assert "nan" not in text
+    boards = {board.protocol: list(fidelity_tables(board)) for board in FidelityReport.load(output).boards}
+    assert "| mf – bias |" in "\n".join(map(markdown, boards["cold"]))
+    titles = [table.title for table in boards["temporal"]]
+    assert [title for title in titles if "RMSE by" in title] == [
+        f"temporal: RMSE by {by}" for by in ("training ratings of the user", "training ratings of the item", "persona")
+    ]
+    for table in (table for tables in boards.values() for table in tables):
+        assert table.rows
+        assert "nan" not in markdown(table)
 
 
-def test_adapters_that_are_compared_have_a_table_of_their_own() -> None:
-    tables = fidelity_boards(ROOT / "benchmarks" / "results" / "fidelity.json")
-    first = {
-        name: [line.split("|")[1].strip() for line in tables[f"board-temporal-{name}"].splitlines()[2:]]
-        for name in ("ablation", "taste", "fidelity")
-    }
+def test_ablations_have_a_table_of_their_own() -> None:
+    report = FidelityReport.load(ROOT / "benchmarks" / "results" / "fidelity.json")
+    board = next(board for board in report.boards if board.protocol == "temporal")
+    tables = ablation_table(board), overview_table(board)
+    ablation, overview = ({row.cells[0].text().partition(" (")[0] for row in table.rows} for table in tables)
     kinds = {"none", "single", "random", "persona"}
-    assert kinds <= {title.partition(" (")[0] for title in first["ablation"]}
-    assert "BPR" not in first["ablation"]
-    for name in ("taste", "fidelity"):
-        shown = {title.partition(" (")[0] for title in first[name]}
-        assert shown & kinds == {"persona"}
-        assert "BPR" in shown
+    assert kinds <= ablation
+    assert "BPR" not in ablation
+    assert overview & kinds == {"persona"}
+    assert "BPR" in overview
 
 
 @pytest.mark.parametrize(
@@ -93,6 +88,7 @@ def test_adapters_that_are_compared_have_a_table_of_their_own() -> None:
         (("--bundles", "mf=tests"), "'mf' names populations of two kinds"),
         (("--bundles", "one=tests", "--bases", "one=tests"), "'one' names populations of two kinds"),
         (("--protocols", "cold", "--bundles", "one=tests"), "no bundle at"),
+        (("--no-shipped", "--ablations", "none"), r"ablations are some of the bundles and bases \(\), got none"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is(

@@ -96,7 +96,7 @@ def test_returning_is_varied_where_users_may_return(script: ModuleType) -> None:
     report = script.run(arguments(script, "--users", "16").settings, RunContext())
     rows = {(row.setting, row.value): row for row in report.rows if row.kind in PARAMETERS}
     usual = {row.setting: row for row in report.rows if row.kind == "default" and "session" in row.judge}
-    assert {row.value for row in usual.values()} == {1, SESSIONS}
+    assert {row.sessions for row in usual.values()} == {1, SESSIONS}
     assert usual[SEVERAL_SESSIONS].mean > usual[ONE_SESSION].mean
     across = [row for row in rows.values() if row.against == SEVERAL_SESSIONS]
     assert {row.setting.partition(".")[0] for row in across} == {"returning", "reward"}

@@ -19,23 +19,12 @@ from personagym_agents.documents.tokenizer import encode_texts
 from personagym_agents.model.causal_lm import answer_logits, decoder_of
 from personagym_env.data.tables import FloatArray, Interactions
 from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.fidelity.contamination import TitleMemorisation
 
 _BATCH = 64
 _LEAD = "Movie:"
 TITLES = 500
 """Titles that are asked for at most."""
-
-
-@dataclass(frozen=True)
-class TitleMemorisation:
-    """What a base knows of titles."""
-
-    titles: int
-    """Titles of two tokens or more that were asked for."""
-    preferred: Interval
-    """Share of titles whose own second half is likelier than another title's of as many tokens; chance is 1/2."""
-    completed: Interval
-    """Share of titles that greedy decoding completes token by token."""
 
 
 @torch.no_grad()

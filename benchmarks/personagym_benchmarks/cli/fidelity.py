@@ -26,7 +26,7 @@ class FidelityCommand:
         """Run, print, write."""
         from personagym_benchmarks.fidelity.plots import write_plots
         from personagym_benchmarks.fidelity.study import run
-        from personagym_env.evaluation.leaderboard.tables import fidelity_tables
+        from personagym_env.evaluation.fidelity.tables import fidelity_tables
 
         console = make_console()
         with console_run(console, self.output.parent) as context:

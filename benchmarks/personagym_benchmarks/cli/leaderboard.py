@@ -27,7 +27,7 @@ class LeaderboardCommand:
     def main(self) -> None:
         """Run, print, write."""
         from personagym_benchmarks.leaderboard.study import run
-        from personagym_env.evaluation.leaderboard.tables import tables
+        from personagym_env.evaluation.leaderboard.tables import leaderboard_tables
         from personagym_env.evaluation.reporting.report import write_report
 
         console = make_console()
@@ -35,5 +35,5 @@ class LeaderboardCommand:
             board = run(self.settings, context)
         board.save(self.output)
         write_report(board, self.report)
-        print_tables(console, tables(board), LEAST_WIDTH)
+        print_tables(console, leaderboard_tables(board), LEAST_WIDTH)
         print_plain(console, self.output, self.report)

@@ -11,7 +11,7 @@ import personagym_agents
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.probes.controls import with_adapters_of_others, with_shuffled_ratings, without_history
-from personagym_agents.probes.memorisation import TitleMemorisation, ratings_from_ids, title_memorisation
+from personagym_agents.probes.memorisation import ratings_from_ids, title_memorisation
 from personagym_benchmarks.fidelity.bundles import BundlePlace
 from personagym_benchmarks.fidelity.settings import FidelitySettings
 from personagym_env.data.splits import Split
@@ -19,11 +19,8 @@ from personagym_env.data.tables import Dataset
 from personagym_env.data.traits import Traits, profile_features
 from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.core.offline import opening_scores
-from personagym_env.evaluation.fidelity.board import (
-    Kind,
-    Population,
-)
-from personagym_env.evaluation.fidelity.contamination import find_leaks
+from personagym_env.evaluation.fidelity.board import Population
+from personagym_env.evaluation.fidelity.contamination import TitleMemorisation, find_leaks
 from personagym_env.evaluation.fidelity.fidelity_test import Answers, FidelityTest
 from personagym_env.evaluation.fidelity.taste import TasteTest
 from personagym_env.protocols import UserAgent
@@ -99,7 +96,7 @@ class Probes:
 
     leak_test: dict[str, int] = field(default_factory=dict)
     """Population to prompts searched."""
-    recitation: dict[str, TitleMemorisation] = field(default_factory=dict)
+    memorisation: dict[str, TitleMemorisation] = field(default_factory=dict)
     """Base to what it knows of titles."""
 
 
@@ -119,15 +116,16 @@ def populations(bench: QuestionBench, places: list[BundlePlace], probes: Probes)
                 if name in bench.args.swapped:
                     rng = np.random.default_rng((bench.args.seed, len(others)))
                     others.append(bench.ask(with_adapters_of_others(users, rng), f"{name}, {OTHERS}"))
-        yield Population(name, "users", tuple(runs))
+        memory = users.corpus.memory is not None
+        yield Population(name, "ablation" if name in bench.args.ablations else "users", tuple(runs), memory)
         if others:
-            yield Population(f"{name}, {OTHERS}", "control", tuple(others))
+            yield Population(f"{name}, {OTHERS}", "ablation", tuple(others), memory)
         if bench.args.controls and name == places[-1].name:
             yield from controls(bench, users, name)
             base = load_bundle_agent(places[-1].place, bench.dataset, bench.split.train, adapters=False)
             yield recited_ratings(bench, base, name)
             titles, rng = bench.dataset.catalogue.titles, np.random.default_rng(bench.args.seed)
-            probes.recitation[f"base of {name}"] = title_memorisation(
+            probes.memorisation[f"base of {name}"] = title_memorisation(
                 base.population.model, base.corpus.tokenizer, titles, rng
             )
             del base
@@ -137,12 +135,12 @@ def populations(bench: QuestionBench, places: list[BundlePlace], probes: Probes)
 
 def controls(bench: QuestionBench, agent: LanguageUserAgent, name: str) -> Iterator[Population]:
     """The population told nothing, and told shuffled ratings."""
-    kind: Kind = "control"
+    memory = agent.corpus.memory is not None
     told = f"{name}, {NO_HISTORY}"
-    yield Population(told, kind, (bench.ask(without_history(agent), told),))
+    yield Population(told, "control", (bench.ask(without_history(agent), told),), memory)
     told = f"{name}, {SHUFFLED}"
     shuffled = with_shuffled_ratings(agent, np.random.default_rng(bench.args.seed))
-    yield Population(told, kind, (bench.ask(shuffled, told),))
+    yield Population(told, "control", (bench.ask(shuffled, told),), memory)
 
 
 def recited_ratings(bench: QuestionBench, base: LanguageUserAgent, name: str) -> Population:

@@ -29,6 +29,9 @@ class FidelitySettings:
     swapped: tuple[str, ...] = ()
     """Names of bundles that are asked again with each user's adapter given to another user: what is as good then does
     not come from whom an adapter was trained on."""
+    ablations: tuple[str, ...] = ()
+    """Names of bundles and bases that lack or change a part of the users, to show what it adds; they have a table of
+    their own."""
     compare: tuple[str, ...] = ()
     """`left:right` pairs of names for the table of differences; by default the last population against all others."""
     negatives: int = 20

@@ -8,7 +8,6 @@ the same questions, each pair once; figures come with paired bootstrap intervals
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 
 import numpy as np
 
@@ -127,7 +126,7 @@ def measure(
             description=PROTOCOLS[protocol].description,
             dataset=dataset.name,
             leak_test=probes.leak_test,
-            recitation={name: asdict(found) for name, found in probes.recitation.items()},
+            memorisation=probes.memorisation,
         )
 
 
@@ -142,6 +141,10 @@ def run(args: FidelitySettings, context: RunContext) -> FidelityReport:
     if unknown or not args.protocols:
         raise ValueError(f"protocols must be some of {', '.join(PROTOCOLS)}, got {', '.join(args.protocols)}")
     places = bundle_places(args)
+    named = {place.name for place in places}
+    if not set(args.ablations) <= named:
+        strange = ", ".join(sorted(set(args.ablations) - named))
+        raise ValueError(f"ablations are some of the bundles and bases ({', '.join(sorted(named))}), got {strange}")
     dataset = load_dataset(args.dataset)
     splits = {protocol: PROTOCOLS[protocol].split(dataset.interactions) for protocol in args.protocols}
     fitting = {

@@ -6,7 +6,6 @@ policy that rises in the simulation and not there has learned the simulator.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,7 @@ from personagym_benchmarks.policies.settings import PolicySettings
 from personagym_env.data.splits import temporal_split
 from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.core.closed_pool import ClosedPool
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.simulate import OnlineRecommender, SessionPlan, Sessions, simulate
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import interval, user_resamples
@@ -85,7 +85,7 @@ def compare(args: PolicySettings, world: World, policy: Path, context: RunContex
         leads=tuple(leads),
         chance=chance,
         best=most,
-        setting={name: value for name, value in asdict(args).items() if not isinstance(value, Path)},
+        setting=recorded(args),
         environment=environment_snapshot(),
     )
 

@@ -6,23 +6,10 @@ from typing import Any
 from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, FullAgreement, JudgeKind
 from personagym_env.evaluation.agreement.plots import tau_plot, value_plot
 from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
-from personagym_env.evaluation.agreement.tables import FIGURES, without_range
+from personagym_env.evaluation.agreement.tables import agreement_tables
 from personagym_env.evaluation.reporting.looks import JUDGES
-from personagym_env.evaluation.reporting.views import (
-    Cell,
-    Grid,
-    Line,
-    Page,
-    Plot,
-    Tile,
-    between,
-    estimate,
-    heads,
-    kind_line,
-    name,
-    number,
-    words,
-)
+from personagym_env.evaluation.reporting.numbers import between, number
+from personagym_env.evaluation.reporting.pages import Page, Plot, Tile
 from personagym_env.evaluation.robustness.page import robustness_view
 from personagym_env.evaluation.robustness.verdicts import Robustness
 
@@ -58,9 +45,9 @@ def _board(board: AgreementBoard) -> dict[str, Any]:
         "board": board,
         "tiles": [_tile(judge) for kind, judge in best.items() if kind != "check"],
         "plots": list(_plots(board, best)),
-        "grids": list(_grids(board)),
+        "tables": list(agreement_tables(board)),
         "bounds": ", ".join(f"{title} {number(bound.value)}" for title, bound in board.bounds.items()),
-        "reliability": estimate(board.reliability, 2),
+        "reliability": f"{number(board.reliability.value, 2)} ({between(board.reliability)})",
     }
 
 
@@ -90,83 +77,3 @@ def _plots(board: AgreementBoard, best: dict[JudgeKind, FullAgreement]) -> Itera
                 caption = f"The same of the {LEADERS} really best, which stand close together above."
                 svg = value_plot(board, title, LEADERS)
                 yield Plot(svg, f"What {title} says of the really best", caption, wide=True)
-
-
-def _grids(board: AgreementBoard) -> Iterator[Grid]:
-    yield _judges(board)
-    if board.differences:
-        yield Grid(
-            heads("left less right", ("Kendall’s τ", "regret, points", "self-preference, ranks")),
-            [
-                Line(
-                    (
-                        name(f"{row.left} – {row.right}"),
-                        estimate(row.tau),
-                        estimate(row.regret),
-                        estimate(row.self_preference, 2),
-                    )
-                )
-                for row in board.differences
-            ],
-            "Paired differences between judges",
-            "An interval that leaves out 0 is no accident of the sample of users.",
-        )
-    yield _preferences(board)
-    yield _recommenders(board)
-
-
-def _judges(board: AgreementBoard) -> Grid:
-    lines, kind = [], None
-    for row in board.judges:
-        if row.kind != kind:
-            lines.append(kind_line(JUDGES[row.kind].title, row.kind))
-        kind = row.kind
-        figures = [estimate(getattr(row, figure), 3 if figure.startswith("regret") else 2) for figure in FIGURES]
-        without = Cell(without_range(row).replace("..", " to "))
-        lines.append(Line((name(row.title), *figures, without, words(row.winner))))
-    return Grid(
-        (*heads("judge", (*FIGURES.values(), "tau without a class")), words("its winner")),
-        lines,
-        "Every judge",
-        "Pairs in order: share of pairs of recommenders that the judge orders as real users do; clear pairs: those "
-        "whose real difference has an interval without 0. Regret: real value lost by taking the judge’s first instead "
-        "of the really best, in rating points, and as a share of the way from the really worst to the really best. "
-        "Tau without a class: lowest and highest when one model class is left out.",
-    )
-
-
-def _preferences(board: AgreementBoard) -> Grid:
-    classes = list(board.judges[0].class_shift)
-    lines = []
-    for row in board.judges:
-        if row.kind != "metric":
-            shifts = (
-                Cell(f"{row.class_shift[one].value:+.1f}".replace("-", "−"), style="own" * (one == row.model_class))
-                for one in classes
-            )
-            lines.append(Line((name(row.title), estimate(row.self_preference, 2), *shifts)))
-    return Grid(
-        heads("judge", ("its own class", *classes)),
-        lines,
-        "Self-preference: ranks by which a judge puts a model class higher than real users do",
-        "Means over the recommenders of a class; framed is the judge’s own class.",
-    )
-
-
-def _recommenders(board: AgreementBoard) -> Grid:
-    judges = [judge.title for judge in board.judges if judge.kind in ("users", "sessions")]
-    return Grid(
-        (*heads("recommender", ()), words("class"), Cell("real value"), *(Cell(title) for title in judges)),
-        [
-            Line(
-                (
-                    name(row.name),
-                    words(row.model_class),
-                    estimate(row.real),
-                    *(Cell(number(row.said[title].value)) for title in judges),
-                )
-            )
-            for row in board.recommenders
-        ],
-        "Recommenders by real value, and what simulated users expect of the same picks (rating points)",
-    )

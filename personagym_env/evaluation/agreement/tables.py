@@ -1,108 +1,129 @@
-"""The agreement study in a terminal."""
+"""The tables of the agreement study."""
 
 from collections.abc import Iterator, Sequence
 
-from rich.table import Table
-from rich.text import Text
-
-from personagym_env.evaluation.agreement.judges import FullAgreement
+from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, FullAgreement
 from personagym_env.evaluation.agreement.study import AgreementBoard
-from personagym_env.evaluation.leaderboard.tables import interval_cell
 from personagym_env.evaluation.reporting.looks import JUDGES
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Section, Table, name_column, words_column
 
-FIGURES = {
-    "tau": "Kendall's tau",
-    "rho": "Spearman",
-    "pairwise": "pairs in order",
-    "clear_pairs": "clear pairs",
-    "regret": "regret, points",
-    "regret_share": "of the range",
-}
-"""Fields of a judge's row that tables show, and their heads."""
+FIGURES = (
+    Column("tau", "Kendall's tau", good="high"),
+    Column("rho", "Spearman", good="high"),
+    Column("pairwise", "pairs in order", good="high"),
+    Column("clear_pairs", "clear pairs", good="high"),
+    Column("regret", "regret", unit="points", good="low"),
+    Column("regret_share", "regret", unit="of the range", good="low"),
+)
+"""Fields of a judge's row that tables show."""
+_FORMS = {"regret": ".3f", "regret_share": ".1%"}
 
 
 def agreement_tables(board: AgreementBoard) -> Iterator[Table]:
-    """Recommenders, judges, what independence changes, and whom each judge prefers, for `rich.print`."""
-    yield _recommenders(board)
-    yield _judges(board)
+    """Judges, what independence changes, whom each judge prefers, and the recommenders."""
+    yield judges_table(board, board.judges)
     if board.differences:
-        yield _differences(board)
-    yield _preferences(board)
+        yield differences_table(board)
+    yield preferences_table(board)
+    yield recommenders_table(board)
 
 
-def _start(title: str, heads: Sequence[str], caption: str = "") -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", caption=caption, caption_justify="left")
-    table.add_column(heads[0], no_wrap=True)
-    for head in heads[1:]:
-        table.add_column(head, justify="right", no_wrap=" " not in head)
-    return table
-
-
-def user_judges(board: AgreementBoard) -> list[str]:
-    """Titles of the populations that judge, the best first."""
-    return [judge.title for judge in board.judges if judge.kind == "users"]
-
-
-def _recommenders(board: AgreementBoard) -> Table:
-    bounds = ", ".join(f"{name} {bound.value:.3f}" for name, bound in board.bounds.items())
-    judges = user_judges(board)
-    table = _start(
-        f"{board.ground_truth}: recommenders by real value of their picks, and what simulated users expect of them",
-        ("recommender", "class", "real value", *judges),
-        f"{board.description}; {board.users} users; 95 % intervals over users; possible: {bounds}",
+def judges_table(board: AgreementBoard, rows: Sequence[FullAgreement]) -> Table:
+    """How judges agree with real value, in sections by kind."""
+    columns = (
+        name_column("judge", "judge"),
+        *FIGURES,
+        words_column("without", "tau without a class"),
+        words_column("winner", "its winner"),
     )
-    for row in board.recommenders:
-        said = (Text(f"{row.said[title].value:.3f}") for title in judges)
-        table.add_row(Text(row.name), Text(row.model_class), interval_cell(row.real, 3), *said)
-    return table
-
-
-def _judges(board: AgreementBoard) -> Table:
-    caption = (
-        "simulated users rate the same picks; simulated sessions show whole slates; metrics read the held-out log; "
-        "95 % intervals over users, in whose resamples near ties turn, so that they lie low; tau without: lowest and "
-        "highest when a model class is left out; tau between the real rankings of two random halves of the users: "
-        f"{board.reliability.value:.2f} ({board.reliability.low:.2f}..{board.reliability.high:.2f})"
+    sections = (
+        Section(tuple(_judge(row) for row in rows if row.kind == kind), JUDGES[kind].title, kind)
+        for kind in JUDGE_KINDS
     )
-    heads = ("judge", "kind", *FIGURES.values(), "tau without", "its winner")
-    table = _start(f"{board.ground_truth}: agreement with real value", heads, caption)
-    kind = board.judges[0].kind
-    for row in board.judges:
-        if row.kind != kind:
-            table.add_section()
-        kind = row.kind
-        cells = (interval_cell(getattr(row, name), 3 if name.startswith("regret") else 2) for name in FIGURES)
-        table.add_row(Text(row.title), JUDGES[kind].title, *cells, without_range(row), Text(row.winner))
-    return table
+    reliability = board.reliability
+    note = (
+        "Simulated users rate the same picks; sessions show whole slates; metrics read the held-out log. 95 % "
+        "intervals over users, in whose resamples near ties turn, so that they lie low. Pairs in order: share of pairs "
+        "of recommenders that the judge orders as real users do; clear pairs: those whose real difference has an "
+        "interval without 0. Regret: real value lost by taking the judge's first instead of the really best, in rating "
+        "points, and as a share of the way from the really worst to the really best. Tau without a class: lowest and "
+        "highest when one model class is left out. Tau between the real rankings of two random halves of the users: "
+        f"{reliability.value:.2f} ({reliability.low:.2f} to {reliability.high:.2f})."
+    )
+    title = f"{board.ground_truth}: agreement with real value"
+    return Table(title, columns, tuple(section for section in sections if section.rows), note)
 
 
-def without_range(row: FullAgreement) -> str:
-    """Lowest and highest tau when one model class is left out."""
-    return f"{min(row.without.values()):.2f}..{max(row.without.values()):.2f}" if row.without else "–"
+def _judge(row: FullAgreement) -> Row:
+    figures = (Cell(getattr(row, column.key), _FORMS.get(column.key, ".2f")) for column in FIGURES)
+    taus = row.without.values()
+    without = Cell(f"{min(taus):.2f} to {max(taus):.2f}" if taus else None)
+    return Row((Cell(row.title), *figures, without, Cell(row.winner)))
 
 
-def _differences(board: AgreementBoard) -> Table:
-    heads = ("left less right", "Kendall's tau", "regret, points", "self-preference, ranks")
-    table = _start(f"{board.ground_truth}: paired differences", heads)
-    for row in board.differences:
-        cells = (interval_cell(row.tau, 3), interval_cell(row.regret, 3), interval_cell(row.self_preference, 2))
-        table.add_row(Text(f"{row.left} – {row.right}"), *cells)
-    return table
+def differences_table(board: AgreementBoard) -> Table:
+    """One judge less another."""
+    columns = (
+        name_column("left less right"),
+        Column("tau", "Kendall's tau"),
+        Column("regret", "regret", unit="points"),
+        Column("self_preference", "self-preference", unit="ranks"),
+    )
+    rows = (
+        Row((Cell(f"{row.left} – {row.right}"), Cell(row.tau), Cell(row.regret), Cell(row.self_preference, ".2f")))
+        for row in board.differences
+    )
+    note = "An interval that leaves out 0 is no accident of the sample of users."
+    return Table.plain(f"{board.ground_truth}: paired differences between judges", columns, rows, note)
 
 
-def _preferences(board: AgreementBoard) -> Table:
+def preferences_table(board: AgreementBoard) -> Table:
+    """Ranks by which a judge puts a model class higher than real users do."""
     classes = list(board.judges[0].class_shift)
-    table = _start(
-        f"{board.ground_truth}: ranks by which a judge puts a model class higher than real users do",
-        ("judge", "its own class", *classes),
-        "mean over the recommenders of the class; bold is the judge's own class",
+    rows = (
+        Row(
+            (
+                Cell(row.title),
+                Cell(row.self_preference, ".2f"),
+                *(
+                    Cell(row.class_shift[one].value, "+.1f", emphasis="own" if one == row.model_class else "")
+                    for one in classes
+                ),
+            )
+        )
+        for row in board.judges
+        if row.kind != "metric"
     )
-    for row in board.judges:
-        if row.kind != "metric":
-            table.add_row(Text(row.title), interval_cell(row.self_preference, 2), *_shifts(row, classes))
-    return table
+    columns = (
+        name_column("judge", "judge"),
+        Column("own", "its own class"),
+        *(Column(f"class {one}", one) for one in classes),
+    )
+    return Table.plain(
+        f"{board.ground_truth}: self-preference, ranks by which a judge puts a model class higher than real users do",
+        columns,
+        rows,
+        "Means over the recommenders of a class; emphasised is the judge's own class.",
+    )
 
 
-def _shifts(row: FullAgreement, classes: Sequence[str]) -> Iterator[Text]:
-    for name in classes:
-        yield Text(f"{row.class_shift[name].value:+.1f}", style="bold" if name == row.model_class else "")
+def recommenders_table(board: AgreementBoard) -> Table:
+    """Real value of every recommender's picks, and what simulated users say of them."""
+    judges = [judge.title for judge in board.judges if judge.kind in ("users", "sessions")]
+    columns = (
+        name_column("recommender"),
+        words_column("class", "class"),
+        Column("real", "real value"),
+        *(Column(f"judge {title}", title) for title in judges),
+    )
+    rows = (
+        Row((Cell(row.name), Cell(row.model_class), Cell(row.real), *(Cell(row.said[title].value) for title in judges)))
+        for row in board.recommenders
+    )
+    bounds = ", ".join(f"{name} {bound.value:.3f}" for name, bound in board.bounds.items())
+    return Table.plain(
+        f"{board.ground_truth}: recommenders by real value of their picks, and what simulated users say of them",
+        columns,
+        rows,
+        f"{board.description}; {board.users:,} users; 95 % intervals over users; possible: {bounds}.",
+    )

@@ -3,15 +3,18 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from cattrs import ClassValidationError, ForbiddenExtraKeysError, transform_error
 from cattrs.preconf.json import make_converter
 from cattrs.v import format_exception
 
 from personagym_env.files import write_atomically
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,12 @@ class Result:
         try:
             return _CONVERTER.structure(raw, cls)
         except ClassValidationError as error:
-            raise ValueError(f"{path} is no {cls.KIND}: {faults(error)}") from error
+            raise ValueError(f"{path} is no {cls.KIND}: {faults(error)}") from None  # a chain of them would be long
+
+
+def recorded(settings: "DataclassInstance") -> dict[str, Any]:
+    """The settings of a run as its result records them: all but places on this machine."""
+    return {name: value for name, value in asdict(settings).items() if not isinstance(value, Path)}
 
 
 def faults(error: ClassValidationError) -> str:

@@ -5,7 +5,7 @@ Shapes: n held-out rows, r ratings, u users, b rows of weights (1 + resamples), 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -22,12 +22,14 @@ from personagym_env.evaluation.core.statistics import (
     user_resamples,
 )
 from personagym_env.evaluation.fidelity.breakdowns import Labels
+from personagym_env.evaluation.fidelity.contamination import TitleMemorisation
 from personagym_env.evaluation.fidelity.fidelity_test import Answers, rating_fidelity
 from personagym_env.evaluation.fidelity.rating_shares import RatingShares, share_fidelity
 from personagym_env.evaluation.fidelity.taste import TasteTest
 
-Kind = Literal["floor", "users", "control"]
-"""What a population is there for: to be beaten, to be measured, or to show that others do not cheat."""
+Kind = Literal["floor", "users", "ablation", "control"]
+"""What a population is there for: to be beaten, to be measured, to show what a part of the users adds by lacking it, or
+to show that others do not cheat."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +40,8 @@ class Population:
     kind: Kind
     runs: tuple[Answers, ...]
     """Answers of each training seed; the i-th seeds of two populations count as a pair."""
+    memory: bool | None = None
+    """Whether documents tell what is recalled; None for those without documents."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,8 @@ class BoardRow:
     shares: tuple[float, ...] | None
     """(r,) share of each rating among samples."""
     reliability: Reliability | None
+    memory: bool | None = None
+    """Whether documents tell what is recalled; None for those without documents."""
 
     @property
     def title(self) -> str:
@@ -100,8 +106,8 @@ class FidelityBoard:
     parts: tuple[Part, ...]
     leak_test: Mapping[str, int] = field(default_factory=dict)
     """Population to prompts that were searched for held-out items; none was found, or there would be no board."""
-    recitation: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Base to what it knows of titles: how many were asked for, and shares with intervals."""
+    memorisation: Mapping[str, TitleMemorisation] = field(default_factory=dict)
+    """Base to what it knows of titles."""
 
     def row(self, name: str) -> BoardRow:
         """A row by name.
@@ -117,7 +123,7 @@ class FidelityReport(Result):
     """Boards of several protocols."""
 
     KIND = "fidelity report"
-    FORMAT = 2
+    FORMAT = 3
     COMMAND = "personagym fidelity"
 
     boards: tuple[FidelityBoard, ...]
@@ -173,7 +179,7 @@ def make_board(
     description: str,
     dataset: str,
     leak_test: Mapping[str, int],
-    recitation: Mapping[str, Mapping[str, Any]] | None = None,
+    memorisation: Mapping[str, TitleMemorisation] | None = None,
 ) -> FidelityBoard:
     """Measure populations that answered the same questions.
 
@@ -187,7 +193,7 @@ def make_board(
         description: the split in words.
         dataset: name of the data.
         leak_test: population to prompts searched.
-        recitation: base to what it knows of titles.
+        memorisation: base to what it knows of titles.
 
     Raises:
         ValueError: two populations have one name, or a compared name is none of them.
@@ -221,7 +227,7 @@ def make_board(
         differences=tuple(_difference(left, right, measured) for left, right in compared),
         parts=tuple(_parts(populations, taste, labels, resampler)),
         leak_test=dict(leak_test),
-        recitation=dict(recitation or {}),
+        memorisation=dict(memorisation or {}),
     )
 
 
@@ -251,6 +257,7 @@ def _board_row(population: Population, samples: Samples, taste: TasteTest) -> Bo
         spread={f: (float(each.min()), float(each.max())) for f, (_, each) in samples.items()} if several else {},
         shares=shares,
         reliability=diagram,
+        memory=population.memory,
     )
 
 

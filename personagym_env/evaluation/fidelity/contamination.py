@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
+from personagym_env.evaluation.core.statistics import Interval
 
 LEAST_LETTERS = 8
 """Titles shorter than this, or of one word, are looked for only where a line begins: people write "drama" and "M"."""
@@ -30,6 +31,18 @@ def shuffled_ratings(log: Interactions, rng: np.random.Generator) -> Interaction
     """
     order = np.lexsort((rng.random(len(log)), log.users))
     return replace(log, ratings=log.ratings[order])
+
+
+@dataclass(frozen=True)
+class TitleMemorisation:
+    """What a base knows of titles."""
+
+    titles: int
+    """Titles of two tokens or more that were asked for."""
+    preferred: Interval
+    """Share of titles whose own second half is likelier than another title's of as many tokens; chance is 1/2."""
+    completed: Interval
+    """Share of titles that greedy decoding completes token by token."""
 
 
 class Leak(NamedTuple):

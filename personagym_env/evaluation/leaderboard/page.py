@@ -3,14 +3,23 @@
 from personagym_env.evaluation.agreement.judges import Agreement, JudgeKind
 from personagym_env.evaluation.agreement.plots import tau_plot
 from personagym_env.evaluation.core.statistics import Interval
-from personagym_env.evaluation.leaderboard.board import RANKED_BY, FidelityRow, Leaderboard, Row
+from personagym_env.evaluation.leaderboard.board import RANKED_BY, Leaderboard, Row
 from personagym_env.evaluation.leaderboard.plots import against_real_plot, ranking_plot
-from personagym_env.evaluation.reporting.figures import FIDELITY, OFFLINE, REAL, SIMULATED
-from personagym_env.evaluation.reporting.looks import JUDGES
-from personagym_env.evaluation.reporting.views import Page, Tile, between, number
+from personagym_env.evaluation.leaderboard.tables import (
+    CONTRAST,
+    agreement_table,
+    fidelity_table,
+    offline_table,
+    ranking_table,
+)
+from personagym_env.evaluation.reporting.figures import OFFLINE, REAL, SIMULATED
+from personagym_env.evaluation.reporting.numbers import between, number
+from personagym_env.evaluation.reporting.pages import Page, Plot, Tile
 
-CONTRAST = "ndcg"
-"""The offline metric that the report sets beside the simulated users."""
+_TAU = (
+    "Kendall’s τ between each judge’s order of the recommenders and the real one: 1 the same, 0 unrelated, −1 "
+    "reversed. The grey band holds 95 % of random orders; a recommender that reads the users is left out."
+)
 
 
 def leaderboard_page(board: Leaderboard) -> Page:
@@ -18,12 +27,11 @@ def leaderboard_page(board: Leaderboard) -> Page:
     content = {
         "board": board,
         "plots": _plots(board),
-        "simulated": SIMULATED,
-        "offline": OFFLINE,
-        "fidelity": FIDELITY,
-        "judges": JUDGES,
         "tiles": _tiles(board),
-        "best_fidelity": _best_fidelity(board.fidelity),
+        "ranking": ranking_table(board),
+        "offline": offline_table(board),
+        "agreement": agreement_table(board.agreements) if board.agreements else None,
+        "fidelity": fidelity_table(board) if board.fidelity else None,
     }
     title = "Which recommender is worth most to its users?"
     return Page("leaderboard", "Leaderboard", title, content, board.setting, board.environment)
@@ -36,7 +44,7 @@ def main_judges(board: Leaderboard) -> dict[JudgeKind, Agreement]:
     return {row.kind: row for row in (next(ranking, None), next(contrast, None)) if row is not None}
 
 
-def _plots(board: Leaderboard) -> dict[str, str]:
+def _plots(board: Leaderboard) -> dict[str, list[Plot]]:
     rows = board.rows
     judges = main_judges(board)
     chance = [("chance", board.bounds["chance"].value)] if "chance" in board.bounds else []
@@ -51,13 +59,24 @@ def _plots(board: Leaderboard) -> dict[str, str]:
         return row.offline[CONTRAST]
 
     ranked, contrasted = SIMULATED[RANKED_BY].label, OFFLINE[CONTRAST].label
-    svgs = {
-        "simulated": ranking_plot(rows, returned, ranked, "sessions"),
-        "real": ranking_plot(rows, lambda row: row.real, REAL.label, "check", chance),
-        "scatter": against_real_plot(rows, returned, ranked, "sessions", title("sessions")),
-        "contrast": against_real_plot(rows, contrast, contrasted, "metric", title("metric")),
+    real = ranking_plot(rows, lambda row: row.real, REAL.label, "check", chance)
+    returns = against_real_plot(rows, returned, ranked, "sessions", title("sessions"))
+    contrasts = against_real_plot(rows, contrast, contrasted, "metric", title("metric"))
+    return {
+        "ranking": [
+            Plot(
+                ranking_plot(rows, returned, ranked, "sessions"), "Simulated return of each recommender with intervals"
+            ),
+            Plot(real, "Real value of each recommender "),
+        ],
+        "judges": [
+            Plot(returns, "Simulated return against real value"),
+            Plot(contrasts, f"{OFFLINE[CONTRAST].title} against real value"),
+        ],
+        "agreement": [Plot(tau_plot(board.agreements), "Kendall's tau of each judge with real value", _TAU)]
+        if board.agreements
+        else [],
     }
-    return svgs | ({"agreement": tau_plot(board.agreements)} if board.agreements else {})
 
 
 def _tiles(board: Leaderboard) -> list[Tile]:
@@ -80,13 +99,3 @@ def _tiles(board: Leaderboard) -> list[Tile]:
             figure = fidelity.figures[name]
             tiles.append(Tile("sessions", number(figure.value), what, between(figure)))
     return tiles
-
-
-def _best_fidelity(rows: tuple[FidelityRow, ...]) -> dict[str, float]:
-    """Per figure the best value of all populations, to be set in bold."""
-    best = {}
-    for name, figure in FIDELITY.items():
-        values = [row.figures[name].value for row in rows if name in row.figures]
-        if values:
-            best[name] = max(values) if figure.higher_is_better else min(values)
-    return best

@@ -1,25 +1,54 @@
-"""The comparison of policies in a terminal."""
+"""The tables of the comparison of policies."""
 
 from collections.abc import Iterator
 
-from rich.table import Table
-from rich.text import Text
-
-from personagym_env.evaluation.leaderboard.policies import PolicyComparison
+from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.leaderboard.policies import PolicyComparison, PolicyRow
+from personagym_env.evaluation.reporting.figures import REAL, SIMULATED
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
 
 
 def policy_tables(found: PolicyComparison) -> Iterator[Table]:
-    """What everybody earned, and what learners earned beyond the best static recommender, for `rich.print`."""
-    earned = Table(title=f"{found.sessions:,} sessions each with {found.users} users", title_justify="left")
-    for column in ("recommender", "kind", "return", "clicks per step", "rating", "length", "real value"):
-        earned.add_column(column, no_wrap=True)
-    for row in found.rows:
-        earned.add_row(Text(row.recommender), row.kind, *map(str, (*row.simulated.values(), row.real)))
-    earned.caption = f"chance alone has real value {found.chance}, a clairvoyant {found.best}"
-    yield earned
-    leads = Table(title="Return beyond that of the best static recommender, session by session", title_justify="left")
-    for column in ("learner", "best static recommender", "lead"):
-        leads.add_column(column, no_wrap=True)
-    for lead in found.leads:
-        leads.add_row(Text(lead.recommender), Text(lead.static), str(lead.value))
-    yield leads
+    """What everybody earned, and what learners earned beyond the best static recommender."""
+    yield policies_table(found)
+    yield leads_table(found)
+
+
+def policies_table(found: PolicyComparison) -> Table:
+    """Learners beside static recommenders, the highest return first."""
+    leads = {lead.recommender: lead.value for lead in found.leads}
+    rows = sorted(found.rows, key=lambda row: -row.simulated["return"].value)
+    columns = (
+        name_column("recommender"),
+        words_column("kind", "kind"),
+        *(figure.column(key) for key, figure in SIMULATED.items()),
+        Column("lead", "beyond the best static"),
+        REAL.column("real"),
+    )
+    note = (
+        f"{found.sessions:,} sessions each with users {found.users}; chance alone has real value {found.chance}, a "
+        f"clairvoyant {found.best}."
+    )
+    return Table.plain(
+        "Policies in the same sessions", columns, (_policy(row, leads.get(row.recommender)) for row in rows), note
+    )
+
+
+def _policy(row: PolicyRow, lead: Interval | None) -> Row:
+    return Row(
+        (
+            Cell(row.recommender),
+            Cell(row.kind),
+            *(Cell(row.simulated[key], figure.form) for key, figure in SIMULATED.items()),
+            Cell(lead, ".2f"),
+            Cell(row.real),
+        )
+    )
+
+
+def leads_table(found: PolicyComparison) -> Table:
+    """What each learner earned beyond the best static recommender."""
+    columns = name_column("learner"), words_column("static", "best static recommender"), Column("lead", "lead")
+    rows = (Row((Cell(lead.recommender), Cell(lead.static), Cell(lead.value))) for lead in found.leads)
+    title = "Return beyond that of the best static recommender, session by session"
+    return Table.plain(title, columns, rows)

@@ -1,173 +1,154 @@
-"""Leaderboard and fidelity board in a terminal."""
+"""The leaderboard's tables."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-from rich.table import Table
-from rich.text import Text
-
-from personagym_env.evaluation.core.negatives import SUFFIX
-from personagym_env.evaluation.core.statistics import Interval
-from personagym_env.evaluation.fidelity.board import FidelityBoard, Part
-from personagym_env.evaluation.leaderboard.board import Leaderboard
-from personagym_env.evaluation.reporting.figures import (
-    DISTRIBUTION,
-    FIDELITY,
-    OFFLINE,
-    RATING,
-    REAL,
-    SIMULATED,
-    TASTE,
-    Figure,
-)
+from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, Agreement
+from personagym_env.evaluation.leaderboard.board import FidelityRow, Leaderboard
+from personagym_env.evaluation.leaderboard.board import Row as BoardRow
+from personagym_env.evaluation.reporting.figures import FIDELITY, OFFLINE, REAL, SIMULATED
 from personagym_env.evaluation.reporting.looks import JUDGES
+from personagym_env.evaluation.reporting.table import (
+    Cell,
+    Column,
+    Emphasis,
+    Row,
+    Section,
+    Table,
+    name_column,
+    words_column,
+)
+
+CONTRAST = "ndcg"
+"""The offline metric that stands beside the simulated users."""
+_NAME, _FIT = name_column("recommender"), Column("fit", "fit", unit="s")
 
 
-def tables(board: Leaderboard) -> Iterator[Table]:
-    """Ranking, offline metrics, agreement and fidelity, for `rich.print`."""
-    yield _ranking(board)
-    yield _offline(board)
+def leaderboard_tables(board: Leaderboard) -> Iterator[Table]:
+    """Ranking, offline metrics, agreement and fidelity."""
+    yield ranking_table(board)
+    yield offline_table(board)
     if board.agreements:
-        yield _agreement(board)
+        yield agreement_table(board.agreements)
     if board.fidelity:
-        yield _fidelity(board)
+        yield fidelity_table(board)
 
 
-def interval_cell(interval: Interval | None, digits: int = 3, style: str = "") -> Text:
-    """The estimate, and its interval less prominently; names and numbers are never read as markup."""
-    if interval is None or np.isnan(interval.value):
-        return Text("–", style="dim")
-    text = Text(f"{interval.value:.{digits}f}", style=style)
-    if not np.isnan(interval.low):
-        text.append(f" {interval.low:.{digits}f}..{interval.high:.{digits}f}", style="dim")
-    return text
+def ranking_table(board: Leaderboard) -> Table:
+    """What recommenders are worth to simulated users, and to real ones."""
+    columns = (
+        Column("rank", ""),
+        _NAME,
+        *(figure.column(key) for key, figure in SIMULATED.items()),
+        Column("lead", "lead over next", meaning="Simulated return less that of the next row, over the same users."),
+        OFFLINE[CONTRAST].column(CONTRAST),
+        REAL.column("real"),
+        _FIT,
+    )
+    bounds = ", ".join(f"{name} {bound.value:.3f}" for name, bound in board.bounds.items())
+    notes = (
+        "95 % intervals over users.",
+        f"Real value of the pools themselves: {bounds}; no recommender can leave the range from worst to best."
+        if bounds
+        else "",
+        str(board.independence or ""),
+    )
+    return Table.plain(
+        f"{board.dataset}: simulated users ({board.agent}) and real value",
+        columns,
+        (_ranked(row, rank) for rank, row in enumerate(board.rows, 1)),
+        " ".join(note for note in notes if note),
+    )
 
 
-def _start(title: str, first: str, figures: Mapping[str, Figure]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold")
-    table.add_column(first, no_wrap=True)
-    for figure in figures.values():
-        table.add_column(figure.title, justify="right", no_wrap=True)
-    return table
+def _ranked(row: BoardRow, rank: int) -> Row:
+    tie = row.lead is not None and row.lead.low <= 0
+    cells = (
+        Cell(str(rank)),
+        _name(row),
+        *(Cell(row.simulated[key], figure.form) for key, figure in SIMULATED.items()),
+        Cell(row.lead, SIMULATED["return"].form),
+        Cell(row.offline[CONTRAST].value),
+        Cell(row.real, REAL.form),
+        Cell(row.fit_seconds, ",.1f"),
+    )
+    return Row(cells, "reference" if row.reference else "tie" if tie else "")
 
 
-def _ranking(board: Leaderboard) -> Table:
-    known = {name: bound.value for name, bound in board.bounds.items() if np.isfinite(bound.value)}
-    bounds = ", ".join(f"{name} {value:.3f}" for name, value in known.items()) or "unknown, nobody has rows enough"
-    figures = SIMULATED | {"real": REAL}
-    table = _start(f"{board.dataset}: simulated users ({board.agent}) and real value", "recommender", figures)
-    told = f"95 % intervals over users; real value of the pools: {bounds}; * reads the users it is judged by"
-    table.caption = told if board.independence is None else f"{told}\n{board.independence}"
-    table.caption_justify = "left"
-    for row in board.rows:
-        name = Text(row.name + (" *" if row.reference else ""), style="italic" if row.reference else "bold")
-        simulated = (interval_cell(row.simulated[figure], 2) for figure in SIMULATED)
-        table.add_row(name, *simulated, interval_cell(row.real, style="bold"))
-    return table
+def _name(row: BoardRow) -> Cell:
+    return Cell(row.name, aside="reads the users" if row.reference else "")
 
 
-def _offline(board: Leaderboard) -> Table:
-    table = _start("Offline metrics on the held-out log", "recommender", OFFLINE)
-    table.add_column("fit, s", justify="right")
-    for row in board.rows:
-        values = (Text(f"{row.offline[figure].value:.3f}") for figure in OFFLINE)
-        table.add_row(Text(row.name), *values, f"{row.fit_seconds:.1f}")
-    return table
+def offline_table(board: Leaderboard) -> Table:
+    """Metrics on the held-out log."""
+    rows = (
+        Row(
+            (_name(row), *(Cell(row.offline[key], figure.form) for key, figure in OFFLINE.items())),
+            "reference" if row.reference else "",
+        )
+        for row in board.rows
+    )
+    columns = (_NAME, *(figure.column(key) for key, figure in OFFLINE.items()))
+    note = "RecBole's definitions, every held-out item relevant."
+    return Table.plain("Offline metrics on the held-out log", columns, rows, note)
 
 
-def _agreement(board: Leaderboard) -> Table:
-    table = Table(title="Agreement with real value", title_justify="left", title_style="bold")
-    for name in ("judge", "what it looks at"):
-        table.add_column(name, no_wrap=True)
-    for name in ("Kendall's tau", "regret"):
-        table.add_column(name, justify="right", no_wrap=True)
-    kind = board.agreements[0].kind
-    for row in board.agreements:
-        if row.kind != kind:
-            table.add_section()
-        kind = row.kind
-        table.add_row(Text(row.judge), JUDGES[kind].title, interval_cell(row.tau, 2), interval_cell(row.regret))
-    return table
+def agreement_table(rows: Sequence[Agreement], *, grouped: bool = True) -> Table:
+    """How judges agree with real value.
+
+    Args:
+        rows: the judges, in the order of the table.
+        grouped: whether judges of a kind stand under its title; else the title stands beside each.
+    """
+    columns = (
+        name_column("judge", "judge"),
+        words_column("kind", "what it looks at"),
+        Column("tau", "Kendall's tau", good="high"),
+        Column("regret", "regret", unit="points", good="low"),
+    )
+    by_kind = {kind: tuple(_agreement(row) for row in rows if row.kind == kind) for kind in JUDGE_KINDS}
+    sections = tuple(Section(group, JUDGES[kind].title, kind) for kind, group in by_kind.items() if group)
+    everybody = (Section(tuple(map(_agreement, rows))),)
+    note = (
+        "Regret: real value lost by deploying the judge's first choice instead of the really best recommender, in "
+        "rating points."
+    )
+    table = Table("Agreement with real value", columns, sections if grouped else everybody, note)
+    return table.select("judge", "tau", "regret") if grouped else table
 
 
-def _fidelity(board: Leaderboard) -> Table:
-    table = _start("Fidelity of the users to held-out people", "users", FIDELITY)
-    if board.independence is not None:
-        rows = f"{board.independence.judge:,} training rows ({board.independence.data_overlap})"
-        table.caption = f"Of the users who judge here: they, and the floors, know {rows}"
-        table.caption_justify = "left"
-    for row in board.fidelity:
-        name = Text(row.name, style="bold" if row.name == board.agent else "")
-        table.add_row(name, *(interval_cell(row.figures.get(figure)) for figure in FIDELITY))
-    return table
+def _agreement(row: Agreement) -> Row:
+    return Row((Cell(row.judge), Cell(JUDGES[row.kind].title), Cell(row.tau, ".2f"), Cell(row.regret)))
 
 
-def fidelity_tables(board: FidelityBoard) -> Iterator[Table]:
-    """Ratings, their distribution, taste, paired differences and breakdowns of a protocol, for `rich.print`."""
-    ratings = _board_table(board, f"{board.dataset}, {board.protocol}: ratings of held-out rows", RATING)
-    ratings.caption = f"{board.description}; 95 % intervals over users"
-    ratings.caption_justify = "left"
-    yield ratings
-    yield _shares(board)
-    for kind, suffix in SUFFIX.items():
-        figures = {name + suffix: figure for name, figure in TASTE.items()}
-        title = f"{board.protocol}: real items among {'unseen ones' if kind == 'uniform' else 'as popular unseen ones'}"
-        yield _board_table(board, title, {name: figures[name] for name in figures if "own_" not in name}, bounds=False)
-    if board.differences:
-        yield _differences(board)
-    for by in dict.fromkeys(part.by for part in board.parts):
-        yield _breakdown(board, [part for part in board.parts if part.by == by])
+def fidelity_table(board: Leaderboard) -> Table:
+    """How true the users who judge are to held-out people, and the floors."""
+    best = _best(board.fidelity)
+    rows = (
+        Row((Cell(row.name), *(_fidelity(row, key, figure.form, best) for key, figure in FIDELITY.items())))
+        for row in board.fidelity
+    )
+    known = board.independence
+    note = (
+        ""
+        if known is None
+        else f"Of the users who judge here: they, and the floors, know {known.judge:,} training rows "
+        f"({known.data_overlap})."
+    )
+    columns = (name_column("users"), *(figure.column(key) for key, figure in FIDELITY.items()))
+    return Table.plain("Fidelity of the users to held-out people", columns, rows, note)
 
 
-def _board_table(board: FidelityBoard, title: str, figures: Mapping[str, Figure], *, bounds: bool = True) -> Table:
-    table = _start(title, "users", figures)
-    kind = board.rows[0].kind if board.rows else None
-    for row in board.rows:
-        if not set(figures) & set(row.figures):
-            continue
-        if row.kind != kind:
-            table.add_section()
-        kind = row.kind
-        found = (row.figures.get(name) for name in figures)
-        cells = (value and (value if bounds else Interval(value.value, np.nan, np.nan)) for value in found)
-        table.add_row(Text(row.title), *(interval_cell(value) for value in cells))
-    return table
+def _fidelity(row: FidelityRow, key: str, form: str, best: Mapping[str, float]) -> Cell:
+    found = row.figures.get(key)
+    emphasis: Emphasis = "best" if found is not None and found.value == best[key] else ""
+    return Cell(found, form, emphasis=emphasis)
 
 
-def _shares(board: FidelityBoard) -> Table:
-    table = _start(f"{board.protocol}: sampled ratings against real ones, same pairs", "users", DISTRIBUTION)
-    for value in board.scale:
-        table.add_column(f"{value:g}", justify="right")
-    nothing = Text("–", style="dim")
-    real = (f"{share:.1%}" for share in board.real_shares)
-    table.add_row(Text("real", style="italic"), *[nothing] * len(DISTRIBUTION), *real, end_section=True)
-    for row in board.rows:
-        if row.shares is not None:
-            cells = (interval_cell(row.figures[name]) for name in DISTRIBUTION)
-            table.add_row(Text(row.title), *cells, *(f"{share:.1%}" for share in row.shares))
-    return table
-
-
-def _differences(board: FidelityBoard) -> Table:
-    digits = {"rmse": 4, "nll": 4, "auc": 3, "choice_5": 3, "choice_5_popular": 3}
-    figures = {name: (RATING | TASTE)[name.removesuffix(SUFFIX["popular"])] for name in digits}
-    table = _start(f"{board.protocol}: paired differences", "left less right", figures)
-    table.columns[-1].header = "1 of 5, popular"
-    for row in board.differences:
-        cells = (interval_cell(row.figures.get(name), places) for name, places in digits.items())
-        table.add_row(Text(f"{row.left} – {row.right}"), *cells)
-    return table
-
-
-def _breakdown(board: FidelityBoard, parts: Sequence[Part]) -> Table:
-    table = Table(title=f"{board.protocol}: RMSE by {parts[0].by}", title_justify="left", title_style="bold")
-    table.add_column(parts[0].by, no_wrap=True)
-    table.add_column("rows", justify="right")
-    table.add_column("users", justify="right")
-    names = [row.name for row in board.rows if any(row.name in part.figures for part in parts)]
-    for name in names:
-        table.add_column(Text(name), justify="right")
-    for part in parts:
-        cells = (interval_cell(part.figures.get(name, {}).get("rmse")) for name in names)
-        table.add_row(Text(part.label), f"{part.rows:,}", f"{part.users:,}", *cells)
-    return table
+def _best(rows: Sequence[FidelityRow]) -> dict[str, float]:
+    """Per figure the best value of all populations."""
+    found = {}
+    for key, figure in FIDELITY.items():
+        values = [row.figures[key].value for row in rows if key in row.figures]
+        if values:
+            found[key] = max(values) if figure.good == "high" else min(values)
+    return found

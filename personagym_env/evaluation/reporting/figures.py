@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from personagym_env.evaluation.fidelity.taste import LIST_SIZES, UNSEEN_PER_REAL
+from personagym_env.evaluation.reporting.table import Column, Good
 
 
 class Figure(NamedTuple):
@@ -14,14 +15,35 @@ class Figure(NamedTuple):
     """With unit, for an axis."""
     meaning: str
     """One sentence for those who have not met it."""
-    higher_is_better: bool = True
+    good: Good | None = "high"
+    """Which end is the better one; None where neither is."""
+    form: str = ".3f"
+    """How it is written, for `format`."""
+
+    def column(self, key: str) -> Column:
+        """A column of this figure."""
+        return Column(key, self.title, meaning=self.meaning, good=self.good)
 
 
 SIMULATED = {
-    "return": Figure("return", "simulated return (reward per session)", "Sum of rewards over a simulated session."),
-    "clicks": Figure("clicks/step", "clicks per step", "Share of slates from which the simulated user took an item."),
-    "rating": Figure("rating", "mean simulated rating (points)", "Mean rating of what simulated users consumed."),
-    "length": Figure("length", "session length (steps)", "Slates shown until the simulated user left."),
+    "return": Figure(
+        "simulated return",
+        "simulated return (reward per session)",
+        "Sum of rewards over a simulated session.",
+        form=".2f",
+    ),
+    "clicks": Figure(
+        "clicks per step", "clicks per step", "Share of slates from which the simulated user took an item.", form=".2f"
+    ),
+    "rating": Figure(
+        "simulated rating",
+        "mean simulated rating (points)",
+        "Mean rating of what simulated users consumed.",
+        form=".2f",
+    ),
+    "length": Figure(
+        "session length", "session length (steps)", "Slates shown until the simulated user left.", form=".2f"
+    ),
 }
 """From sessions in the environment."""
 
@@ -30,10 +52,10 @@ OFFLINE = {
     "ndcg": Figure("NDCG@10", "NDCG@10 on the held-out log", "Hits in the top 10, earlier ones counting more."),
     "mrr": Figure("MRR@10", "MRR@10", "One over the rank of the first hit."),
     "hit": Figure("hit@10", "hit@10", "Share of users with a hit in the top 10."),
-    "coverage": Figure("coverage", "item coverage", "Share of the catalogue that appears in somebody's top 10."),
-    "novelty": Figure("novelty", "novelty (bits)", "Mean self-information of the recommended items."),
+    "coverage": Figure("coverage", "item coverage", "Share of the catalogue that appears in somebody's top 10.", None),
+    "novelty": Figure("novelty", "novelty (bits)", "Mean self-information of the recommended items.", None),
     "popularity": Figure(
-        "popularity", "mean training ratings", "Mean number of training ratings of recommended items."
+        "popularity", "mean training ratings", "Mean number of training ratings of recommended items.", None, ",.1f"
     ),
 }
 """From top-10 lists against held-out rows, all of which count as relevant."""
@@ -49,9 +71,9 @@ EXPECTED = Figure(
 )
 
 FIDELITY = {
-    "rmse": Figure("RMSE", "RMSE (points)", "Root mean squared error of held-out ratings.", higher_is_better=False),
-    "mae": Figure("MAE", "MAE (points)", "Mean absolute error of held-out ratings.", higher_is_better=False),
-    "nll": Figure("NLL", "NLL (nats)", "Mean negative log-likelihood of held-out ratings.", higher_is_better=False),
+    "rmse": Figure("RMSE", "RMSE (points)", "Root mean squared error of held-out ratings.", good="low"),
+    "mae": Figure("MAE", "MAE (points)", "Mean absolute error of held-out ratings.", good="low"),
+    "nll": Figure("NLL", "NLL (nats)", "Mean negative log-likelihood of held-out ratings.", good="low"),
     "auc": Figure("choice AUC", "choice AUC", "Chance that a held-out item is wanted more than a random unseen one."),
 }
 """From held-out rows, answered in fresh sessions that know training rows only."""
@@ -61,21 +83,21 @@ RATING = {name: FIDELITY[name] for name in ("rmse", "mae", "nll")} | {
         "ECE",
         "expected calibration error",
         "Gap of chance and outcome, mean over rating steps.",
-        higher_is_better=False,
+        good="low",
     ),
     "ece_top": Figure(
-        "ECE top", "expected calibration error", "Gap of chance and outcome, likeliest rating.", higher_is_better=False
+        "ECE top", "expected calibration error", "Gap of chance and outcome, likeliest rating.", good="low"
     ),
-    "urr": Figure("URR", "unreadable answers", "Share of answers that are no rating.", higher_is_better=False),
+    "urr": Figure("URR", "unreadable answers", "Share of answers that are no rating.", good="low"),
 }
 """How good the rating of each pair is."""
 
 DISTRIBUTION = {
-    "ks": Figure("KS", "Kolmogorov-Smirnov distance", "Distance of sampled from real ratings.", higher_is_better=False),
+    "ks": Figure("KS", "Kolmogorov-Smirnov distance", "Distance of sampled from real ratings.", good="low"),
     "wasserstein": Figure(
-        "W1", "Wasserstein-1 distance (points)", "Distance of sampled from real ratings.", higher_is_better=False
+        "W1", "Wasserstein-1 distance (points)", "Distance of sampled from real ratings.", good="low"
     ),
-    "low": Figure("low/real", "low ratings per real one", "Sampled 1-2 star ratings per real one; 1 is right."),
+    "low": Figure("low/real", "low ratings per real one", "Sampled 1-2 star ratings per real one; 1 is right.", None),
 }
 """How like real ratings sampled ones are as a whole."""
 

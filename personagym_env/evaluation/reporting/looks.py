@@ -58,7 +58,8 @@ SETTINGS: Mapping[SettingKind, Look] = {
 """Settings of the robustness report; the default one is drawn nowhere."""
 
 SOURCES: Mapping[SourceKind, str] = {
-    "real": "real rows",
+    "halves": "real rows",
+    "preceding": "real rows",
     "users": "simulated users",
     "chance": "a simulator without knowledge",
 }

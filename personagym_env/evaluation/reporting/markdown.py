@@ -1,19 +1,27 @@
-"""Tables in Markdown, for a README."""
+"""Tables in Markdown, for the documentation."""
 
-from collections.abc import Iterable, Sequence
-
-from personagym_env.evaluation.core.statistics import Interval
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns after the first one are figures, and stand on the right."""
-    lines = [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+from personagym_env.evaluation.reporting.table import Cell, Row, Table
+from personagym_env.text import one_line
 
 
-def cell(interval: Interval | None, digits: int) -> str:
-    """A value with its interval, if it has one; a dash where there is none."""
-    if interval is None or interval.value != interval.value:
-        return "–"
-    text = f"{interval.value:.{digits}f}"
-    return text if interval.low != interval.low else f"{text} ({interval.low:.{digits}f}–{interval.high:.{digits}f})"
+def markdown(table: Table) -> str:
+    """The table without its title and note; figures stand on the right."""
+    head = [_escaped(column.head) for column in table.columns]
+    rule = ["---:" if column.holds == "figures" else "---" for column in table.columns]
+    rows = [[_cell(cell, row) if at == 0 else _cell(cell) for at, cell in enumerate(row.cells)] for row in table.rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in [head, rule, *rows])
+
+
+def _cell(cell: Cell, row: Row | None = None) -> str:
+    text, ends = _escaped(cell.text()), cell.ends()
+    if row is not None and row.kind == "reference":
+        text = f"*{text}*"
+    if cell.emphasis:
+        text = f"**{text}**"
+    if ends:
+        text += f" ({ends[0]}–{ends[1]})"
+    return f"{text} ({_escaped(cell.aside)})" if cell.aside else text
+
+
+def _escaped(text: str) -> str:
+    return one_line(text).replace("\\", "\\\\").replace("|", "\\|")

@@ -7,19 +7,15 @@ that, and a printer, show them one after the other.
 from collections.abc import Iterator
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
-
 from personagym_env.evaluation.agreement.page import agreement_page
 from personagym_env.evaluation.agreement.study import AgreementStudy
-from personagym_env.evaluation.core.snapshot import describe
 from personagym_env.evaluation.fidelity.board import FidelityReport
 from personagym_env.evaluation.fidelity.page import fidelity_page
 from personagym_env.evaluation.leaderboard.board import Leaderboard
 from personagym_env.evaluation.leaderboard.page import leaderboard_page
 from personagym_env.evaluation.reporting.card_page import card_page
-from personagym_env.evaluation.reporting.svg import inline, with_own_ids
-from personagym_env.evaluation.reporting.views import Page, number, told
+from personagym_env.evaluation.reporting.html import make_environment
+from personagym_env.evaluation.reporting.pages import Page
 from personagym_env.evaluation.robustness.verdicts import Robustness
 from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.page import validation_page
@@ -50,25 +46,11 @@ def render_report(
     pages = list(_pages(board, study, validation, fidelity, robustness))
     if not pages:
         raise ValueError("a report needs a leaderboard, an agreement study, a validation or a fidelity report")
-    environment = Environment(
-        loader=PackageLoader("personagym_env.evaluation.reporting"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=StrictUndefined,
-    )
-    environment.filters |= {
-        "number": number,
-        "told": told,
-        "drawing": _Drawings(),
-        "describe": describe,
-        "breakable": _breakable,
-    }
     datasets = [
         *(one.dataset for one in (board, study, validation) if one is not None),
         *(part.dataset for part in (() if fidelity is None else fidelity.boards)),
     ]
-    template = environment.get_template("report.html.j2")
+    template = make_environment().get_template("report.html.j2")
     return printable(template.render(pages=pages, datasets=", ".join(dict.fromkeys(datasets))))
 
 
@@ -106,19 +88,3 @@ def _pages(
 def _same(robustness: Robustness | None, dataset: str) -> Robustness | None:
     """None if it is of other data."""
     return None if robustness is None or robustness.dataset != dataset else robustness
-
-
-def _breakable(text: str) -> Markup:
-    """The text, which may be broken after dots and underscores."""
-    return Markup(str(escape(text)).replace(".", ".<wbr>").replace("_", "_<wbr>"))
-
-
-class _Drawings:
-    """Lets SVG that this package drew into the page, with ids of its own for every drawing."""
-
-    def __init__(self) -> None:
-        self._shown = 0
-
-    def __call__(self, svg: str) -> Markup:
-        self._shown += 1
-        return Markup(with_own_ids(inline(svg), f"g{self._shown}"))

@@ -1,4 +1,4 @@
-"""Verdicts by whole sessions with one population: other luck, slates, memory, and every parameter moved."""
+"""Verdicts by whole sessions with one population: other random draws, slates, memory, and every parameter moved."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +22,8 @@ from personagym_env.protocols import UserAgent
 from personagym_env.session.fitting.sessions import SessionFit
 
 PROBES = 2
-"""Contestants who try a parameter first; where nothing that they do is different, it has no effect."""
-LUCK = 1_000_000
+"""Recommenders who try a parameter first; where nothing that they do is different, it has no effect."""
+PLANS_APART = 1_000_000
 """Seeds of plans lie so far apart, because session j of a plan is seeded with its seed + j."""
 ONE_SESSION = "fitted and default parameters, one session per episode"
 """The default setting."""
@@ -72,7 +72,8 @@ class SessionJudge:
     def begin(self, setting: str, trial: SessionTrial) -> Played:
         """Play a default setting."""
         sessions = self.play(trial)
-        return Played(Default(setting, self.verdict(sessions)), trial, sessions)
+        most = int(trial.parameters.returning.max_sessions)
+        return Played(Default(setting, self.verdict(sessions), most), trial, sessions)
 
     def changed(self, setting: ParameterSetting, usual: Played) -> RobustnessRow:
         """The verdict with one parameter at another value; sessions that it leaves as they are are not played again."""
@@ -92,12 +93,12 @@ def _alike(left: Sessions, right: Sessions) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
 
 
-def _others(judge: SessionJudge, usual: Played, lucks: Mapping[int, SessionPlan]) -> Iterator[RobustnessRow]:
-    """Other users with other luck, other slates, and the same users with a memory of the session."""
+def _others(judge: SessionJudge, usual: Played, plans: Mapping[int, SessionPlan]) -> Iterator[RobustnessRow]:
+    """Other users with other random draws, other slates, and the same users with a memory of the session."""
     default, trial = usual.default, usual.trial
-    for seed, plan in lucks.items():
+    for seed, plan in plans.items():
         found = judge.verdict(judge.play(replace(trial, plan=plan)))
-        yield default.row("seed", f"other users and luck, seed {seed}", found)
+        yield default.row("seed", f"other users and random draws, seed {seed}", found)
     for places in SLATES[1:]:
         found = judge.verdict(judge.play(replace(trial, slate_size=places)))
         yield default.row("slate", f"{places} places", found, float(places))
@@ -119,18 +120,18 @@ def vary_sessions(judge: SessionJudge, one: Played, fit: SessionFit, seeds: int)
         How many rows there will be, and the rows as they come.
     """
     plan, parameters = one.trial.plan, one.trial.parameters
-    places = [plan.seed + LUCK * random_draw for random_draw in range(1, seeds + 1)]
-    lucks = {seed: SessionPlan.draw(judge.weights.shape[1], users=len(plan.users), seed=seed) for seed in places}
+    places = [plan.seed + PLANS_APART * number for number in range(1, seeds + 1)]
+    plans = {seed: SessionPlan.draw(judge.weights.shape[1], users=len(plan.users), seed=seed) for seed in places}
     changes = list(parameter_settings(parameters, fit))
 
     def rows() -> Iterator[RobustnessRow]:
-        yield one.default.own_row(1.0)
-        yield from _others(judge, one, lucks)
+        yield one.default.own_row()
+        yield from _others(judge, one, plans)
         room = SESSIONS * MAX_EPISODE_STEPS
         across = replace(one.trial, parameters=several_sessions(parameters), max_steps=room)
         several = judge.begin(SEVERAL_SESSIONS, across)
-        yield several.default.own_row(float(SESSIONS))
+        yield several.default.own_row()
         for change in changes:
             yield judge.changed(change, several if change.across else one)
 
-    return 2 + len(lucks) + len(SLATES) - 1 + (judge.remembering is not None) + len(changes), rows()
+    return 2 + len(plans) + len(SLATES) - 1 + (judge.remembering is not None) + len(changes), rows()

@@ -1,4 +1,4 @@
-"""The settings under which verdicts are compared: other luck, splits, catalogues, picks, and session parameters."""
+"""The settings under which verdicts are compared: random draws, splits, catalogues, picks, parameters of sessions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace

@@ -102,8 +102,7 @@ class RobustnessRow:
     setting: str
     """What was done, for people; for a parameter its name, for example `choice.outside`."""
     value: float | None
-    """The value of the parameter, the number of picks or places, in a default setting of sessions how many of them an
-    episode may have; None where a setting has no number."""
+    """The value of the parameter, or the number of picks or places; None where a setting has no number."""
     against: str
     """The default setting that this one differs from in one thing; a default setting stands against itself."""
     judge: str
@@ -118,6 +117,8 @@ class RobustnessRow:
     """Kendall's tau between this verdict and the judge's under `against`."""
     default_winner: str
     """The judge's winner under `against`."""
+    sessions: int | None
+    """How many sessions an episode may have; None where a judge sees no sessions."""
     lead: Interval | None
     """How much higher this verdict puts its winner than the default winner; None where that one does not take part."""
 
@@ -143,6 +144,8 @@ class Default:
     setting: str
     """For people."""
     verdict: Verdict
+    sessions: int | None = None
+    """How many sessions an episode may have; None where a judge sees no sessions."""
 
     def row(self, kind: SettingKind, setting: str, verdict: Verdict, value: float | None = None) -> RobustnessRow:
         """Set a verdict of the same judge beside real value and beside this one."""
@@ -159,12 +162,13 @@ class Default:
             mean=float(said[0].mean()),
             tau_default=verdict.tau_with(self.verdict),
             default_winner=self.verdict.winner,
+            sessions=self.sessions,
             lead=verdict.lead_over(self.verdict.winner),
         )
 
-    def own_row(self, value: float | None = None) -> RobustnessRow:
+    def own_row(self) -> RobustnessRow:
         """The row of the default setting itself."""
-        return self.row("default", self.setting, self.verdict, value)
+        return self.row("default", self.setting, self.verdict)
 
 
 def resampling_tau(verdict: Verdict, quantile: float = 0.05) -> float:
@@ -178,7 +182,7 @@ class Robustness(Result):
     """All settings."""
 
     KIND = "robustness report"
-    FORMAT = 4
+    FORMAT = 5
     COMMAND = "personagym robustness"
 
     dataset: str
@@ -235,7 +239,7 @@ class Robustness(Result):
                 default = defaults[row.against]
                 point: SensitivityPoint = {
                     "setting": row.value,
-                    "sessions": default.value or 1.0,
+                    "sessions": default.sessions or 1,
                     "return": row.mean,
                     "usual_return": default.mean,
                     "tau": row.tau_default,

@@ -18,8 +18,9 @@ from personagym_env.evaluation.validation.aspects import ASPECTS, Aspect, Ruler
 from personagym_env.evaluation.validation.distances import Respect, distance_interval, distance_samples
 from personagym_env.evaluation.validation.session_log import SessionLog, held_out_sessions, preceding_sessions
 
-SourceKind = Literal["real", "users", "chance"]
-"""Real rows; simulated users whose likeness is in question; a simulator that is to be beaten."""
+SourceKind = Literal["halves", "preceding", "users", "chance"]
+"""The held-out log in two halves; the real rows just before it; simulated users whose likeness is in question; a
+simulator that is to be beaten."""
 HALVES, PRECEDING = "real, other half", "real, just before"
 """The real floors."""
 HALVINGS = 200
@@ -104,7 +105,7 @@ class Validation(Result):
     """Simulated against real held-out logs."""
 
     KIND = "validation"
-    FORMAT = 2
+    FORMAT = 3
     COMMAND = "personagym validation"
 
     dataset: str
@@ -174,7 +175,7 @@ def validate(
             raise ValueError(f"the simulated log {one.name!r} has other numbers of rows per user than the held-out one")
     real = held_out_sessions(split).of_users(part)
     words = f"each user's last {'sessions and ' if real.position is not None else ''}training rows, as many"
-    preceding = Simulated(PRECEDING, "real", preceding_sessions(split).of_users(part), words)
+    preceding = Simulated(PRECEDING, "preceding", preceding_sessions(split).of_users(part), words)
     compared = [preceding, *simulated]
     names = [HALVES, *(one.name for one in compared)]
     if len(set(names)) != len(names):
@@ -182,7 +183,7 @@ def validate(
     weights = np.zeros((1 + resamples, len(budget)))
     weights[:, part] = user_resamples(int(part.sum()), resamples, rng)
     halves = _halvings(part, rng)
-    halves_source = Source(HALVES, "real", f"two random halves of the users, {HALVINGS} times", len(real.log), None)
+    halves_source = Source(HALVES, "halves", f"two random halves of the users, {HALVINGS} times", len(real.log), None)
     aspects = ruler.aspects(sessions=real.position is not None)
     return Validation(
         dataset=dataset,

@@ -62,7 +62,7 @@ def styles(sources: Sequence[Source]) -> dict[str, Style]:
             place = users.index(source.name) % len(_DASHES)
             colour, marker = SERIES[place]
             found[source.name] = Style(colour, (0, _DASHES[place]), marker)
-        elif source.name != HALVES:
+        elif source.kind != "halves":
             found[source.name] = _CHANCE if source.kind == "chance" else _PRECEDING
     return found
 

@@ -24,9 +24,10 @@ from personagym_env.evaluation.fidelity.board import (
 from personagym_env.evaluation.fidelity.breakdowns import by_group, by_history, by_popularity
 from personagym_env.evaluation.fidelity.fidelity_test import Answers, FidelityTest
 from personagym_env.evaluation.fidelity.plots import MOST, choose_rows, reliability_plot, share_plot
+from personagym_env.evaluation.fidelity.tables import fidelity_tables
 from personagym_env.evaluation.fidelity.taste import TasteTest
-from personagym_env.evaluation.leaderboard.tables import fidelity_tables
 from personagym_env.evaluation.reporting.figures import DISTRIBUTION, RATING, TASTE
+from personagym_env.evaluation.reporting.terminal import rich_table
 
 HOSTILE = "<b>[bold]$x_1$"
 
@@ -206,7 +207,7 @@ def test_a_report_survives_json(board: FidelityBoard, tmp_path: Path) -> None:
 def test_tables_show_every_row_and_no_markup(board: FidelityBoard) -> None:
     console = Console(width=200, record=True, file=StringIO())
     for table in fidelity_tables(board):
-        console.print(table)
+        console.print(rich_table(table))
     text = console.export_text()
     for row in board.rows:
         assert row.title in text

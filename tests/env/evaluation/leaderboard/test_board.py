@@ -17,7 +17,7 @@ from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
 from personagym_env.evaluation.leaderboard.board import Leaderboard, Measurement, compare
-from personagym_env.evaluation.leaderboard.tables import tables
+from personagym_env.evaluation.leaderboard.tables import leaderboard_tables
 from personagym_env.protocols import NO_ITEM, Observation, Reaction, UserSessions
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.world import World
@@ -178,10 +178,10 @@ def test_the_provable_order(board: Leaderboard) -> None:
 
 
 def test_the_true_judge_agrees_and_the_contrary_one_disagrees(board: Leaderboard) -> None:
-    assert _judge(board, "return, truth").tau == (1, 1, 1)
+    assert _judge(board, "simulated return, truth").tau == (1, 1, 1)
     assert _judge(board, "expected rating, truth").tau == (1, 1, 1)
-    assert _judge(board, "return, truth").regret == (0, 0, 0)
-    contrary = _judge(board, "return, contrary")
+    assert _judge(board, "simulated return, truth").regret == (0, 0, 0)
+    contrary = _judge(board, "simulated return, contrary")
     assert contrary.tau.value == -1
     assert contrary.regret.value == pytest.approx(board.bounds["best"].value - board.bounds["worst"].value)
     assert abs(_judge(board, "random judge").tau.value) < 0.15
@@ -193,7 +193,7 @@ def test_judges_without_information_agree_by_chance(split: Split) -> None:
     taus = []
     for seed in range(8):
         dice = _TableUsers("dice", np.random.default_rng(seed).uniform(0.05, 0.95, (U, M)))
-        taus.append(_judge(_compare(split, [dice], _recommenders()), "return, dice").tau.value)
+        taus.append(_judge(_compare(split, [dice], _recommenders()), "simulated return, dice").tau.value)
     assert abs(np.mean(taus)) < 0.5
     assert min(taus) < 0.5
 
@@ -250,7 +250,7 @@ def test_two_recommenders_of_one_name_are_refused(split: Split) -> None:
 
 
 def test_tables_hold_every_row(board: Leaderboard) -> None:
-    ranking, offline, agreement, fidelity = tables(board)
-    assert ranking.row_count == offline.row_count == 4
-    assert agreement.row_count == len(board.agreements)
-    assert fidelity.row_count == len(board.fidelity) == 6
+    ranking, offline, agreement, fidelity = leaderboard_tables(board)
+    assert len(ranking.rows) == len(offline.rows) == 4
+    assert len(agreement.rows) == len(board.agreements)
+    assert len(fidelity.rows) == len(board.fidelity) == 6

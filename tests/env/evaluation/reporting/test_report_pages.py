@@ -121,8 +121,8 @@ def study() -> AgreementStudy:
 def validation() -> Validation:
     support = {"stars": (1.0, 2.0), "repeats": (0.0, 1.0)}
     sources = (
-        Source("real, other half", "real", "", 9, None),
-        Source("real, just before", "real", "", 9, 3),
+        Source("real, other half", "halves", "", 9, None),
+        Source("real, just before", "preceding", "", 9, 3),
         Source(HOSTILE, "users", HOSTILE, 9, 3),
         Source("bias, uniform", "chance", "", 9, 3),
     )
@@ -275,6 +275,7 @@ def _robustness_row(kind: SettingKind) -> RobustnessRow:
         mean=9.375,
         tau_default=1.0 if default else 0.625,
         default_winner="a",
+        sessions=1,
         lead=SOME,
     )
 
@@ -328,7 +329,7 @@ def test_the_page_on_agreement_says_which_verdicts_flip(study: AgreementStudy, r
         f"luck: {HOSTILE}",
     ):
         assert part in parsed.text, part
-    assert len(re.findall('class="t flip"', page)) == 2
+    assert len(re.findall('class="words flip"', page)) == 2
     assert "hollow where the judge puts another" in parsed.text
     steady = replace(robustness, rows=robustness.rows[:1])
     assert "Every verdict that flips" not in _Page(render_report(None, study, robustness=steady)).text

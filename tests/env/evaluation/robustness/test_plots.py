@@ -13,7 +13,7 @@ SOME = Interval(0.5, 0.25, 0.75)
 
 def report(winner: str, kind: SettingKind = "assumed") -> Robustness:
     def row(of: SettingKind, who: str, tau: float) -> RobustnessRow:
-        return RobustnessRow(of, "x", 1.0, "x", "mf", who, SOME, SOME, 3.0, tau, "a", None)
+        return RobustnessRow(of, "x", 1.0, "x", "mf", who, SOME, SOME, 3.0, tau, "a", None, None)
 
     rows = row("default", "a", 1.0), row(kind, winner, 0.5)
     return Robustness(

@@ -1,6 +1,7 @@
 """Verdicts that stand and verdicts that flip, with known answers; the settings; what the card is told."""
 
 import io
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console
 from personagym_env.card import simulation_card
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.core.statistics import RatioOfSums, user_resamples
+from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.evaluation.robustness.settings import (
     LEAST,
     PICKS,
@@ -46,7 +48,7 @@ def verdict(*values: float, names: tuple[str, ...] = NAMES, judge: str = "judge"
 
 
 DEFAULT = Default("as always", verdict(4, 3, 2, 1))
-SEVERAL = Default("three sessions", verdict(12, 9, 6, 3))
+SEVERAL = Default("three sessions", verdict(12, 9, 6, 3), sessions=3)
 
 
 def test_the_default_verdict_stands() -> None:
@@ -106,8 +108,8 @@ def test_chance_alone_moves_a_noisy_order_and_not_a_sure_one() -> None:
 
 def report() -> Robustness:
     rows = (
-        DEFAULT.own_row(1.0),
-        SEVERAL.own_row(3.0),
+        DEFAULT.own_row(),
+        SEVERAL.own_row(),
         DEFAULT.row("assumed", "choice.outside", verdict(3, 4, 2, 1), 1.0),
         DEFAULT.row("assumed", "choice.outside", verdict(8, 6, 4, 2), -1.0),
         SEVERAL.row("fitted", "returning.location", verdict(20, 15, 10, 5), -0.5),
@@ -158,13 +160,14 @@ def test_json_round_trip(tmp_path: Path) -> None:
 
 
 def test_tables_flag_what_flips() -> None:
-    console = Console(width=200, record=True, file=io.StringIO())
+    console = Console(width=240, record=True, file=io.StringIO())
     for table in robustness_tables(report()):
-        console.print(table)
+        console.print(rich_table(table))
     text = console.export_text()
     assert "2 of 6 verdicts flip" in text
-    assert "choice.outside = 1" in text
-    assert "judge: has a cold" in text
+    assert re.search(r"choice\.outside assumed parameter +│ +1 ", text)
+    assert "returning.location fitted parameter, up to 3 sessions" in text
+    assert "judge: has a cold" in " ".join(text.split())
     assert [flipped.setting for flipped in report().flipped("judge")] == ["choice.outside", "half"]
     assert report().session_judges == report().judges == ("judge",)
 

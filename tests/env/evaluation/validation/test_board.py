@@ -11,6 +11,7 @@ from rich.console import Console
 
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Catalogue, Interactions
+from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.evaluation.validation.aspects import ASPECTS, Ruler
 from personagym_env.evaluation.validation.board import (
     HALVES,
@@ -103,7 +104,7 @@ def test_floors_stand_between_the_copy_and_another_law(result: Validation) -> No
 
 
 def test_sources_are_described(result: Validation) -> None:
-    assert [source.kind for source in result.sources] == ["real", "real", "users", "users", "users"]
+    assert [source.kind for source in result.sources] == ["halves", "preceding", "users", "users", "users"]
     assert result.users == USERS
     assert result.rows == USERS * 20
     assert all(source.rows == result.rows for source in result.sources)
@@ -142,7 +143,7 @@ def test_an_unknown_aspect_is_refused(result: Validation, tmp_path: Path) -> Non
 def test_tables_hold_every_source_and_figure(result: Validation) -> None:
     console = Console(width=220, record=True, file=io.StringIO())
     for table in validation_tables(result):
-        console.print(table)
+        console.print(rich_table(table))
     text = console.export_text()
     for name in (HALVES, PRECEDING, "copy", "other law", *(aspect.title for aspect in ASPECTS.values())):
         assert name in text

@@ -1,0 +1,89 @@
+"""What the ablations found, as it goes into files, and their tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from personagym_env.evaluation.core.result_file import Result
+from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.fidelity.group_signal import GroupSignal
+from personagym_env.evaluation.reporting.figures import FIDELITY
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
+
+BLENDED = ("rmse", "nll", "auc")
+"""Figures in which blends are compared."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blends(Result):
+    """What blends of adapters change of the base without any."""
+
+    KIND = "blends"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/blends.py"
+
+    differences: Mapping[str, Mapping[str, Interval]]
+    """Blend to figure to its difference from the base."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A setting of a classical user that was tried on the last fifth of the training rows."""
+
+    settings: str
+    rmse: float
+    mae: float
+    seconds: float
+    """That fitting took."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassicalUsers(Result):
+    """How the defaults of classical users were chosen, and what they reach."""
+
+    KIND = "choice of classical users"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/classical_users.py"
+
+    validation: tuple[Candidate, ...]
+    test: Mapping[str, Mapping[str, Interval]]
+    """Users to figure to estimate on held-out rows."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupSignals(Result):
+    """What personas, and random groups, would explain of the errors that are left."""
+
+    KIND = "group signal"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/group_signal.py"
+
+    groups: tuple[int, ...]
+    """Users of each persona."""
+    signal: GroupSignal
+
+
+def blends_table(found: Blends) -> Table:
+    """What blends of adapters change of the base without any."""
+    rows = (Row((Cell(name), *(Cell(one[key], ".4f") for key in BLENDED))) for name, one in found.differences.items())
+    columns = (name_column("adapters, less none"), *(FIDELITY[key].column(key) for key in BLENDED))
+    return Table.plain("Blends of adapters, less the base without any", columns, rows)
+
+
+def candidates_table(found: ClassicalUsers) -> Table:
+    """Every setting that was tried."""
+    columns = name_column("settings"), Column("rmse", "RMSE"), Column("mae", "MAE"), Column("seconds", "fit", unit="s")
+    rows = (
+        Row((Cell(one.settings), Cell(one.rmse, ".4f"), Cell(one.mae, ".4f"), Cell(one.seconds, ".1f")))
+        for one in found.validation
+    )
+    return Table.plain("Last fifth of the training rows", columns, rows)
+
+
+def classical_table(found: ClassicalUsers) -> Table:
+    """What the defaults reach."""
+    columns = (name_column("users"), *(figure.column(key) for key, figure in FIDELITY.items()))
+    rows = (
+        Row((Cell(name), *(Cell(figures.get(key), figure.form) for key, figure in FIDELITY.items())))
+        for name, figures in found.test.items()
+    )
+    return Table.plain("Held-out rows", columns, rows)

@@ -1,0 +1,194 @@
+"""The tables of the benchmarks of speed."""
+
+from collections.abc import Sequence
+
+from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
+from speed.results import DecisionRate, Growth, KernelGains, MixedAdapters, MixedRate, PPOThroughput, Throughput
+
+
+def throughput_table(found: Throughput) -> Table:
+    """User-steps per second."""
+    columns = name_column("users"), Column("envs", "environments"), Column("rate", "user-steps/s")
+    rows = (
+        Row((Cell(rate.users), Cell(rate.envs, ",d"), Cell(Interval(rate.median, rate.low, rate.high), ",.0f")))
+        for rate in found.rates
+    )
+    return Table.plain("User-steps per second: median, lowest and highest of the repeats", columns, rows)
+
+
+def engine_table(rates: Sequence[DecisionRate]) -> Table:
+    """Decisions per second of the reaction engine, beside plain ways."""
+    columns = (
+        name_column("model, way"),
+        Column("rate", "decisions/s"),
+        Column("times", "times one prompt"),
+        Column("gemm", "of torch's GEMM"),
+        Column("onednn", "of oneDNN's"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(f"{rate.model}, {rate.way}"),
+                Cell(Interval(rate.median, rate.low, rate.high), ",.0f"),
+                Cell(rate.times_one_prompt, ".1f"),
+                Cell(rate.gemm_share, ".0%"),
+                Cell(rate.onednn_share, ".0%"),
+            )
+        )
+        for rate in rates
+    )
+    return Table.plain("Decisions per second: median, lowest and highest of the repeats", columns, rows)
+
+
+def gains_table(found: KernelGains) -> Table:
+    """Every measurement of a kernel."""
+    columns = (
+        name_column("kernel", "kernel"),
+        words_column("adapters", "adapters"),
+        Column("users", "users"),
+        Column("with", "decisions/s with"),
+        Column("without", "without"),
+        Column("ratio", "ratio"),
+        Column("difference", "differ by"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(gain.kernel),
+                Cell(gain.adapters),
+                Cell(gain.users, ",d"),
+                Cell(gain.decisions_per_second, ",.0f"),
+                Cell(gain.without, ",.0f"),
+                Cell(Interval(*gain.ratio), ".2f"),
+                Cell(gain.largest_difference, ".0e"),
+            )
+        )
+        for gain in found.gains
+    )
+    return Table.plain("What each kernel gives", columns, rows)
+
+
+def kernels_table(found: KernelGains) -> Table:
+    """What each kernel gives, by number of users, beside the lines that it costs."""
+    ratios = {(gain.kernel, gain.adapters, gain.users): Interval(*gain.ratio) for gain in found.gains}
+    users = sorted({gain.users for gain in found.gains})
+    columns = (
+        name_column("times as many decisions with"),
+        Column("lines", "lines"),
+        *(Column(f"{number} users", f"{number} users") for number in users),
+    )
+    pairs = dict.fromkeys((kernel, adapters) for kernel, adapters, _ in ratios)
+    rows = (
+        Row(
+            (
+                Cell(f"{kernel}, {adapters}"),
+                Cell(_lines(found, kernel)),
+                *(Cell(ratios.get((kernel, adapters, number)), ".2f") for number in users),
+            )
+        )
+        for kernel, adapters in pairs
+    )
+    return Table.plain("What each kernel gives over the path through torch", columns, rows)
+
+
+def _lines(found: KernelGains, kernel: str) -> str:
+    if kernel not in found.kernels:
+        return ""
+    own, shared = (sum(part.values()) for part in (found.kernels[kernel].lines, found.kernels[kernel].shared_lines))
+    return f"{own} + {shared} shared" if shared else str(own)
+
+
+def growth_table(found: Growth) -> Table:
+    """Time and memory by number of users."""
+    columns = (
+        name_column("users, all in session"),
+        Column("step", "µs per user-step"),
+        Column("reset", "µs per first reset"),
+        Column("held", "MiB held"),
+        Column("peak", "MiB at the peak"),
+        Column("memory", "KiB per user"),
+        Column("further", "KiB per further user"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(f"{size.users:,}"),
+                *(Cell(one, ",.1f") for one in (size.step_us, size.reset_us, size.held_mb, size.peak_mb)),
+                Cell(size.memory_kb, ".1f"),
+                Cell(size.further_kb, ".1f"),
+            )
+        )
+        for size in found.sizes
+    )
+    return Table.plain("Time and memory", columns, rows)
+
+
+def mixed_rates_table(found: MixedAdapters) -> Table:
+    """Every way, with every model and number of adapters."""
+    columns = (
+        name_column("model"),
+        Column("adapters", "adapters"),
+        words_column("way", "way"),
+        Column("rate", "decisions/s"),
+        Column("times", "time of one adapter"),
+        Column("weights", "MiB"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(f"{rate.layers} x {rate.width}"),
+                Cell(rate.adapters, "d"),
+                Cell(rate.way),
+                Cell(Interval(rate.median, rate.low, rate.high), ",.0f"),
+                Cell(rate.times_one_adapter, ".2f"),
+                Cell(rate.weights_mb, ".0f"),
+            )
+        )
+        for rate in found.rates
+    )
+    return Table.plain("Users of several adapters in one batch", columns, rows)
+
+
+def mixed_times_table(found: MixedAdapters) -> Table:
+    """Time of a batch whose users have different adapters, over that of a batch with one, of the smaller model."""
+    narrowest = min(rate.width for rate in found.rates)
+    rates = [rate for rate in found.rates if rate.width == narrowest]
+    numbers = sorted({rate.adapters for rate in rates})
+    ways = dict.fromkeys(rate.way for rate in rates)
+    columns = (
+        name_column("users of several adapters in one batch"),
+        *(Column(str(number), f"{number} adapters") for number in numbers),
+    )
+    rows = (Row((Cell(way), *(Cell(_of(rates, way, number), ".2f") for number in numbers))) for way in ways)
+    return Table.plain("Time over that of a batch with one adapter", columns, rows)
+
+
+def _of(rates: Sequence[MixedRate], way: str, adapters: int) -> float:
+    return next(rate.times_one_adapter for rate in rates if (rate.way, rate.adapters) == (way, adapters))
+
+
+def ppo_table(found: PPOThroughput) -> Table:
+    """PPO on the vector environment and on single ones."""
+    columns = (
+        name_column("environments"),
+        Column("vector", "SB3VecEnv", unit="user-steps/s"),
+        Column("single", "DummyVecEnv", unit="user-steps/s"),
+        Column("times", "times"),
+        Column("rollouts", "times, rollouts alone"),
+        Column("updates", "updates' share of the time with SB3VecEnv"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(f"{one.envs:,}"),
+                Cell(one.user_steps["SB3VecEnv"], ",.0f"),
+                Cell(one.user_steps["DummyVecEnv"], ",.0f"),
+                Cell(Interval(*one.ratio), ".1f"),
+                Cell(one.rollout_ratio, ".1f"),
+                Cell(one.update_share["SB3VecEnv"], ".0%"),
+            )
+        )
+        for one in found.comparisons
+    )
+    return Table.plain("PPO, end to end", columns, rows)
