@@ -7,6 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Lets one process at a time into the body, for what several may begin to make at once.
+
+    The lock is a hidden file beside `path`, and stays there; that a process was killed leaves nothing locked.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(f".{path.name}.lock")):
+        yield
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:

@@ -8,13 +8,13 @@ environment.
 
 import io
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from personagym_env.data.tables import IntArray
-from personagym_env.files import write_atomically
+from personagym_env.files import locked, replacing, write_atomically
 from personagym_env.protocols import ForgetfulSessions, Reaction, UserAgent
 
 TABLE_BYTES = 2**30
@@ -35,7 +35,7 @@ class StaticCachedUsers:
         agent: answers the first time.
         table_bytes: memory that the table may take, if it is in memory.
         folder: where the table is kept on disk, mapped into memory page by page; it may be there from an earlier run,
-            and one process at a time writes to it. None keeps the table in memory.
+            and several processes may fill it at once. None keeps the table in memory.
 
     Raises:
         ValueError: the table would be larger than `table_bytes`, or the folder holds the answers of other users.
@@ -77,8 +77,11 @@ def _array(folder: Path | None, name: str, shape: tuple[int, ...], dtype: type[n
     if folder is None:
         return np.zeros(shape, dtype)
     path = folder / f"{name}.npy"
-    mode: Literal["r+", "w+"] = "r+" if path.exists() else "w+"
-    array = np.lib.format.open_memmap(path, mode, dtype, shape)
+    with locked(folder):
+        if not path.exists():
+            with replacing(path) as scratch:
+                np.lib.format.open_memmap(scratch, "w+", dtype, shape).flush()
+    array = np.lib.format.open_memmap(path, "r+", dtype, shape)
     if array.shape != shape:
         raise ValueError(f"{path} holds an array of shape {array.shape}, expected {shape}: name another folder")
     return array
@@ -100,17 +103,16 @@ def _checked(folder: Path, agent: UserAgent) -> Path:
         ValueError: it holds the answers of other users.
     """
     path, here = folder / "probe.npy", _probe(agent)
-    if path.exists():
-        kept = np.load(path, allow_pickle=False)
-        if kept.shape != here.shape or np.abs(kept - here).max() > PROBE_ERROR:
-            raise ValueError(f"{folder} holds the answers of other users than {agent.name!r}: name another folder")
-    else:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise ValueError(f"{folder} is not empty and holds no table of answers: name another folder")
-        probe = io.BytesIO()
-        np.save(probe, here)
-        write_atomically(path, probe.getvalue())
+    with locked(folder):
+        if not path.exists():
+            if folder.is_dir() and any(folder.iterdir()):
+                raise ValueError(f"{folder} is not empty and holds no table of answers: name another folder")
+            probe = io.BytesIO()
+            np.save(probe, here)
+            write_atomically(path, probe.getvalue())
+    kept = np.load(path, allow_pickle=False)
+    if kept.shape != here.shape or np.abs(kept - here).max() > PROBE_ERROR:
+        raise ValueError(f"{folder} holds the answers of other users than {agent.name!r}: name another folder")
     return folder
 
 
