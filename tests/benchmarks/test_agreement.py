@@ -109,12 +109,12 @@ def test_from_log_to_tables(
 
 
 def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Logs are watched where contestants and judges are given them."""
-    seen: dict[str, list[Any]] = {"contestants": [], "judges": []}
+    """Logs are watched where recommenders and judges are given them."""
+    seen: dict[str, list[Any]] = {"recommenders": [], "judges": []}
 
     class Watching(MostPopular):
         def learn(self, log: Any, catalogue: Any) -> None:
-            seen["contestants"].append(log)
+            seen["recommenders"].append(log)
             super().learn(log, catalogue)
 
     def watching(name: str, dataset: Any, log: Any) -> Any:
@@ -130,12 +130,12 @@ def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkey
     )
     study = script.run(arguments_of(script, *arguments).settings, RunContext())
     split = script.temporal_split(script.load_dataset(str(folder)).interactions, 0.8)
-    assert len(seen["contestants"]) == 2
+    assert len(seen["recommenders"]) == 2
     assert len(seen["judges"]) == 6
-    for log in (*seen["contestants"], *seen["judges"]):
+    for log in (*seen["recommenders"], *seen["judges"]):
         assert len(log)
         assert not log.contains(split.test.users, split.test.items).any()
-    prints = {log.fingerprint() for log in seen["contestants"]}
+    prints = {log.fingerprint() for log in seen["recommenders"]}
     assert prints == {study.setting["row fingerprints"]["same"]}
     assert {log.fingerprint() for log in seen["judges"]} == set(study.setting["row fingerprints"].values())
 

@@ -49,11 +49,11 @@ def arguments(script: ModuleType, *given: str) -> Any:
 
 
 @pytest.mark.parametrize("rows", DATA_OVERLAPS)
-def test_contestants_and_users_learn_from_the_rows_on_record(
+def test_recommenders_and_users_learn_from_the_rows_on_record(
     script: ModuleType, dealt: DealtRows, monkeypatch: pytest.MonkeyPatch, rows: DataOverlap
 ) -> None:
-    """Logs are watched where contestants and users are given them, slates where sessions show them."""
-    seen: dict[str, set[str]] = {"contestants": set(), "users": set()}
+    """Logs are watched where recommenders and users are given them, slates where sessions show them."""
+    seen: dict[str, set[str]] = {"recommenders": set(), "users": set()}
     load, simulate, choose = script.personagym_agents.load, measuring.simulate, script.choose_recommenders
 
     def loading(name: str, dataset: Dataset, log: Any) -> Any:
@@ -66,7 +66,7 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
             fit = one.recommender.fit
 
             def watched(log: Any, catalogue: Any, fit: Any = fit) -> Any:
-                seen["contestants"].add(log.fingerprint())
+                seen["recommenders"].add(log.fingerprint())
                 return fit(log, catalogue)
 
             one.recommender.fit = watched
@@ -93,7 +93,7 @@ def test_contestants_and_users_learn_from_the_rows_on_record(
     monkeypatch.setattr(measuring, "simulate", simulating)
     board = script.run(arguments(script, "--agent", "mf", "--data-overlap", rows).settings, RunContext())
     assert seen == {
-        "contestants": {dealt.recommenders.fingerprint()},
+        "recommenders": {dealt.recommenders.fingerprint()},
         "users": {dealt.of_judge(rows).fingerprint()},
     }
     assert board.independence == dealt.independence(rows, "alternate")

@@ -11,14 +11,14 @@ from personagym_env.run_context import RunContext
 from personagym_recommenders import NamedRecommender, RecommenderContext, available, make_contestants
 
 LEARN_WITH = "mf"
-"""Users whom the bandit and the policy learn with; they know the contestants' half."""
+"""Users whom the bandit and the policy learn with; they know the recommenders' half."""
 
 
 def choose_contestants(args: AgreementSettings, bench: Bench) -> tuple[list[NamedRecommender], dict[str, str]]:
     """Unfitted recommenders; and why others are left out.
 
     Raises:
-        ValueError: two contestants have one name.
+        ValueError: two recommenders have one name.
     """
     log = bench.dealt.recommenders
     context = RecommenderContext(liked_from(log), partial(personagym_agents.load, LEARN_WITH))
@@ -26,9 +26,9 @@ def choose_contestants(args: AgreementSettings, bench: Bench) -> tuple[list[Name
     return make_contestants((*chosen, *args.recommender), context), left_out
 
 
-def enter(contestant: NamedRecommender, bench: Bench, context: RunContext) -> FittedRecommender:
-    """Fit a contestant on its half, let it pick from every pool and measure it."""
-    name, model_class, recommender = contestant
+def enter(named: NamedRecommender, bench: Bench, context: RunContext) -> FittedRecommender:
+    """Fit a recommender on its half, let it pick from every pool and measure it."""
+    name, model_class, recommender = named
     begin = time.perf_counter()
     with context.bar(f"fit {name}", None):
         recommender.fit(bench.dealt.recommenders, bench.dataset.catalogue)

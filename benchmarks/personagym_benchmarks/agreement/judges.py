@@ -21,7 +21,7 @@ from personagym_env.session.fitting.sessions import fit_sessions
 from personagym_env.session.parameters import SessionParameters
 
 JUDGE_CLASS: Mapping[str, str] = {"bias": "bias", "knn": "neighbours", "mf": "factors"}
-"""Model class of classical users, named as those of contestants; language-model users have none among them."""
+"""Model class of classical users, named as those of recommenders; language-model users have none among them."""
 SHIPPED = "shipped persona"
 """What the shipped bundle is called."""
 
@@ -77,7 +77,7 @@ def judge_all(
     fitted_recommenders: list[FittedRecommender],
     left_out: dict[str, str],
 ) -> dict[str, list[Judge]]:
-    """Ground truth to what every population and metric says of the contestants."""
+    """Ground truth to what every population and metric says of the recommenders."""
     judges: dict[str, list[Judge]] = {truth.name: [] for truth in bench.ground_truths}
     trial = session_trial(args, bench)
     for name, rows, agent in make_judges(args, bench, context, left_out):
@@ -121,7 +121,7 @@ def play_all(
     fitted_recommenders: list[FittedRecommender],
     context: RunContext,
 ) -> list[Judge]:
-    """What sessions with a population say of the contestants: by their return, and by the ratings given."""
+    """What sessions with a population say of the recommenders: by their return, and by the ratings given."""
     begin = time.perf_counter()
     figures = []
     with context.bar(f"sessions: {name} ({rows})", len(fitted_recommenders)) as advance:
@@ -129,7 +129,7 @@ def play_all(
             figures.append(trial.figures(fitted.recommender, agent))
             advance(1)
     spent = time.perf_counter() - begin
-    context.tell(f"{name} ({rows}) had {len(trial.plan.users)} sessions with each contestant in {spent:.0f} s")
+    context.tell(f"{name} ({rows}) had {len(trial.plan.users)} sessions with each recommender in {spent:.0f} s")
     return [
         Judge(
             f"{name}, session {figure}",

@@ -17,9 +17,9 @@ class AgreementSettings:
     judges: tuple[str, ...] = ("bias", "knn", "mf", "trees")
     """Classical users, fitted on the spot to the rows that they may know."""
     data_overlap: tuple[DataOverlap, ...] = DATA_OVERLAPS
-    """Training rows that judges know: those of the contestants (same), the other half (disjoint), both (superset)."""
+    """Training rows that judges know: those of the recommenders (same), the other half (disjoint), both (superset)."""
     half_split: HalfSplit = "alternate"
-    """How each user's training rows are dealt to contestants and judges."""
+    """How each user's training rows are dealt to recommenders and judges."""
     shipped: bool = True
     """Whether the shipped bundle judges, where it was trained on rows that a judge may know."""
     bundles: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class AgreementSettings:
     slow: bool = True
     """Whether LightGCN, NeuMF, SASRec, GRU4Rec and PPO take part, which take minutes."""
     recommender: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default_factory=tuple)
-    """One more contestant, `path/to/file.py:Class`; may be given several times."""
+    """One more recommender, `path/to/file.py:Class`; may be given several times."""
     random_test: str | None = None
     """A second data set with ratings of randomly shown items, with the ids of the first: a further real value. By
     default the one that the data set's `personagym.json` names."""
@@ -36,11 +36,11 @@ class AgreementSettings:
     """Users who rated at least this share of the catalogue give a further real value, over nearly all items. By default
     the share that the data set's `personagym.json` gives."""
     sessions: int = 200
-    """Users, drawn at random, who have a session with each contestant, as one more judge; 0 for no sessions."""
+    """Users, drawn at random, who have a session with each recommender, as one more judge; 0 for no sessions."""
     session_rows: tuple[DataOverlap, ...] = ("disjoint",)
     """Training rows that the users of sessions know; some of `data_overlap`."""
     picks: int = 5
-    """Items that a contestant picks for each user."""
+    """Items that a recommender picks for each user."""
     least: int = 10
     """Held-out items that a user needs."""
     train_share: float = 0.8

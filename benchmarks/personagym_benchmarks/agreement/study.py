@@ -2,9 +2,9 @@
 
 `personagym agreement` fits some thirty recommenders on one half of the training rows of MovieLens-100K, lets
 each pick from every user's held-out items, whose real ratings are known, and asks judges what they think of the same
-picks: classical users and language-model users that know the contestants' rows, the other half, or both; whole sessions
-with such users; and offline metrics. It prints tables, and writes JSON and plots. Data, recommenders and bundles of
-one's own join by option.
+picks: classical users and language-model users that know the recommenders' rows, the other half, or both; whole
+sessions with such users; and offline metrics. It prints tables, and writes JSON and plots. Data, recommenders and
+bundles of one's own join by option.
 """
 
 import time
@@ -62,8 +62,8 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
     chosen, left_out = choose_contestants(args, bench)
     with context.bar("all recommenders", len(chosen)) as advance:
         fitted_recommenders = []
-        for contestant in chosen:
-            fitted_recommenders.append(enter(contestant, bench, context))
+        for named in chosen:
+            fitted_recommenders.append(enter(named, bench, context))
             advance(1)
     judges = judge_all(args, bench, context, fitted_recommenders, left_out)
     weights = user_resamples(split.test.n_users, args.resamples, rng)

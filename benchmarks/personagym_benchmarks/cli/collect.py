@@ -38,7 +38,7 @@ class CollectCommand:
     workers: int | None = None
     """Parts of the log that are played side by side; None for one per core, 1 is best for a language model."""
     seed: int = 0
-    """Of users and luck."""
+    """Of users and random draws."""
 
     def main(self) -> None:
         """Fit the recommender, play, write."""

@@ -16,7 +16,7 @@ LEAST_WIDTH = 150
 
 @dataclass(frozen=True)
 class PoliciesCommand:
-    """Train a policy, and compare it with bandits and static recommenders, with the same luck for all."""
+    """Train a policy, and compare it with bandits and static recommenders, with the same random draws for all."""
 
     settings: Annotated[PolicySettings, tyro.conf.arg(name="")] = field(default_factory=PolicySettings)
     folder: Path = Path("runs/ppo")

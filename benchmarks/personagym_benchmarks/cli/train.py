@@ -43,7 +43,7 @@ class TrainCommand:
     protocol: Literal["temporal", "paper", "cold"] = "temporal"
     """Which rows are training rows; `personagym_env.data.splits.PROTOCOLS` describes them."""
     judge_half: bool = False
-    """Learn only from the half of the training rows that the leaderboard's contestants do not know, to judge them."""
+    """Learn only from the half of the training rows that the leaderboard's recommenders do not know, to judge them."""
     run: Path = Path("runs/train")
     """Folder of checkpoints and TensorBoard logs. A run that was cut off goes on from there."""
     settings: Annotated[Preset, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(

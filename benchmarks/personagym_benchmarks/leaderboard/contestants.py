@@ -18,12 +18,12 @@ from personagym_recommenders import (
 )
 
 LEARN_WITH = "mf"
-"""Users with whom those contestants learn who learn in sessions before they are judged; they know the contestants'
+"""Users with whom those recommenders learn who learn in sessions before they are judged; they know the recommenders'
 half."""
 DEFAULT, ALL = "default", "all"
-"""Words for several contestants."""
+"""Words for several recommenders."""
 REFERENCE = "oracle-greedy"
-"""What is shown beside the contestants and stands outside the agreement."""
+"""What is shown beside the recommenders and stands outside the agreement."""
 
 
 def check_words(args: LeaderboardSettings) -> None:
@@ -38,7 +38,7 @@ def check_words(args: LeaderboardSettings) -> None:
 
 
 def choose_recommenders(args: LeaderboardSettings, world: World) -> list[NamedRecommender]:
-    """The contestants by name, those from files, and the reference; not fitted.
+    """The recommenders by name, those from files, and the reference; not fitted.
 
     Raises:
         ValueError: a name is unknown, or two recommenders have the same one.

@@ -33,7 +33,7 @@ class RankingBench:
     split: Split
     dealt: DealtRows
     worlds: dict[str, World]
-    """By population; the first is the one that ranks. Their log is the contestants' half."""
+    """By population; the first is the one that ranks. Their log is the recommenders' half."""
     fidelity: dict[str, Fidelity]
     """By population."""
     pool: ClosedPool
@@ -51,13 +51,13 @@ def fit(name: str, recommender: Recommender, world: World, context: RunContext) 
         return time.perf_counter() - begin
 
 
-def measure(contestant: NamedRecommender, bench: RankingBench) -> Measurement:
-    """Fit a recommender on the contestants' half and measure everything about it.
+def measure(named: NamedRecommender, bench: RankingBench) -> Measurement:
+    """Fit a recommender on the recommenders' half and measure everything about it.
 
     Whatever it is asked for, it is told to leave out what its users have in the other half, which it cannot know.
     """
     world, context, split = next(iter(bench.worlds.values())), bench.context, bench.split
-    name, recommender = contestant.name, contestant.recommender
+    name, recommender = named.name, named.recommender
     seconds = fit(name, recommender, world, context)
     profiles, n_users = world.profiles, split.test.n_users
     with context.bar(f"{name}: top 10 against held-out items", len(listed_users(split, LIST_LENGTH))) as advance:
@@ -79,7 +79,7 @@ def measure(contestant: NamedRecommender, bench: RankingBench) -> Measurement:
             simulated[population] = sessions.statistics(n_users)
     return Measurement(
         name=name,
-        model_class=contestant.model_class,
+        model_class=named.model_class,
         fit_seconds=seconds,
         offline=offline,
         simulated=simulated,

@@ -32,11 +32,11 @@ class LeaderboardSettings:
     episodes_per_user: int = 1
     """Sessions of each of them."""
     train_share: float = 0.8
-    """Share of each user's rows, by time, that is training rows; contestants are fitted on one half of them."""
+    """Share of each user's rows, by time, that is training rows; recommenders are fitted on one half of them."""
     data_overlap: DataOverlap = "disjoint"
-    """Training rows that users know: those of the contestants (same), the other half (disjoint), both (superset)."""
+    """Training rows that users know: those of the recommenders (same), the other half (disjoint), both (superset)."""
     half_split: HalfSplit = "alternate"
-    """How each user's training rows are dealt to contestants and users."""
+    """How each user's training rows are dealt to recommenders and users."""
     resamples: int = 2_000
     """Bootstrap resamples of users behind the intervals."""
     seed: int = 0

@@ -1,1 +1,1 @@
-"""The comparison of policies: what learners earn beyond static recommenders, with the same luck."""
+"""The comparison of policies: what learners earn beyond static recommenders, with the same random draws."""

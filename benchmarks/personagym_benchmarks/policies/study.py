@@ -1,4 +1,4 @@
-"""Random, static recommenders, one that reads the users, bandits and a policy trained by PPO, all with the same luck.
+"""Random, static recommenders, one that reads the users, bandits and a policy by PPO, with the same random draws.
 
 Every line is judged by the same sessions: the same users, and the same chance wherever two policies do the same. The
 column `real value` is the mean real rating of five items that the recommender picked from a user's held-out ones: a

@@ -1,4 +1,4 @@
-"""A policy is trained by PPO, and its learning curve is measured on users and luck that are the same at every point."""
+"""A policy is trained by PPO, and its learning curve measured on users and random draws that stay the same."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -22,9 +22,9 @@ class RobustnessSettings:
     contestants: tuple[str, ...] = ()
     """Names of the registry; all that need no RecBole, are quick, and learn in no sessions if empty."""
     users: int = 100
-    """Users, drawn at random, who have a session with each contestant under each setting."""
+    """Users, drawn at random, who have a session with each recommender under each setting."""
     seeds: int = 3
-    """Other halves, other halves of the catalogue, and other lucks of sessions."""
+    """Other halves, other halves of the catalogue, and other random draws of sessions."""
     stable: float = 0.8
     """Least tau with the default verdict of a verdict that stands."""
     resamples: int = 300

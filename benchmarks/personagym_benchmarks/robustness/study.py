@@ -1,8 +1,8 @@
 """Does a judge's verdict stand when the agreement study is done otherwise?
 
-`personagym robustness` ranks the quick contestants of the agreement study under other halves, splits,
+`personagym robustness` ranks the quick recommenders of the agreement study under other halves, splits,
 catalogues, numbers of picks and places, under half and double of every assumed parameter of sessions, and at both ends
-of the interval of every fitted one, with users who share no row with the contestants. It prints a table per judge in
+of the interval of every fitted one, with users who share no row with the recommenders. It prints a table per judge in
 which flipped verdicts are flagged, and writes JSON. The last settings are what the simulation card calls sensitivity.
 """
 
@@ -70,7 +70,7 @@ class Stage:
 
     @property
     def names(self) -> list[str]:
-        """(c,) the contestants."""
+        """(c,) the recommenders."""
         return [fitted.name for fitted in self.fitted_recommenders]
 
     def real(self, pool: str) -> list[Statistic]:
@@ -84,7 +84,7 @@ class Stage:
 
 
 def set_stage(args: RobustnessSettings, dataset: Dataset, setting: DataSetting) -> Stage:
-    """Fit contestants on their half and users on the other."""
+    """Fit recommenders on their half and users on the other."""
     bench = setting.bench(dataset)
     log, catalogue = bench.dealt.recommenders, bench.dataset.catalogue
     named = bool(args.contestants)
@@ -174,7 +174,7 @@ def run(args: RobustnessSettings, context: RunContext) -> Robustness:
     """Everything from data to finished report.
 
     Raises:
-        ValueError: a judge or contestant is unknown, or an option does not fit the data.
+        ValueError: a judge or recommender is unknown, or an option does not fit the data.
     """
     begin = time.perf_counter()
     if unknown := set(map(known_as, args.session_judges)) - set(args.judges):
@@ -203,7 +203,7 @@ def run(args: RobustnessSettings, context: RunContext) -> Robustness:
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,
-        "contestants": stage.names,
+        "recommenders": stage.names,
         "left out": sorted(set(args.contestants) - set(stage.names)),
         "rows of the default setting": dealt.sizes(),
         "judges know": str(dealt.independence("disjoint", "alternate")),

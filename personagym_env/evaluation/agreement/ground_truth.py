@@ -49,7 +49,7 @@ def closed_pool(split: Split, *, k: int = 5, least: int = 10) -> GroundTruth:
 def dense_users(split: Split, share: float, *, k: int = 5, least: int = 10) -> GroundTruth:
     """Picks of users who rated everything, or nearly so: whatever they may be shown, its value is known.
 
-    Contestants never show a user what stands in the user's training rows, and the pool holds all else that the user
+    Recommenders never show a user what stands in the user's training rows, and the pool holds all else that the user
     rated. Of users who rated the whole catalogue that is all that may be shown: pick and slate over the whole catalogue
     are then the same, and nothing was selected by taste. Where a share below 1 suffices, the rest of what may be shown
     has no known value and cannot be picked; the description says how much of it is known.

@@ -1,4 +1,4 @@
-"""What recommenders are worth to simulated users: whole sessions of `PersonaRec-v0`, with the same luck for all.
+"""What recommenders are worth to simulated users: whole sessions of `PersonaRec-v0`, all with the same random draws.
 
 Session j is what `PersonaRecEnv` plays after `reset(seed=seed + j, options={"user": users[j]})`. It runs on the
 environment's rows themselves, without the shell around them, so that rows whose work is done cost nothing; a test
@@ -82,7 +82,7 @@ class Sessions(NamedTuple):
 
 
 class SessionPlan(NamedTuple):
-    """Which sessions are played; the same plan gives every recommender the same users with the same luck."""
+    """Which sessions are played; the same plan gives every recommender the same users with the same random draws."""
 
     users: IntArray
     """(j,) internal user id of each session."""
@@ -135,7 +135,7 @@ def simulate(
     A session ends for its user when fewer items are left than a slate has places, and a session that could not even
     begin for that reason counts nowhere: see `Sessions.steps`.
 
-    A `StochasticRecommender` shows what it draws, with luck that belongs to the session's step. An `OnlineRecommender`
+    A `StochasticRecommender` shows what it draws, by numbers that belong to the session's step. An `OnlineRecommender`
     is told after each step what came of its slates. It learns on a copy of its own, so that what it learned under one
     plan or from one population is not carried into the next, unless told otherwise.
 

@@ -1,7 +1,7 @@
 """Are sampled ratings distributed like real ones on the same pairs?
 
 A rating distribution is what the environment samples from, so the share of each rating among samples is the mean of the
-distributions: exact, where a draw would add its own luck. Shapes: n held-out rows, r ratings, u users, b resamples.
+distributions: exact, where a draw would add its own noise. Shapes: n held-out rows, r ratings, u users, b resamples.
 """
 
 from dataclasses import dataclass
