@@ -165,7 +165,7 @@ def test_tables_flag_what_flips() -> None:
         console.print(rich_table(table))
     text = console.export_text()
     assert "2 of 6 verdicts flip" in text
-    assert re.search(r"choice\.outside assumed parameter +│ +1 ", text)
+    assert re.search(r"choice\.outside assumed parameter\W+1 ", text)
     assert "returning.location fitted parameter, up to 3 sessions" in text
     assert "judge: has a cold" in " ".join(text.split())
     assert [flipped.setting for flipped in report().flipped("judge")] == ["choice.outside", "half"]
