@@ -1,5 +1,6 @@
 """The world of PersonaGym: data in, Gymnasium out. Importing it makes `PersonaRec-v0` known to Gymnasium."""
 
+from personagym_env import forks  # noqa: F401 - for what it does to forked processes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Catalogue, Dataset, Interactions, Users
 from personagym_env.env import PersonaRecEnv

@@ -25,11 +25,18 @@ def run(small_folder: Path, small_bundle: Path) -> Callable[..., tuple[list[str]
     return run_cases
 
 
-def test_after_a_fork(run: Callable[..., tuple[list[str], str]]) -> None:
+def test_some_after_a_fork(run: Callable[..., tuple[list[str], str]]) -> None:
+    ended, error = run(*forks.SOME_FORKED)
+    assert ended == list(forks.SOME_FORKED), error
+
+
+@pytest.mark.slow
+def test_all_after_a_fork(run: Callable[..., tuple[list[str], str]]) -> None:
     ended, error = run(*forks.FORKED)
     assert ended == list(forks.FORKED), error
 
 
+@pytest.mark.slow
 def test_in_processes_that_start_afresh(run: Callable[..., tuple[list[str], str]]) -> None:
     ended, error = run(*forks.STARTED_AFRESH)
     assert ended == list(forks.STARTED_AFRESH), error

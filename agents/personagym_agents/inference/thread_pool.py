@@ -4,7 +4,6 @@ A small model's pass is a row of short operations. Shared among threads, each of
 the slowest; a pass of its own keeps a thread busy all along.
 """
 
-import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -62,24 +61,6 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return pool
 
 
-def _forked() -> bool:
-    """Whether `multiprocessing` has forked this process."""
-    if multiprocessing.parent_process() is None:
-        return False
-    started = getattr(multiprocessing.current_process(), "_start_method", None) or multiprocessing.get_start_method()
-    return started == "fork"
-
-
-def _go_on_alone() -> None:
-    """After a fork: what the parent's pools and OpenMP have as threads is not here, and waiting for them has no end.
-
-    GNU's OpenMP, which torch computes with on Linux, does wait, unless one thread is all that it may use.
-    """
-    _pool.cache_clear()
-    torch.set_num_threads(1)
-
-
-os.register_at_fork(after_in_child=_go_on_alone)
-if _forked():
-    # The parent may have computed with torch before, without ever having loaded this module.
-    _go_on_alone()
+# A process that forks keeps its pools, but not their threads.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)
