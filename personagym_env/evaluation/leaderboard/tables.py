@@ -1,5 +1,6 @@
 """The leaderboard's tables."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, Agreement
@@ -44,7 +45,8 @@ def ranking_table(board: Leaderboard) -> Table:
         REAL.column("real"),
         _FIT,
     )
-    bounds = ", ".join(f"{name} {bound.value:.3f}" for name, bound in board.bounds.items())
+    known = {name: bound.value for name, bound in board.bounds.items() if math.isfinite(bound.value)}
+    bounds = ", ".join(f"{name} {value:.3f}" for name, value in known.items())
     notes = (
         "95 % intervals over users.",
         f"Real value of the pools themselves: {bounds}; no recommender can leave the range from worst to best."
