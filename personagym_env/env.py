@@ -176,7 +176,8 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     |---|---|---|
     | `dataset` | `"ml-100k"` | name of a data set or path to one |
     | `agent` | `"default"` | name or bundle path of a user agent, or `"module:function"` called with data set and log |
-    | `train_share` | 0.8 | share of each user's rows, first by time, that is known |
+    | `split` | by time, else at random | which rows are known, by a name of `personagym_env.data.named_splits` |
+    | `train_share` | 0.8 | share of the rows that is known |
     | `parameters` | None | session parameters to set, `{part: {field: value}}`; the rest is fitted or assumed |
     | `device` | None | where a language model runs, as `torch` names it; a GPU if there is one |
     | `slate_size` | 10 | places k of a slate |

@@ -27,7 +27,8 @@ def register_envs() -> None:
 def make_env(
     dataset: str = "ml-100k",
     agent: str = "default",
-    train_share: float = 0.8,
+    split: str | None = None,
+    train_share: float | None = None,
     parameters: Mapping[str, Mapping[str, float]] | None = None,
     device: str | None = None,
     **kwargs: Any,
@@ -38,14 +39,15 @@ def make_env(
     has no limit here, and sessions end where the caller of `gym.make` says, shorter or longer than the default.
 
     Args:
-        dataset: see `make_world`, as the next four.
+        dataset: see `make_world`, as the next five.
         agent: name, bundle path or entry point of the users.
-        train_share: share of each user's rows that is known.
+        split: which rows are known, by name.
+        train_share: share of the rows that is known.
         parameters: session parameters that are set.
         device: where language-model users run.
         kwargs: further arguments of `PersonaRecEnv`.
     """
-    world = make_world(dataset, agent, train_share=train_share, parameters=parameters, device=device)
+    world = make_world(dataset, agent, split=split, train_share=train_share, parameters=parameters, device=device)
     return PersonaRecEnv(world, max_episode_steps=None, **kwargs)
 
 
@@ -53,7 +55,8 @@ def make_vector_env(
     num_envs: int = 1,
     dataset: str = "ml-100k",
     agent: str = "default",
-    train_share: float = 0.8,
+    split: str | None = None,
+    train_share: float | None = None,
     parameters: Mapping[str, Mapping[str, float]] | None = None,
     device: str | None = None,
     max_episode_steps: int = MAX_EPISODE_STEPS,
@@ -63,15 +66,16 @@ def make_vector_env(
 
     Args:
         num_envs: rows.
-        dataset: see `make_world`, as the next four.
+        dataset: see `make_world`, as the next five.
         agent: name, bundle path or entry point of the users.
-        train_share: share of each user's rows that is known.
+        split: which rows are known, by name.
+        train_share: share of the rows that is known.
         parameters: session parameters that are set.
         device: where language-model users run.
         max_episode_steps: longest session; -1 for none, as in `gym.make`.
         kwargs: further arguments of `PersonaRecVectorEnv`.
     """
-    world = make_world(dataset, agent, train_share=train_share, parameters=parameters, device=device)
+    world = make_world(dataset, agent, split=split, train_share=train_share, parameters=parameters, device=device)
     limit = None if max_episode_steps == -1 else max_episode_steps
     return PersonaRecVectorEnv(world, num_envs, max_episode_steps=limit, **kwargs)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import cast
 
 from personagym_env.card import SimulationCard, simulation_card
+from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset, FloatArray, Interactions
 from personagym_env.data.traits import profile_features, user_traits
 from personagym_env.protocols import UserAgent
@@ -75,7 +75,8 @@ def make_world(
     dataset: str | Path | Dataset = "ml-100k",
     agent: str | Path | UserAgent = "default",
     *,
-    train_share: float = 0.8,
+    split: str | None = None,
+    train_share: float | None = None,
     parameters: Mapping[str, Mapping[str, float]] | None = None,
     device: str | None = None,
 ) -> World:
@@ -86,7 +87,9 @@ def make_world(
         agent: what `personagym_agents.load` takes - a name such as "mf" or "frozen:persona", the path of a bundle, or
             an entry point `module:function` that is called with the data set and the training log - or the user agent
             itself.
-        train_share: share of each user's rows, first by time, that is known.
+        split: which rows are known, by a name of `personagym_env.data.named_splits`; None for each user's first rows by
+            time, or random rows where the log has no times.
+        train_share: share of the rows that is known; 0.8 if None.
         parameters: session parameters that are set rather than fitted or assumed, for example
             `{"choice": {"outside": 1.0}}`.
         device: where a language model of a name or bundle runs, as `torch` names it; None takes a GPU if there is one.
@@ -95,7 +98,7 @@ def make_world(
         ValueError: there is no such device, or a device is named for users from an entry point.
     """
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
-    train = temporal_split(data.interactions, train_share).train
+    train = named_split(data, split, train_share).split.train
     chosen = parameters or {}
     fit = fit_sessions(train, SessionParameters().updated(chosen), catalogue=data.catalogue)
     users = _load_agent(str(agent), data, train, device) if isinstance(agent, str | Path) else agent

@@ -29,8 +29,8 @@ from personagym_agents.training.base import TrainedBase, train_base
 from personagym_agents.training.tensorboard import tensorboard_log
 from personagym_benchmarks.console import make_console
 from personagym_benchmarks.display import console_run
+from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.splits import PROTOCOLS
 from personagym_env.run_context import RunContext
 
 
@@ -40,7 +40,7 @@ class Args:
 
     dataset: str = "ml-100k"
     """A name or path that `load_dataset` takes."""
-    protocol: str = "temporal"
+    split: str = "temporal"
     """Which rows are training rows."""
     bundle: Path = BUNDLED
     """Bundle, trained on those rows, whose base gets the adapters."""
@@ -116,7 +116,7 @@ def train_missing(args: Args, trained_base: TrainedBase, context: RunContext) ->
     apart, told = words_of(args, trained_base.settings)
     for seed in range(args.seeds):
         for kind in args.kinds:
-            words = f"{args.protocol}-{args.bundle.name}-{kind}{apart}-{seed}"
+            words = f"{args.split}-{args.bundle.name}-{kind}{apart}-{seed}"
             place = args.output / words.replace(", ", "-").replace(" ", "-")
             entries.append(f"'{kind}{apart}{told}={place}'")
             if place.exists():
@@ -127,7 +127,7 @@ def train_missing(args: Args, trained_base: TrainedBase, context: RunContext) ->
                     trained_base,
                     replace(kinds[kind], seed=seed),
                     place=place,
-                    split_words=PROTOCOLS[args.protocol].description,
+                    split_words=named_split(trained_base.dataset, args.split).description,
                     context=replace(context, folder=run, figures=figures),
                     measure=False,
                 )
@@ -138,15 +138,15 @@ def main(args: Args) -> None:
     """Train what is missing.
 
     Raises:
-        ValueError: the bundle was trained on other rows than the protocol's, or options exclude each other.
+        ValueError: the bundle was trained on other rows than the split's, or options exclude each other.
     """
     if args.equal_rows and args.averaging is not None:
         raise ValueError("--equal-rows keeps the last weights as they are: it goes without --averaging")
     console = make_console()
     dataset = load_dataset(args.dataset)
-    split = PROTOCOLS[args.protocol].split(dataset.interactions)
+    split = named_split(dataset, args.split).split
     if not bundle_fits(args.bundle, split.train):
-        raise ValueError(f"the bundle at {args.bundle} was not trained on the {args.protocol!r} rows of {args.dataset}")
+        raise ValueError(f"the bundle at {args.bundle} was not trained on the {args.split!r} rows of {args.dataset}")
     recall = read_manifest(args.bundle).settings.recall
     if recall.reason_book is not None:
         recall = replace(recall, reason_book=str(args.bundle / REASONS))

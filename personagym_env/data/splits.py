@@ -1,6 +1,5 @@
 """Ways to part a log into what is learned from and what is held out."""
 
-from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -120,24 +119,3 @@ def cold_user_split(log: Interactions, *, rng: np.random.Generator, known: int =
     cold = np.zeros(log.n_users, np.bool_)
     cold[rng.choice(eligible, max(1, round(share * len(eligible))), replace=False)] = True
     return _part(log, cold[log.users] & (log.rank_in_user >= known))
-
-
-class Protocol(NamedTuple):
-    """A way to measure users that has a name, so that what trains them and what measures them part the log alike."""
-
-    description: str
-    split: Callable[[Interactions], Split]
-
-
-PROTOCOLS: Mapping[str, Protocol] = {
-    "temporal": Protocol("each user's first 80 % of ratings by time are training rows", temporal_split),
-    "paper": Protocol(
-        "the first 60 % by time of 200 users with 100-200 ratings are training rows, and all rows of everybody else",
-        lambda log: paper_split(log, rng=np.random.default_rng(0)),
-    ),
-    "cold": Protocol(
-        "the first 10 ratings of every fifth user, drawn at random, are training rows, and all rows of everybody else",
-        lambda log: cold_user_split(log, rng=np.random.default_rng(0)),
-    ),
-}
-"""The protocols of the fidelity board; the users that `paper` and `cold` draw are the same at every call."""

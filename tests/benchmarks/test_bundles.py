@@ -99,7 +99,7 @@ def test_bundles_join_the_protocol_that_they_were_trained_for(script: ModuleType
 def test_users_are_asked_again_with_each_others_adapters(script: ModuleType, args: Callable[..., object]) -> None:
     pair = "persona:persona, adapters of others"
     (board,) = script.run(
-        args(protocols=("temporal",), controls=False, swapped=("persona",), compare=(pair,)), RunContext()
+        args(splits=("temporal",), controls=False, swapped=("persona",), compare=(pair,)), RunContext()
     ).boards
     row = board.row("persona, adapters of others")
     assert (row.kind, row.seeds) == ("ablation", 2)
@@ -131,4 +131,4 @@ def test_a_prompt_that_speaks_of_held_out_rows_stops_everything(
     traitor = LanguageUserAgent(honest.population.model, corpus, name="traitor", history_lines=4)
     monkeypatch.setattr(populations, "load_bundle_agent", lambda *found, adapters: traitor)
     with pytest.raises(SystemExit, match="prompts of 'none' speak of held-out rows"):
-        script.run(args(protocols=("temporal",)), RunContext())
+        script.run(args(splits=("temporal",)), RunContext())

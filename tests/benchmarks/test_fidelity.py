@@ -47,7 +47,7 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
     output = tmp_path / "fidelity.json"
     script = load_script("fidelity")
     arguments = (
-        *("--dataset", str(folder), "--protocols", "temporal", "cold", "--agents", "bias", "mf"),
+        *("--dataset", str(folder), "--splits", "temporal", "cold", "--agents", "bias", "mf"),
         *("--recommenders", "item-knn", "--resamples", "50", "--compare", "mf:bias", "--output", str(output)),
     )
     arguments_of(script, *arguments).main()
@@ -82,12 +82,12 @@ def test_ablations_have_a_table_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--protocols", "weekly"), "protocols must be some of temporal, paper, cold, got weekly"),
+        (("--splits", "weekly"), "splits must be some of temporal, random, .*, got weekly"),
         (("--bundles", "persona"), "a bundle is given as name=path with the path of a folder, got 'persona'"),
         (("--bundles", "persona=nowhere"), "a bundle is given as name=path"),
         (("--bundles", "mf=tests"), "'mf' names populations of two kinds"),
         (("--bundles", "one=tests", "--bases", "one=tests"), "'one' names populations of two kinds"),
-        (("--protocols", "cold", "--bundles", "one=tests"), "no bundle at"),
+        (("--splits", "cold", "--bundles", "one=tests"), "no bundle at"),
         (("--no-shipped", "--ablations", "none"), r"ablations are some of the bundles and bases \(\), got none"),
     ],
 )

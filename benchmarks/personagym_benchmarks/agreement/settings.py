@@ -43,8 +43,11 @@ class AgreementSettings:
     """Items that a recommender picks for each user."""
     least: int = 10
     """Held-out items that a user needs."""
-    train_share: float = 0.8
-    """Share of each user's rows, by time, that is training rows."""
+    split: str | None = None
+    """Which rows are training rows: temporal, random, leave-last, global-time, u1, paper or cold; by default temporal,
+    or random where the log has no times."""
+    train_share: float | None = None
+    """Share of the rows that is training rows; 0.8 by default."""
     resamples: int = 2_000
     """Bootstrap resamples of users behind the intervals."""
     seed: int = 0

@@ -14,8 +14,9 @@ import numpy as np
 from personagym_benchmarks.agreement.contestants import LEARN_WITH, choose_contestants, enter
 from personagym_benchmarks.agreement.judges import bundle_places, judge_all
 from personagym_benchmarks.agreement.settings import AgreementSettings
+from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.agreement.analysis import AgreementAnalysis, ValuedRecommender
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench
@@ -56,7 +57,8 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
     bundle_places(args)
     rng = np.random.default_rng(args.seed)
     dataset = load_dataset(args.dataset)
-    split = temporal_split(dataset.interactions, args.train_share)
+    _, split_words, split = named_split(dataset, args.split, args.train_share)
+    context.tell(split_words)
     dealt = deal_rows(split.train, args.half_split, rng)
     bench = Bench(dataset, split, dealt, find_truths(args, dataset, split))
     chosen, left_out = choose_contestants(args, bench)
@@ -78,7 +80,7 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,
-        "training share": args.train_share,
+        "training rows": split_words,
         "half_split": HALF_SPLITS[args.half_split],
         "rows": dealt.sizes(),
         "row fingerprints": {rows: dealt.of_judge(rows).fingerprint() for rows in DATA_OVERLAPS},

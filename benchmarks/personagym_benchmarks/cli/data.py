@@ -1,11 +1,12 @@
 """The data of a command."""
 
+from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 
 
 def load_split(source: str) -> tuple[Dataset, Split]:
-    """A data set by name or path, and its temporal split."""
+    """A data set by name or path, and its default split."""
     dataset = load_dataset(source)
-    return dataset, temporal_split(dataset.interactions)
+    return dataset, named_split(dataset).split

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
 from rich.pretty import Pretty
@@ -10,8 +10,8 @@ from rich.pretty import Pretty
 from personagym_agents.bundle.settings import BundleSettings, paper_settings
 from personagym_benchmarks.console import make_console
 from personagym_benchmarks.display import console_run, print_plain
+from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.splits import PROTOCOLS
 from personagym_env.evaluation.core.data_overlap import judge_half
 
 Preset = (
@@ -40,8 +40,11 @@ class TrainCommand:
     """Folder of the bundle."""
     dataset: str = "ml-100k"
     """Name or path of the data."""
-    protocol: Literal["temporal", "paper", "cold"] = "temporal"
-    """Which rows are training rows; `personagym_env.data.splits.PROTOCOLS` describes them."""
+    split: str | None = None
+    """Which rows are training rows: temporal, random, leave-last, global-time, u1, paper or cold; by default temporal,
+    or random where the log has no times."""
+    train_share: float | None = None
+    """Share of the rows that is training rows; 0.8 by default."""
     judge_half: bool = False
     """Learn only from the half of the training rows that the leaderboard's recommenders do not know, to judge them."""
     run: Path = Path("runs/train")
@@ -59,8 +62,7 @@ class TrainCommand:
 
         check_place(self.output)
         dataset = load_dataset(self.dataset)
-        protocol = PROTOCOLS[self.protocol]
-        split, split_words = protocol.split(dataset.interactions), protocol.description
+        _, split_words, split = named_split(dataset, self.split, self.train_share)
         if self.judge_half:
             split, half_words = judge_half(split)
             split_words = f"{split_words}; {half_words}"

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-from personagym_env.data.splits import PROTOCOLS
-
 
 @dataclass(frozen=True)
 class FidelitySettings:
@@ -11,8 +9,11 @@ class FidelitySettings:
 
     dataset: str = "ml-100k"
     """A name or path that `load_dataset` takes."""
-    protocols: tuple[str, ...] = tuple(PROTOCOLS)
-    """Ways to part the log: temporal, paper, cold."""
+    splits: tuple[str, ...] = ()
+    """Ways to part the log: temporal, random, leave-last, global-time, u1, paper, cold; by default temporal, paper and
+    cold, or random alone where the log has no times."""
+    train_share: float | None = None
+    """Share of the rows that is training rows, where splits have one; 0.8 by default."""
     agents: tuple[str, ...] = ("bias", "knn", "mf", "trees")
     """Users by a name that `personagym_agents.load` takes, fitted under every protocol."""
     recommenders: tuple[str, ...] = ("item-knn", "BPR")

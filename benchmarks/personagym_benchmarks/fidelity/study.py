@@ -25,8 +25,8 @@ from personagym_benchmarks.fidelity.populations import (
     populations,
 )
 from personagym_benchmarks.fidelity.settings import FidelitySettings
+from personagym_env.data.named_splits import SPLITS, NamedSplit, named_split
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.splits import PROTOCOLS, Split
 from personagym_env.data.tables import Dataset
 from personagym_env.data.traits import Traits, user_traits
 from personagym_env.evaluation.core.snapshot import environment_snapshot
@@ -99,17 +99,21 @@ def pairs_to_compare(requested: Sequence[tuple[str, str]], rows: Sequence[Popula
     return [(users[-1], row.name) for row in rows if row.name != users[-1]] if users else []
 
 
+DEFAULT_SPLITS = ("temporal", "paper", "cold")
+"""Of a log with times, where none was asked for."""
+
+
 def measure(
     args: FidelitySettings,
-    protocol: str,
+    part: NamedSplit,
     dataset: Dataset,
-    split: Split,
     places: list[BundlePlace],
     requested: Sequence[tuple[str, str]],
     context: RunContext,
 ) -> FidelityBoard:
     """One protocol from questions to board."""
     rng = np.random.default_rng(args.seed)
+    protocol, description, split = part
     test = FidelityTest.draw(split, rng, args.negatives, kinds=("uniform", "popular"))
     bench = QuestionBench(args, protocol, blind(dataset, split.train), split, TasteTest.draw(test, rng), context)
     traits = user_traits(split.train, dataset.catalogue)
@@ -123,7 +127,7 @@ def measure(
             pairs_to_compare(requested, rows),
             Resampler(user_resamples(split.test.n_users, args.resamples, rng), rng),
             protocol=protocol,
-            description=PROTOCOLS[protocol].description,
+            description=description,
             dataset=dataset.name,
             leak_test=probes.leak_test,
             memorisation=probes.memorisation,
@@ -137,35 +141,34 @@ def run(args: FidelitySettings, context: RunContext) -> FidelityReport:
         ValueError: a protocol or a compared name is unknown, or a bundle fits no protocol.
     """
     begin = time.perf_counter()
-    unknown = sorted(set(args.protocols) - set(PROTOCOLS))
-    if unknown or not args.protocols:
-        raise ValueError(f"protocols must be some of {', '.join(PROTOCOLS)}, got {', '.join(args.protocols)}")
+    unknown = sorted(set(args.splits) - set(SPLITS))
+    if unknown:
+        raise ValueError(f"splits must be some of {', '.join(SPLITS)}, got {', '.join(args.splits)}")
     places = bundle_places(args)
     named = {place.name for place in places}
     if not set(args.ablations) <= named:
         strange = ", ".join(sorted(set(args.ablations) - named))
         raise ValueError(f"ablations are some of the bundles and bases ({', '.join(sorted(named))}), got {strange}")
     dataset = load_dataset(args.dataset)
-    splits = {protocol: PROTOCOLS[protocol].split(dataset.interactions) for protocol in args.protocols}
+    splits = {
+        name: named_split(dataset, name, args.train_share if SPLITS[name].has_share else None)
+        for name in args.splits or (DEFAULT_SPLITS if dataset.interactions.timestamps is not None else ("random",))
+    }
     fitting = {
-        protocol: [place for place in places if bundle_fits(place.place, split.train)]
-        for protocol, split in splits.items()
+        name: [place for place in places if bundle_fits(place.place, part.split.train)] for name, part in splits.items()
     }
     for place in places:
         if place.place is not None and not any(place in fits for fits in fitting.values()):
             raise ValueError(
-                f"bundle {place.name}={place.place} was trained on the training rows of no chosen protocol "
-                f"({', '.join(args.protocols)}) of {dataset.name!r}"
+                f"bundle {place.name}={place.place} was trained on the training rows of no chosen split "
+                f"({', '.join(splits)}) of {dataset.name!r}"
             )
     swappable = {place.name for place in places if place.adapters}
     if not set(args.swapped) <= swappable:
         strange = ", ".join(sorted(set(args.swapped) - swappable))
         raise ValueError(f"adapters can be swapped in bundles that were given with adapters, got {strange}")
     requested = requested_pairs(args, fitting)
-    boards = tuple(
-        measure(args, protocol, dataset, split, fitting[protocol], requested, context)
-        for protocol, split in splits.items()
-    )
+    boards = tuple(measure(args, part, dataset, fitting[name], requested, context) for name, part in splits.items())
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,

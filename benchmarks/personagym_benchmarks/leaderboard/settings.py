@@ -16,7 +16,7 @@ class LeaderboardSettings:
     """A name or path that `load_dataset` takes."""
     agent: str = "default"
     """Users who rank: a name or bundle path that `personagym_agents.load` takes. A bundle must have been trained on
-    exactly the judge's rows; `default` is the shipped one of these rows, and `mf` users where none is shipped."""
+    exactly the judge's rows; `default` is the shipped one of these rows, else `zero-shot` users."""
     floors: tuple[str, ...] = ("bias", "knn", "mf", "trees")
     """Classical users that judge too, as what the ranking users have to beat."""
     contestants: tuple[str, ...] = ("default",)
@@ -31,8 +31,11 @@ class LeaderboardSettings:
     """Users who have sessions, drawn at random; None for all."""
     episodes_per_user: int = 1
     """Sessions of each of them."""
-    train_share: float = 0.8
-    """Share of each user's rows, by time, that is training rows; recommenders are fitted on one half of them."""
+    split: str | None = None
+    """Which rows are training rows: temporal, random, leave-last, global-time, u1, paper or cold; by default temporal,
+    or random where the log has no times."""
+    train_share: float | None = None
+    """Share of the rows that is training rows; 0.8 by default. Recommenders are fitted on one half of them."""
     data_overlap: DataOverlap = "disjoint"
     """Training rows that users know: those of the recommenders (same), the other half (disjoint), both (superset)."""
     half_split: HalfSplit = "alternate"

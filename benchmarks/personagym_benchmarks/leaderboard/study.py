@@ -15,8 +15,9 @@ import personagym_agents
 from personagym_benchmarks.leaderboard.contestants import check_words, choose_recommenders
 from personagym_benchmarks.leaderboard.measuring import LIST_LENGTH, RankingBench, ask, measure
 from personagym_benchmarks.leaderboard.settings import LeaderboardSettings
+from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 from personagym_env.env import MAX_EPISODE_STEPS, SLATE_SIZE
 from personagym_env.evaluation.core.closed_pool import ClosedPool
@@ -49,7 +50,7 @@ def make_worlds(args: LeaderboardSettings, dataset: Dataset, dealt: DealtRows, c
         for name in (args.agent, *args.floors):
             agent = personagym_agents.load(name, blind(dataset, log), log)
             if not worlds:
-                whole = make_world(dataset, agent, train_share=args.train_share)
+                whole = make_world(dataset, agent, split=args.split, train_share=args.train_share)
             worlds.setdefault(agent.name, replace(whole, train=dealt.recommenders, agent=agent))
             advance(1)
     return worlds
@@ -95,7 +96,8 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
     check_words(args)
     rng = np.random.default_rng(args.seed)
     dataset = load_dataset(args.dataset)
-    split = temporal_split(dataset.interactions, args.train_share)
+    _, split_words, split = named_split(dataset, args.split, args.train_share)
+    context.tell(split_words)
     dealt = deal_rows(split.train, args.half_split, rng)
     worlds = make_worlds(args, dataset, dealt, context)
     world = next(iter(worlds.values()))
@@ -120,7 +122,7 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,
-        "training share": args.train_share,
+        "training rows": split_words,
         "halves": HALF_SPLITS[args.half_split],
         "recommenders know": f"{len(dealt.recommenders):,} rows, fingerprint {dealt.recommenders.fingerprint()[:12]}",
         "users know": f"{args.data_overlap}: {len(questions.split.train):,} rows, fingerprint "

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from personagym_env.data.splits import (
-    PROTOCOLS,
     Split,
     cold_user_split,
     global_time_split,
@@ -166,7 +165,7 @@ def grid(*counts: int) -> Interactions:
 
 def test_the_papers_users_are_parted_by_time_and_all_others_are_known() -> None:
     log = grid(*[150] * 230, 99, 201, 20)
-    train, test = PROTOCOLS["paper"].split(log)
+    train, test = paper_split(log, rng=np.random.default_rng(0))
     drawn = np.flatnonzero(test.counts)
     assert len(drawn) == 200
     assert drawn.max() < 230
@@ -179,12 +178,12 @@ def test_the_papers_users_are_parted_by_time_and_all_others_are_known() -> None:
 
 def test_too_few_users_for_the_papers_protocol_are_refused() -> None:
     with pytest.raises(ValueError, match="200 users with 100-200 ratings are needed, and the log has 2"):
-        PROTOCOLS["paper"].split(grid(100, 200, 201, 99))
+        paper_split(grid(100, 200, 201, 99), rng=np.random.default_rng(0))
 
 
 def test_cold_users_are_known_by_their_first_rows_and_all_others_entirely() -> None:
     log = grid(*[30] * 20, 10, 3)
-    train, test = PROTOCOLS["cold"].split(log)
+    train, test = cold_user_split(log, rng=np.random.default_rng(0))
     cold = np.flatnonzero(test.counts)
     assert len(cold) == 4
     assert (train.counts[cold] == 10).all()
