@@ -19,6 +19,7 @@ from personagym_benchmarks.cli.reasons import ReasonsCommand
 from personagym_benchmarks.cli.report import ReportCommand
 from personagym_benchmarks.cli.robustness import RobustnessCommand
 from personagym_benchmarks.cli.train import TrainCommand
+from personagym_benchmarks.cli.transfer import TransferCommand
 from personagym_benchmarks.cli.user import UserCommand
 from personagym_benchmarks.cli.validation import ValidationCommand
 from personagym_benchmarks.console import make_console
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "robustness": RobustnessCommand,
     "collect": CollectCommand,
     "policies": PoliciesCommand,
+    "transfer": TransferCommand,
     "train": TrainCommand,
     "profile": ProfileCommand,
     "reasons": ReasonsCommand,

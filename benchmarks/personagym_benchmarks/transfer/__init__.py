@@ -1,0 +1,1 @@
+"""Users of logs that their base has never read, beside users that are fitted there."""
