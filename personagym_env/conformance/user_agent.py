@@ -46,7 +46,7 @@ def _check_description(agent: UserAgent) -> None:
     assert isinstance(agent, UserAgent), f"{type(agent).__name__} lacks a member of the UserAgent protocol"
     assert isinstance(agent.name, str), f"name must be text, got {type(agent.name).__name__}"
     assert agent.name, "name must not be empty"
-    assert len(agent.scale) >= 2, f"scale must have at least two ratings, got {agent.scale}"
+    assert len(agent.scale) >= 1, f"scale must have a rating at least, that of consumption, got {agent.scale}"
     assert list(agent.scale) == sorted(set(agent.scale)), f"scale must ascend, got {agent.scale}"
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from personagym_agents.classical.choice import ChoiceModel, fit_choice
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, logistic
+from personagym_agents.classical.users import LARGEST_LOGIT
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.evaluation.core.pair_reactions import PairReactions
@@ -45,7 +46,8 @@ class AnswerLink:
 
     def choice_probability(self, wish: FloatArray) -> npt.NDArray[np.float32]:
         """(...) the base's probability of a wish to that of these users."""
-        return logistic(self.choice.logit(_logit(wish)[..., None]))
+        logit = self.choice.logit(_logit(wish)[..., None])
+        return logistic(np.clip(logit, -LARGEST_LOGIT, LARGEST_LOGIT))
 
 
 def fit_answer_link(

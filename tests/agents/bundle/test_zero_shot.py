@@ -12,7 +12,9 @@ from personagym_agents.inference.linked_users import LinkedUsers, fit_answer_lin
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset, FloatArray, Interactions
+from personagym_env.env import PersonaRecEnv
 from personagym_env.evaluation.core.pair_reactions import PairReactions
+from personagym_env.world import make_world
 
 LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)
 
@@ -38,8 +40,7 @@ def test_any_scale_conforms(values, timed, dataset: Dataset, small_bundle: Path)
     data = on_scale(dataset, values, timed=timed)
     users = zero_shot_users(data, temporal_split(data.interactions).train, place=small_bundle)
     assert users.scale == values
-    if len(values) > 1:
-        check_user_agent(users)
+    check_user_agent(users)
     _, rating = ask(users, [0, 1, 2])
     np.testing.assert_allclose(rating.sum(axis=-1), 1, atol=1e-5)
 
@@ -71,6 +72,20 @@ def test_held_out_ratings_cannot_matter(dataset: Dataset, small_bundle: Path) ->
     other = replace(dataset, interactions=replace(dataset.interactions, ratings=twisted))
     one, two = (ask(zero_shot_users(data, split.train, place=small_bundle), [1, 2]) for data in (dataset, other))
     np.testing.assert_array_equal(one[1], two[1])
+
+
+def test_consumption_without_ratings_makes_an_environment(dataset: Dataset) -> None:
+    world = make_world(on_scale(dataset, (1.0,)))
+    assert isinstance(world.agent, LinkedUsers)
+    env = PersonaRecEnv(world, 4)
+    env.reset(seed=0)
+    rewards = [env.step(np.arange(4 * step, 4 * step + 4))[1] for step in range(4)]
+    assert set(rewards) <= {0.0, 1.0}
+
+
+def test_a_single_user_is_asked(dataset: Dataset, small_bundle: Path) -> None:
+    log = dataset.interactions
+    check_user_agent(zero_shot_users(dataset, log.take(log.users == 0), place=small_bundle))
 
 
 @pytest.mark.parametrize("rows", [1, 2])
