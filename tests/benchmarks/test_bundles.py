@@ -54,7 +54,7 @@ def args(script: ModuleType, tmp_path: Path) -> Callable[..., object]:
 
     def make(**options: object) -> object:
         defaults = {
-            "protocols": ("temporal", "cold"),
+            "splits": ("temporal", "cold"),
             "agents": ("bias",),
             "recommenders": (),
             "bases": (f"none={tmp_path / 'one'}",),
