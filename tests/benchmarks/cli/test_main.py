@@ -58,7 +58,7 @@ MISTAKES = [
     ("leaderboard --dataset {folder} --agent nobody --contestants popular", "unknown users 'nobody'"),
     ("leaderboard --dataset {folder} --recommender nowhere.py:Mine", "no file nowhere.py"),
     ("agreement --dataset {folder} --bundles persona", "a bundle is given as name=path"),
-    ("fidelity --dataset {folder} --protocols weekly", "protocols must be some of"),
+    ("fidelity --dataset {folder} --splits weekly", "splits must be some of"),
     ("validation --dataset {folder} --agents nobody", "unknown users 'nobody'"),
     ("robustness --dataset {folder} --contestants best", "contestants must be some of"),
     ("train --dataset nowhere --output {folder}/made", "nowhere"),
