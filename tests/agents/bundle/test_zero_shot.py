@@ -75,7 +75,7 @@ def test_held_out_ratings_cannot_matter(dataset: Dataset, small_bundle: Path) ->
 
 
 def test_consumption_without_ratings_makes_an_environment(dataset: Dataset) -> None:
-    world = make_world(on_scale(dataset, (1.0,)))
+    world = make_world(on_scale(dataset, (1.0,)), parameters={"leaving": {"intercept": -1000.0}})
     assert isinstance(world.agent, LinkedUsers)
     env = PersonaRecEnv(world, 4)
     env.reset(seed=0)
