@@ -4,13 +4,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.table import Table
-
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
-from personagym_env.evaluation.leaderboard.tables import interval_cell
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
 
 MEASURES = ("rmse", "mae", "nll", "auc")
+MEASURE_COLUMNS = (
+    Column("rmse", "RMSE", meaning="Root mean square error of expected ratings.", good="low"),
+    Column("mae", "MAE", meaning="Mean absolute error of expected ratings.", good="low"),
+    Column("nll", "NLL", unit="nats", meaning="Mean surprise at the real rating.", good="low"),
+    Column("auc", "choice AUC", meaning="Chance that a held-out item is wanted more than an unseen one.", good="high"),
+)
 
 
 @dataclass(frozen=True)
@@ -57,26 +61,34 @@ class Transfer(Result):
 
 
 def transfer_tables(study: Transfer) -> Iterator[Table]:
-    """Figures and differences of each log."""
+    """Figures of each log, and how far the last population is from the others."""
     for board in study.boards:
-        caption = (
-            f"{board.description}: {board.train_rows:,}. {board.held_out_rows:,} held-out rows of {board.users:,} "
-            f"users were asked about; {board.users_without_choices:,} of them have too few unseen items for questions "
-            "about choices. 95 % intervals over users"
-        )
-        table = Table(title=board.dataset, title_justify="left", caption=caption, caption_justify="left")
-        for head in ("users", *MEASURES, "set-up, s", "answers, s"):
-            table.add_column(head, justify="left" if head == "users" else "right")
-        for row in board.rows:
-            seconds = ("" if value is None else f"{value:.1f}" for value in (row.setup_seconds, row.answer_seconds))
-            table.add_row(row.population, *_cells(row.figures), *seconds)
-        last = board.rows[-1].population
-        for number, (other, figures) in enumerate(board.differences.items()):
-            if number == 0:
-                table.add_section()
-            table.add_row(f"{last} – {other}", *_cells(figures))
-        yield table
+        yield _figures(board)
+        yield _differences(board)
 
 
-def _cells(figures: Mapping[str, Interval]) -> Iterator[str]:
-    return (str(interval_cell(figures[name])) if name in figures else "" for name in MEASURES)
+def _figures(board: TransferBoard) -> Table:
+    note = (
+        f"{board.description}: {board.train_rows:,}. {board.held_out_rows:,} held-out rows of {board.users:,} users "
+        f"were asked about; {board.users_without_choices:,} of them have too few unseen items for questions about "
+        "choices. 95 % intervals over users."
+    )
+    seconds = Column("setup", "set-up", unit="s"), Column("answers", "answers", unit="s")
+
+    def line(row: TransferRow) -> Row:
+        times = (Cell(value, ".1f") for value in (row.setup_seconds, row.answer_seconds))
+        return Row((Cell(row.population), *_cells(row.figures), *times))
+
+    columns = (name_column("users"), *MEASURE_COLUMNS, *seconds)
+    return Table.plain(f"{board.dataset}: answers on held-out rows", columns, map(line, board.rows), note)
+
+
+def _differences(board: TransferBoard) -> Table:
+    last = board.rows[-1].population
+    lines = (Row((Cell(f"{last} less {other}"), *_cells(found))) for other, found in board.differences.items())
+    columns = (name_column("users"), *MEASURE_COLUMNS)
+    return Table.plain(f"{board.dataset}: differences", columns, lines, "Paired over users; 95 % intervals.")
+
+
+def _cells(figures: Mapping[str, Interval]) -> Iterator[Cell]:
+    return (Cell(figures.get(name)) for name in MEASURES)
