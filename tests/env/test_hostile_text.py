@@ -1,5 +1,6 @@
 """Whatever stands in the names of a data set, people see lines of text, one for each thing, and nothing else."""
 
+import io
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,10 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from rich.console import Console
 
 from fixtures.hostile import TITLES, hostile_texts, with_text_everywhere, with_title
 from personagym_env import PersonaRecEnv, make_world
 from personagym_env.data.tables import Catalogue, Dataset
+from personagym_env.evaluation.reporting.markdown import markdown
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
+from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.vector_env import PersonaRecVectorEnv
 
 SLATE = 3
@@ -94,3 +99,17 @@ def test_vector_rows_are_shown_line_by_line(tiny: Dataset, tiny_agent: Any) -> N
 def test_catalogues_keep_what_the_source_says(tiny: Dataset) -> None:
     catalogue: Catalogue = with_title(tiny, 1, "a\n\x1bb").catalogue
     assert catalogue.titles[1] == "a\n\x1bb"
+
+
+@pytest.mark.parametrize("text", [text for text in TITLES if len(text) < 100], ids=lambda text: ascii(text)[:20])
+def test_tables_have_a_line_for_each_row(text: str) -> None:
+    def lines(name: str) -> tuple[list[str], list[str]]:
+        rows = [Row((Cell(name), Cell(0.5))), Row((Cell("usual"), Cell(0.25)))]
+        table = Table.plain(f"of {name}", (name_column("name"), Column("value", "value")), rows)
+        console = Console(width=400, file=io.StringIO(), record=True)
+        console.print(rich_table(table))
+        return console.export_text().splitlines(), markdown(table).splitlines()
+
+    shown, usual = lines(text), lines("name")
+    assert [len(one) for one in shown] == [len(one) for one in usual]
+    assert not commands("".join(shown[0] + shown[1]))

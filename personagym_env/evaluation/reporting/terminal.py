@@ -4,13 +4,16 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from personagym_env.evaluation.reporting.table import NOTHING, Cell, Row, Table
+from personagym_env.text import one_line
 
 _STYLES = {"": "", "floor": "dim", "reference": "italic", "tie": ""}
 
 
 def rich_table(table: Table) -> RichTable:
-    """The table for `rich.print`; names and numbers are never read as markup."""
-    shown = RichTable(title=Text(table.title), title_justify="left", title_style="bold", caption_justify="left")
+    """The table for `rich.print`; names are one line each, and never read as markup."""
+    shown = RichTable(
+        title=Text(one_line(table.title)), title_justify="left", title_style="bold", caption_justify="left"
+    )
     shown.caption = Text(table.note) if table.note else None
     lines = [[_cell(cell, row) for cell in row.cells] for row in table.rows]
     for at, column in enumerate(table.columns):
@@ -35,7 +38,7 @@ def rich_table(table: Table) -> RichTable:
 
 def _cell(cell: Cell, row: Row) -> Text:
     """What stands in the cell, intervals and asides less prominently."""
-    content, ends = cell.text(), cell.ends()
+    content, ends = one_line(cell.text()), cell.ends()
     style = "dim" if content == NOTHING else "bold" if cell.emphasis else _STYLES[row.kind]
     text = Text(content, style=style)
     for aside in (f"{ends[0]}..{ends[1]}" if ends else "", cell.aside):
