@@ -25,9 +25,9 @@ class TransferRow:
     figures: Mapping[str, Interval]
     """rmse and mae in rating points, nll in nats, auc in 0..1; a floor may lack some."""
     setup_seconds: float | None
-    """Of fitting, linking and loading; None for floors that need none."""
+    """Processor seconds of fitting, linking and loading; None for floors that need none."""
     answer_seconds: float | None
-    """Of all answers."""
+    """Processor seconds of all answers."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def _figures(board: TransferBoard) -> Table:
         f"were asked about; {board.users_without_choices:,} of them have too few unseen items for questions about "
         "choices. 95 % intervals over users."
     )
-    seconds = Column("setup", "set-up", unit="s"), Column("answers", "answers", unit="s")
+    seconds = Column("setup", "set-up", unit="CPU s"), Column("answers", "answers", unit="CPU s")
 
     def line(row: TransferRow) -> Row:
         times = (Cell(value, ".1f") for value in (row.setup_seconds, row.answer_seconds))

@@ -31,14 +31,14 @@ def run(args: TransferSettings, context: RunContext) -> Transfer:
     Raises:
         ValueError: a data set or users are unknown, or a base may have read rows that judge its users.
     """
-    begin = time.perf_counter()
+    begin = time.process_time()
     boards = tuple(measure(args, load_dataset(source), context) for source in args.datasets)
     setting = {
         "seed": args.seed,
         "unseen items per user": args.negatives,
         "held-out rows at most": args.rows,
         "bootstrap resamples": args.resamples,
-        "seconds": round(time.perf_counter() - begin),
+        "processor seconds": round(time.process_time() - begin),
     }
     return Transfer(boards=boards, setting=setting, environment=environment_snapshot())
 
@@ -54,11 +54,11 @@ def measure(args: TransferSettings, dataset: Dataset, context: RunContext) -> Tr
     asked = [_Asked(floor, None, None) for floor in test.floors()]
     for name in args.agents:
         with context.bar(f"{dataset.name}: {name}", None):
-            started = time.perf_counter()
+            started = time.process_time()
             agent = personagym_agents.load(name, known, split.train)
-            made = time.perf_counter()
+            made = time.process_time()
             fidelity = test.ask(agent)
-            asked.append(_Asked(fidelity, round(made - started, 1), round(time.perf_counter() - made, 1)))
+            asked.append(_Asked(fidelity, round(made - started, 1), round(time.process_time() - made, 1)))
     return TransferBoard(
         dataset=dataset.name,
         description=description,
