@@ -2,12 +2,16 @@
 
 import io
 import sys
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from personagym_env.text import printable
+from personagym_env.data.readers.table import DataWarning
+from personagym_env.text import one_line, printable
 
 
 def make_console() -> Console:
@@ -21,6 +25,29 @@ def make_console() -> Console:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     return _PrintableConsole()
+
+
+@contextmanager
+def notes_as_lines() -> Iterator[None]:
+    """What readers tell of how they read the data is a line on standard error, without the source of the reader."""
+    with warnings.catch_warnings():
+        usual = warnings.showwarning
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, DataWarning):
+                print(f"personagym: note: {one_line(str(message))}", file=sys.stderr)
+            else:
+                usual(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show
+        yield
 
 
 class _PrintableConsole(Console):

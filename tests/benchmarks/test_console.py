@@ -88,3 +88,24 @@ def test_commands_write_to_narrow_streams(
     with suppress(SystemExit):
         cli.main()
     assert {"play": "User", "card": "parameter"}.get(arguments[0], "usage: personagym") in arrived()
+
+
+@pytest.mark.filterwarnings("default::personagym_env.data.readers.table.DataWarning")
+def test_what_readers_tell_is_a_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        f"{user},{item},{1 + (user + item) % 5},{1_122_700_000_123 + 1000 * item}"
+        for user in (1, 2)
+        for item in range(9)
+    ]
+    (tmp_path / "ratings.csv").write_text("\n".join(["userId,movieId,rating,timestamp", *rows]))
+    monkeypatch.setattr(
+        sys, "argv", ["personagym", "play", "--dataset", str(tmp_path), "--agent", "bias", "--slate-size", "2"]
+    )
+    cli.main()
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1
+    assert told.err.startswith("personagym: note: ")
+    assert "times are read as milliseconds" in told.err
+    assert "User" in told.out

@@ -22,7 +22,7 @@ from personagym_benchmarks.cli.train import TrainCommand
 from personagym_benchmarks.cli.transfer import TransferCommand
 from personagym_benchmarks.cli.user import UserCommand
 from personagym_benchmarks.cli.validation import ValidationCommand
-from personagym_benchmarks.console import make_console
+from personagym_benchmarks.console import make_console, notes_as_lines
 from personagym_env.text import one_line
 
 COMMANDS: dict[str, Callable[..., Any]] = {
@@ -55,7 +55,8 @@ def main() -> None:
     make_console()  # before anything is printed, help and errors among it
     command = tyro.extras.subcommand_cli_from_dict(COMMANDS, description="Simulated users for recommenders.")
     try:
-        command.main()
+        with notes_as_lines():
+            command.main()
     except (ValueError, TypeError, OSError, ImportError) as error:
         if os.environ.get(DEBUG):
             raise
