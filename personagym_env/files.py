@@ -3,11 +3,15 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock
+
+_TRIES, _PAUSE = 100, 0.01
+"""How often, and how many seconds apart, a folder is put in place while other processes put theirs there."""
 
 
 @contextmanager
@@ -60,15 +64,27 @@ def replacing_folder(place: Path) -> Iterator[Path]:
     try:
         yield scratch
         scratch.chmod(0o755)  # mkdtemp gives the owner alone access
-        old = _set_aside(place)
-        shutil.rmtree(old, ignore_errors=True)
-        if place.exists():
-            place.replace(old)
-        scratch.replace(place)
-        shutil.rmtree(old, ignore_errors=True)
+        _swap(scratch, place)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
+
+
+def _swap(scratch: Path, place: Path) -> None:
+    """Put the scratch folder in place; begin again where another process does the same between the two steps."""
+    old = _set_aside(place)
+    for left in reversed(range(_TRIES)):
+        try:
+            shutil.rmtree(old, ignore_errors=True)
+            if place.exists():
+                place.replace(old)
+            scratch.replace(place)
+            break
+        except OSError:
+            if not left:
+                raise
+            time.sleep(_PAUSE)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def restore_folder(place: Path) -> None:

@@ -1,5 +1,6 @@
 """Files and folders appear whole or not at all."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -58,3 +59,18 @@ def test_a_kill_between_the_two_renames_is_mended(tmp_path: Path) -> None:
     aside.mkdir()
     restore_folder(place)
     assert list(place.iterdir()) == [place / "one"]
+
+
+def test_a_folder_that_many_replace_at_once_is_one_of_theirs(tmp_path: Path) -> None:
+    place = tmp_path / "bundle"
+
+    def make(number: int) -> None:
+        for _ in range(5):
+            with replacing_folder(place) as made:
+                (made / "one").write_text(str(number))
+                (made / "two").write_text(str(number))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(make, range(8)))
+    assert (place / "one").read_text() == (place / "two").read_text()
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
