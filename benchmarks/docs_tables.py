@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from ablations.results import Blends, blends_table
+from ablations.results import Blends, RecBoleModels, blends_table, recbole_models_table
 from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
 from personagym_env.evaluation.agreement.tables import judges_table
 from personagym_env.evaluation.fidelity import tables as fidelity
@@ -14,10 +14,11 @@ from personagym_env.evaluation.leaderboard.policies import PolicyComparison
 from personagym_env.evaluation.leaderboard.policy_tables import policies_table
 from personagym_env.evaluation.leaderboard.tables import agreement_table, ranking_table
 from personagym_env.evaluation.reporting.markdown import markdown
-from personagym_env.evaluation.reporting.table import Table
+from personagym_env.evaluation.reporting.table import Cell, Row, Table, name_column, words_column
 from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.tables import distances_table
 from personagym_env.files import write_atomically
+from personagym_recommenders import REGISTRY, RecommenderSpec
 from speed.results import EngineSpeed, Growth, KernelGains, MixedAdapters, PPOThroughput, Throughput
 from speed.tables import engine_table, growth_table, kernels_table, mixed_times_table, ppo_table, throughput_table
 
@@ -100,6 +101,22 @@ def _of_rest() -> Iterator[tuple[str, Table]]:
     validation = Validation.load(RESULTS / "validation.json")
     yield "validation", distances_table(validation, main=True, form=".2f")
     yield "blends", blends_table(Blends.load(RESULTS / "blends.json"))
+    yield "recommenders", _recommenders_table()
+    yield "recbole-models", recbole_models_table(RecBoleModels.load(RESULTS / "recbole_models.json"))
+
+
+def _recommenders_table() -> Table:
+    """Every name of the registry, with what its recommender is."""
+    columns = name_column("name"), words_column("class", "model class"), words_column("notes", "notes")
+    rows = (Row((Cell(f"`{spec.name}`"), Cell(spec.model_class), Cell(_notes(spec)))) for spec in REGISTRY.values())
+    return Table.plain("Recommenders by name", columns, rows)
+
+
+def _notes(spec: RecommenderSpec) -> str:
+    tags = {"slow": spec.slow, "learns while it is judged": spec.online, "default": spec.default}
+    return ", ".join(
+        [*(f"needs {need}" for need in sorted(spec.needs)), *(tag for tag, holds in tags.items() if holds)]
+    )
 
 
 def pages() -> list[Path]:

@@ -14,49 +14,22 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import ClassVar, Literal
 
 import numpy as np
 import tyro
 
+from ablations.results import ModelAttempt, Outcome, RecBoleModels
 from personagym_env.data.tables import Catalogue, Interactions
 from personagym_env.evaluation.core.offline import check_answer
-from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.protocols import NO_ITEM, Observation
 from personagym_env.session.random import splitmix64
 from personagym_recommenders.base import unconsumed
-from personagym_recommenders.recbole.models import ModelType, model_names, model_type
+from personagym_recommenders.recbole.models import model_names, model_type
 from personagym_recommenders.recbole.recommender import RecBole
 
-Outcome = Literal["works", "refused", "fails", "out of time"]
 USERS, ITEMS, PER_USER, GENRES = 60, 150, 15, 6
 SLATE_SIZE = 5
-
-
-@dataclass(frozen=True)
-class ModelRow:
-    """What became of one model."""
-
-    model: str
-    type: ModelType
-    outcome: Outcome
-    reason: str
-    """Why it is refused, or what went wrong; empty where it works."""
-    seconds: float
-    """Of the attempt, imports left out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecBoleModels(Result):
-    """What became of every model."""
-
-    KIND: ClassVar[str] = "sweep of RecBole's models"
-    FORMAT: ClassVar[int] = 1
-    COMMAND: ClassVar[str] = "python benchmarks/ablations/recbole_models.py"
-
-    rows: tuple[ModelRow, ...]
-    """By name."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +77,7 @@ def observation(items: list[int]) -> Observation:
     )
 
 
-def attempt(model: str) -> ModelRow:
+def attempt(model: str) -> ModelAttempt:
     """Try one model in this process."""
     log, catalogue = small_log()
     kind, begin = model_type(model), time.perf_counter()
@@ -120,7 +93,7 @@ def attempt(model: str) -> ModelRow:
             check(recommender)
         except Exception as error:
             outcome, reason = "fails", f"{type(error).__name__}: {error}"
-    return ModelRow(model, kind, outcome, reason, round(time.perf_counter() - begin, 1))
+    return ModelAttempt(model, kind, outcome, reason, round(time.perf_counter() - begin, 1))
 
 
 def check(recommender: RecBole) -> None:
@@ -140,7 +113,7 @@ def check(recommender: RecBole) -> None:
             raise ValueError("other slates after loading")
 
 
-def attempt_apart(model: str, limit: float) -> ModelRow:
+def attempt_apart(model: str, limit: float) -> ModelAttempt:
     """Try one model in a process of its own, which is ended when its time is over."""
     with TemporaryDirectory() as folder:
         written = Path(folder) / "row.json"
@@ -149,11 +122,11 @@ def attempt_apart(model: str, limit: float) -> ModelRow:
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=limit, env=environment, check=False)
         except subprocess.TimeoutExpired:
-            return ModelRow(model, model_type(model), "out of time", f"took more than {limit:.0f} s", limit)
+            return ModelAttempt(model, model_type(model), "out of time", f"took more than {limit:.0f} s", limit)
         if written.is_file():
             return RecBoleModels.load(written).rows[0]
     said = done.stderr.strip().splitlines() or [""]
-    return ModelRow(model, model_type(model), "fails", f"exit status {done.returncode}: {said[-1]}", 0.0)
+    return ModelAttempt(model, model_type(model), "fails", f"exit status {done.returncode}: {said[-1]}", 0.0)
 
 
 def main(args: Args) -> None:

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.fidelity.group_signal import GroupSignal
 from personagym_env.evaluation.reporting.figures import FIDELITY
-from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
+from personagym_recommenders.recbole.models import ModelType
 
+Outcome = Literal["works", "refused", "fails", "out of time"]
 BLENDED = ("rmse", "nll", "auc")
 """Figures in which blends are compared."""
 
@@ -60,6 +63,42 @@ class GroupSignals(Result):
     groups: tuple[int, ...]
     """Users of each persona."""
     signal: GroupSignal
+
+
+@dataclass(frozen=True)
+class ModelAttempt:
+    """What became of one of RecBole's models."""
+
+    model: str
+    type: ModelType
+    outcome: Outcome
+    reason: str
+    """Why it is refused, or what went wrong; empty where it works."""
+    seconds: float
+    """Of the attempt, imports left out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecBoleModels(Result):
+    """What became of every model of RecBole."""
+
+    KIND = "sweep of RecBole's models"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/recbole_models.py"
+
+    rows: tuple[ModelAttempt, ...]
+    """By name."""
+
+
+def recbole_models_table(found: RecBoleModels) -> Table:
+    """What became of each model."""
+    words = (words_column(key, key) for key in ("type", "outcome"))
+    columns = name_column("model"), *words, Column("seconds", "time", unit="s"), Column("reason", "why", "prose")
+    rows = (
+        Row((Cell(one.model), Cell(one.type), Cell(one.outcome), Cell(one.seconds, ".0f"), Cell(one.reason)))
+        for one in found.rows
+    )
+    return Table.plain("RecBole's models", columns, rows)
 
 
 def blends_table(found: Blends) -> Table:

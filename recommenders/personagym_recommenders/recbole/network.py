@@ -47,6 +47,9 @@ class Network:
         tokens = (np.arange(size).astype(str) for size in (log.n_users, log.n_items))
         self._ids = _Ids(data.token2id("user_id", next(tokens)), data.token2id("item_id", next(tokens)))
         self._module = tools.get_model(model)(config, parts[0]).to(config["device"])
+        if hasattr(self._module, "cor_batch_size"):
+            # DGCF draws as many users as items for one of its losses, and gives up where there are not so many.
+            self._module.cor_batch_size = min(log.n_users, log.n_items, self._module.cor_batch_size)
         self.sequential = config["MODEL_TYPE"].name == "SEQUENTIAL"
         self.max_length = int(config["MAX_ITEM_LIST_LENGTH"])
 

@@ -1,13 +1,45 @@
-"""Models that RecBole names either work or are refused at once with the reason."""
+"""Every model that RecBole names either works, as the published sweep says, or is refused at once with the reason."""
+
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from personagym_recommenders import RecBole
+from ablations.results import RecBoleModels
+from personagym_recommenders import RecBole, load_recommender
 from personagym_recommenders.recbole.models import REFUSED, has_model, model_names, model_type
 from personagym_recommenders.recbole.network import Network
 
+ROOT = Path(__file__).parents[3]
 FAST = {"learning_rate": 0.03, "train_batch_size": 256, "MAX_ITEM_LIST_LENGTH": 4}
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    """The published sweep."""
+    return RecBoleModels.load(ROOT / "benchmarks" / "results" / "recbole_models.json")
+
+
+def test_the_sweep_has_every_model_and_none_fails(sweep):
+    assert [row.model for row in sweep.rows] == model_names()
+    assert {row.model: row.reason for row in sweep.rows if row.outcome not in ("works", "refused")} == {}
+    assert {row.model for row in sweep.rows if row.outcome == "refused"} == set(REFUSED)
+    for row in sweep.rows:
+        assert row.type == model_type(row.model)
+        assert bool(row.reason) == (row.outcome == "refused")
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_refused_models_are_refused_at_once(name, sweep):
+    begin = time.perf_counter()
+    expected = {row.model: row.reason for row in sweep.rows}[name]
+    for spelled in (name, name.lower(), name.upper()):
+        for make in (load_recommender, lambda spelled: RecBole(spelled, epochs=1)):
+            with pytest.raises(ValueError, match=r"needs|learns|trained|clusters") as refusal:
+                make(spelled)
+            assert str(refusal.value) == expected
+    assert time.perf_counter() - begin < 1
 
 
 @pytest.mark.parametrize("kind", ["knowledge-aware", "decision trees"])
@@ -57,6 +89,19 @@ def test_users_who_have_everything_stop_no_model(make_log, observe, seed):
     others = np.flatnonzero(~full).tolist()
     slates = fitted.recommend(observe(others), 2)
     assert not log.contains(np.repeat(others, 2), slates.ravel()).any()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_dgcf_bears_any_number_of_users_and_items(make_log, observe, seed):
+    """It draws users and items, as many of either, by the larger number of both."""
+    rng = np.random.default_rng(seed)
+    n_users, n_items = (int(size) for size in rng.integers(3, 40, 2))
+    rows = [
+        (user, int(item), 4.0) for user in range(n_users) for item in rng.permutation(n_items)[: max(1, n_items // 3)]
+    ]
+    log, catalogue = make_log(rows, n_users, n_items)
+    fitted = RecBole("DGCF", epochs=1, config={"embedding_size": 8}).fit(log, catalogue)
+    assert np.isfinite(fitted.score(observe([0, n_users - 1]))).all()
 
 
 def test_a_log_without_any_choice_is_refused(make_log):
