@@ -201,6 +201,12 @@ def _examine(state: State, k: int, decay: float) -> BoolArray:
     return np.asarray(random_draw < (1.0 / (1.0 + place)) ** decay)
 
 
+def choice_log_odds(choice_probability: FloatArray) -> FloatArray:
+    """The log odds of wanting items, elementwise and finite."""
+    clipped = np.clip(choice_probability, _WANT_MARGIN, 1 - _WANT_MARGIN)
+    return np.asarray(np.log(clipped / (1 - clipped)))
+
+
 def _choose(
     state: State, slates: IntArray, options: BoolArray, choice_probability: FloatArray, dynamics: Dynamics
 ) -> IntArray:
@@ -210,8 +216,7 @@ def _choose(
     `exp(u) / (exp(u) + 1)` at `u = log(choice_probability / (1 - choice_probability))`.
     """
     choice = dynamics.parameters.choice
-    clipped = np.clip(choice_probability, _WANT_MARGIN, 1 - _WANT_MARGIN)
-    log_odds = np.log(clipped / (1 - clipped))
+    log_odds = choice_log_odds(choice_probability)
     share = dynamics.genre_share[slates]
     if dynamics.parameters.drift.scale > 0:
         log_odds = log_odds + np.matmul(share, state.drift[:, :, None])[:, :, 0]

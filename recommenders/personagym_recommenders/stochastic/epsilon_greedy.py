@@ -16,10 +16,17 @@ class EpsilonGreedy(ScoredOptions):
         recommender: whose scores; `fit` fits it.
         epsilon: probability of exploring, in 0..1.
         candidates: options of each user, see `ScoredOptions`.
+        retrieval: where the candidates come from, see `ScoredOptions`.
     """
 
-    def __init__(self, recommender: ScoringRecommender, epsilon: float = 0.1, candidates: int | None = None) -> None:
-        super().__init__(recommender, candidates)
+    def __init__(
+        self,
+        recommender: ScoringRecommender,
+        epsilon: float = 0.1,
+        candidates: int | None = None,
+        retrieval: ScoringRecommender | None = None,
+    ) -> None:
+        super().__init__(recommender, candidates, retrieval)
         if not 0 <= epsilon <= 1:
             raise ValueError(f"epsilon must lie in 0..1, got {epsilon}")
         self.epsilon = epsilon

@@ -40,36 +40,44 @@ class ScoredOptions(Storable, ABC):
     Scores are standardised row by row, to mean 0 and standard deviation 1 over the options, so that a temperature
     means the same for a recommender that counts and for one that predicts ratings.
 
-    With `candidates`, a user's options are the items that the recommender ranks highest at the start of a session, so
-    many of them, with their scores at that moment; the recommender is asked once, when this one is fitted. What the
-    session has consumed is left out. So the support is the same in every session: slates of the candidates that are
-    left. Without, the options are all items that the user has not consumed, and scores are asked for at every step.
+    With `candidates`, a user's options are the items that `retrieval` ranks highest at the start of a session, so many
+    of them, with their scores at that moment; both are asked once, when this one is fitted. What the session has
+    consumed is left out. So the support is the same in every session: slates of the candidates that are left.
+    Recommenders with one retrieval have one support, as those of a service that ranks what it has retrieved. Without,
+    the options are all items that the user has not consumed, and scores are asked for at every step.
     The same holds where the caller names candidates: then they are the options, all of them.
 
     Args:
         recommender: whose scores; `fit` fits it.
         candidates: options of each user at the start of a session, enough for a slate after the longest one; None
             for the whole catalogue.
+        retrieval: whose ranking the candidates come from; None for `recommender` itself. `fit` fits it too.
     """
 
     seen_: sparse.csr_array
     """(u, m) 1 where the training log has the pair."""
     items_: IntArray
-    """(u, p) each user's candidates, best first; (u, 0) without."""
+    """(u, p) each user's candidates, in the order of retrieval; (u, 0) without."""
     scores_: npt.NDArray[np.float64]
     """(u, p) their standardised scores, minus infinity for what the user has consumed."""
 
-    def __init__(self, recommender: ScoringRecommender, candidates: int | None) -> None:
+    def __init__(
+        self, recommender: ScoringRecommender, candidates: int | None, retrieval: ScoringRecommender | None
+    ) -> None:
         if not isinstance(recommender, ScoringRecommender):
             raise TypeError(f"{type(self).__name__} draws by scores, and {type(recommender).__name__} has none")
         if candidates is not None and candidates < 1:
             raise ValueError(f"candidates must be at least 1 or None, got {candidates}")
+        if retrieval is not None and candidates is None:
+            raise ValueError("retrieval needs a number of candidates; with the whole catalogue nothing is retrieved")
         self.recommender = recommender
         self.candidates = candidates
+        self.retrieval = retrieval
 
     def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
-        """Fit the recommender, and ask it for the candidates of every user; returns itself."""
+        """Fit the recommenders, and ask them for every user's candidates and scores; returns itself."""
         self.recommender.fit(log, catalogue)
+        retrieval = self.recommender if self.retrieval is None else self.retrieval.fit(log, catalogue)
         self.seen_ = binary_matrix(log.users, log.items, (log.n_users, log.n_items))
         p = min(self.candidates or 0, log.n_items)
         self.items_ = np.empty((log.n_users, p), np.int64)
@@ -79,9 +87,10 @@ class ScoredOptions(Storable, ABC):
             users = np.arange(first, min(first + _BLOCK, log.n_users))
             observation = opening_observation(users, profiles, 1)
             fresh = unconsumed(self.seen_, observation)
-            scores = np.asarray(self.recommender.score(observation), np.float64)
-            last = scores.min(axis=1, keepdims=True) - 1  # behind all that the user has not consumed
-            self.items_[users] = top_k(np.where(fresh, scores, last), np.ones(fresh.shape, np.bool_), p)
+            ranked = np.asarray(retrieval.score(observation), np.float64)
+            last = ranked.min(axis=1, keepdims=True) - 1  # behind all that the user has not consumed
+            self.items_[users] = top_k(np.where(fresh, ranked, last), np.ones(fresh.shape, np.bool_), p)
+            scores = ranked if self.retrieval is None else np.asarray(self.recommender.score(observation), np.float64)
             chosen = np.take_along_axis(scores, self.items_[users], axis=1)
             self.scores_[users] = _standardised(chosen, np.take_along_axis(fresh, self.items_[users], axis=1))
         return self

@@ -23,6 +23,7 @@ class PlackettLuce(ScoredOptions):
         temperature: in standard deviations of a row's scores, above 0.
         candidates: options of each user, see `ScoredOptions`.
         floor: share of the weight that all options have in equal parts, in 0..1.
+        retrieval: where the candidates come from, see `ScoredOptions`.
     """
 
     def __init__(
@@ -31,8 +32,9 @@ class PlackettLuce(ScoredOptions):
         temperature: float = 1.0,
         candidates: int | None = None,
         floor: float = 0.05,
+        retrieval: ScoringRecommender | None = None,
     ) -> None:
-        super().__init__(recommender, candidates)
+        super().__init__(recommender, candidates, retrieval)
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature}")
         if not 0 <= floor <= 1:

@@ -21,6 +21,7 @@ from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
         PlackettLuce(EASE(), 0.7),
         PlackettLuce(MostPopular(), 2.0, candidates=12),
         PlackettLuce(EASE(), 0.05, candidates=12, floor=0.0),
+        PlackettLuce(Random(), 1.0, candidates=12, retrieval=EASE()),
         EpsilonGreedy(EASE(), 0.3),
         EpsilonGreedy(MostPopular(), 0.0, candidates=12),
         EpsilonGreedy(EASE(), 1.0, candidates=12),
@@ -115,11 +116,22 @@ def test_support_is_what_the_floor_says(checkerboard, observe):
     assert policy.propensities(observe([0]), outside[None]).joint[0] == 0
 
 
+def test_candidates_come_from_the_retrieval(checkerboard, observe):
+    log, catalogue = checkerboard.log, checkerboard.catalogue
+    ranking = PlackettLuce(Random(), candidates=6, retrieval=EASE()).fit(log, catalogue)
+    alone = PlackettLuce(EASE(), candidates=6).fit(log, catalogue)
+    np.testing.assert_array_equal(ranking.items_, alone.items_)
+    assert (ranking.recommend(observe([0, 1]), 3) != alone.recommend(observe([0, 1]), 3)).any()
+    slates = alone.draw(observe([0] * 50), 3, np.arange(50, dtype=np.uint64))
+    assert (ranking.propensities(observe([0] * 50), slates).joint > 0).all()
+
+
 def test_settings_are_checked():
     for options, message in (
         ({"temperature": 0.0}, "temperature must be above 0"),
         ({"floor": 1.5}, "floor must lie in 0..1"),
         ({"candidates": 0}, "candidates must be at least 1"),
+        ({"retrieval": EASE()}, "retrieval needs a number of candidates"),
     ):
         with pytest.raises(ValueError, match=message):
             PlackettLuce(EASE(), **options)
