@@ -4,7 +4,7 @@ Shapes: d decisions, k slate places, h steps that a history looks back, u users,
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -82,6 +82,15 @@ class LoggedDecisions:
             else:
                 columns[field.name] = np.concatenate(values)
         return cls(**columns)
+
+    def episodes(self, chosen: IntArray) -> Self:
+        """The decisions of some episodes (e,), by their place in this batch, rising."""
+        ends = np.append(self.first[1:], len(self))
+        length = ends[chosen] - self.first[chosen]
+        rows = np.repeat(self.first[chosen] - np.cumsum(length) + length, length) + np.arange(length.sum())
+        parts = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken = {name: part[rows] for name, part in parts.items() if isinstance(part, np.ndarray)}
+        return replace(self, **taken, propensities=Propensities(*(part[rows] for part in self.propensities)))
 
     def __len__(self) -> int:
         return len(self.episode)

@@ -12,6 +12,7 @@ from personagym_benchmarks.cli.card import CardCommand
 from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
+from personagym_benchmarks.cli.off_policy import OffPolicyCommand
 from personagym_benchmarks.cli.play import PlayCommand
 from personagym_benchmarks.cli.policies import PoliciesCommand
 from personagym_benchmarks.cli.profile import ProfileCommand
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "validation": ValidationCommand,
     "robustness": RobustnessCommand,
     "collect": CollectCommand,
+    "off-policy": OffPolicyCommand,
     "policies": PoliciesCommand,
     "transfer": TransferCommand,
     "train": TrainCommand,

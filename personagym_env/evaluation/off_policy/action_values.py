@@ -4,6 +4,7 @@
 Shapes: d decisions, j sessions, g groups of sessions, f features, k slate places.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.off_policy.decisions import Decisions
+from personagym_env.evaluation.off_policy.terms import sum_by_group
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,27 +37,62 @@ class Moments:
 
     gram: Floats
     """(g, f, f) sum of x x'."""
-    next_value: Floats
-    """(g, f, f) sum of x y', where y are the expected features of the session's next decision, 0 for none."""
     reward: Floats
     """(g, f) sum of x r."""
+    next_value: Floats | None
+    """(g, f, f) sum of x y', where y are the expected features of the session's next decision, 0 for none; None where
+    no decision has a next one."""
 
     @classmethod
     def of(cls, decisions: Decisions, features: ActionFeatures, group: IntArray, n_groups: int) -> "Moments":
         """Add up by group (j,) of sessions."""
-        x, f = features.logged, features.logged.shape[1]
-        follows = np.append(~decisions.begins[1:], False)
-        y = np.where(follows[:, None], np.append(features.expected[1:], np.zeros((1, f)), axis=0), 0.0)
-        owner = group[decisions.session]
+        earned, y = np.asarray(decisions.reward, np.float64), None
+        if not decisions.begins.all():
+            follows = np.append(~decisions.begins[1:], False)[:, None]
+            y = np.where(follows, np.append(features.expected[1:], features.expected[:1], axis=0), 0.0)
+        return cls._added(features.logged, earned, y, group[decisions.session], n_groups)
+
+    @classmethod
+    def of_places(cls, decisions: Decisions, places: ActionFeatures, group: IntArray, n_groups: int) -> "Moments":
+        """For a model of what a place and those below it earn; features (d * k, f) as in cascade-DR."""
+        earned = decisions.by_place("a model of places")
+        below = np.cumsum(earned[:, ::-1], axis=1)[:, ::-1].reshape(-1)
+        return cls._added(places.logged, below, None, np.repeat(group[decisions.session], earned.shape[1]), n_groups)
+
+    @classmethod
+    def _added(cls, x: Floats, target: Floats, y: Floats | None, owner: IntArray, n_groups: int) -> "Moments":
+        """Sums by the group that owns each row."""
+        f = x.shape[1]
         order = np.argsort(owner, kind="stable")
         ends = np.searchsorted(owner[order], np.arange(n_groups + 1))
-        made = cls(np.zeros((n_groups, f, f)), np.zeros((n_groups, f, f)), np.zeros((n_groups, f)))
+        gram, reward = np.zeros((n_groups, f, f)), np.zeros((n_groups, f))
+        ahead = None if y is None else np.zeros((n_groups, f, f))
         for g in range(n_groups):
             rows = order[ends[g] : ends[g + 1]]
-            made.gram[g] = x[rows].T @ x[rows]
-            made.next_value[g] = x[rows].T @ y[rows]
-            made.reward[g] = x[rows].T @ decisions.reward[rows]
-        return made
+            here = x[rows]
+            gram[g], reward[g] = here.T @ here, here.T @ target[rows]
+            if ahead is not None and y is not None:
+                ahead[g] = here.T @ y[rows]
+        return cls(gram, reward, ahead)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Moments"]) -> "Moments":
+        """Of the groups of all parts."""
+        ahead = [part.next_value for part in parts if part.next_value is not None]
+        return cls(
+            np.concatenate([part.gram for part in parts]),
+            np.concatenate([part.reward for part in parts]),
+            np.concatenate(ahead) if ahead else None,
+        )
+
+    def take(self, rows: IntArray) -> "Moments":
+        """Of some groups, which may repeat."""
+        return Moments(self.gram[rows], self.reward[rows], None if self.next_value is None else self.next_value[rows])
+
+    def grouped(self, group: IntArray, n_groups: int) -> "Moments":
+        """The same by groups (g,) of groups."""
+        ahead = None if self.next_value is None else sum_by_group(self.next_value, group, n_groups)
+        return Moments(sum_by_group(self.gram, group, n_groups), sum_by_group(self.reward, group, n_groups), ahead)
 
     def coefficients(self, weights: Floats, steps: int, ridge: float = 1.0) -> Floats:
         """(f,) coefficients of fitted Q evaluation (Le, Voloshin, Yue, ICML 2019).
@@ -69,8 +106,10 @@ class Moments:
             steps: rounds.
             ridge: penalty on the square of the coefficients, as if so many decisions with features 1 had no reward.
         """
-        gram = np.einsum("g,gab->ab", weights, self.gram) + ridge * np.eye(self.gram.shape[1])
-        both = np.column_stack([weights @ self.reward, np.einsum("g,gab->ab", weights, self.next_value)])
+        f = self.gram.shape[1]
+        gram = np.einsum("g,gab->ab", weights, self.gram) + ridge * np.eye(f)
+        follows = np.zeros((f, f)) if self.next_value is None else np.einsum("g,gab->ab", weights, self.next_value)
+        both = np.column_stack([weights @ self.reward, follows])
         solved = np.linalg.lstsq(gram, both, rcond=1e-12)[0]  # tables have states that no policy reaches
         immediate, ahead = solved[:, 0], solved[:, 1:]
         found = np.zeros_like(immediate)

@@ -8,16 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
 from personagym_env.evaluation.off_policy.decisions import Decisions
 from personagym_env.evaluation.off_policy.terms import Floats, Terms, WeightSums, random_groups
 
-LEAST_EFFECTIVE = 100.0
+LEAST_EFFECTIVE = 200.0
 """Effective sample size below which an interval is not to be trusted."""
 LARGEST_SHARE = 0.05
 """Share of all weight that one session may carry."""
 SUPPORT_ERRORS = 4.0
 """Standard errors that the mean weight may lie away from 1."""
+REFERENCE = "DR"
+"""The estimator that assumes least with least variance: support and right propensities, and no model to be right."""
+ASSUMING = ("DM", "FQE", "switch-DR", "clipped IPS", "IIPS", "RIPS", "cascade-DR", "PI")
+"""Estimators that assume more: that a model is right, or that places of a slate do not interact."""
+CONTRADICTED = 0.99
+"""Level of the interval of the difference to the reference that must hold 0 (Hausman, Econometrica 1978)."""
 SUPPORT_MARGIN = 0.01
 """How far the mean weight may lie away from 1 in any case."""
 
@@ -75,7 +82,9 @@ def slate_weights(decisions: Decisions) -> WeightSums:
     return WeightSums(count, total, squares, largest, zeros)
 
 
-def judge(terms: Terms, slates: WeightSums, counts: Floats, value: Interval) -> Estimate:
+def judge(
+    terms: Terms, slates: WeightSums, counts: Floats, value: Interval, excess: Interval | None = None
+) -> Estimate:
     """An estimate with its diagnosis.
 
     Args:
@@ -83,6 +92,7 @@ def judge(terms: Terms, slates: WeightSums, counts: Floats, value: Interval) -> 
         slates: from `slate_weights`, by the same sessions or groups.
         counts: (j,) how often each counts: all 1 for the log itself.
         value: the estimate.
+        excess: how much it lies above an estimate that assumes less, from the same resamples; None for no such check.
     """
     overlap = Overlap.of(slates, counts)
     carried = terms.weights
@@ -92,7 +102,13 @@ def judge(terms: Terms, slates: WeightSums, counts: Floats, value: Interval) -> 
         total, squares = float(counts @ carried.total), float(counts @ carried.squares)
         effective = total**2 / squares if squares > 0 else 0.0
         share = float((carried.largest * (counts > 0)).max() / total) if total > 0 else 1.0
-    return Estimate(value, effective, share, overlap, _warning(effective, share, overlap, modelled=carried is None))
+    warning = _warning(effective, share, overlap, modelled=carried is None)
+    if excess is not None and not warning and not excess.low <= 0 <= excess.high:
+        warning = (
+            f"The log contradicts what this estimator assumes: it lies {excess.value:+.3f} "
+            f"({excess.low:+.3f} to {excess.high:+.3f}) from the doubly robust estimate, which assumes less."
+        )
+    return Estimate(value, effective, share, overlap, warning)
 
 
 def _warning(effective: float, share: float, overlap: Overlap, *, modelled: bool) -> str:
@@ -114,10 +130,30 @@ def _warning(effective: float, share: float, overlap: Overlap, *, modelled: bool
     return kind + "; ".join(reasons) + "."
 
 
+def judge_all(
+    terms: Mapping[str, Terms], slates: WeightSums, counts: Floats, weights: FloatArray
+) -> dict[str, Estimate]:
+    """Estimates of all estimators, from the same resamples; `ASSUMING` are held against `REFERENCE` besides.
+
+    Args:
+        terms: of each estimator by name, by session or group, models fixed.
+        slates: from `slate_weights`, by the same sessions or groups.
+        counts: (j,) how often each counts: all 1 for the log itself.
+        weights: (b, j) from `user_resamples`.
+    """
+    samples = {name: one.resampled(weights) for name, one in terms.items()}
+    found = {}
+    for name, one in terms.items():
+        checked = name in ASSUMING and REFERENCE in samples
+        excess = interval(samples[name] - samples[REFERENCE], CONTRADICTED) if checked else None
+        found[name] = judge(one, slates, counts, interval(samples[name]), excess)
+    return found
+
+
 def estimates(
     decisions: Decisions, terms: Mapping[str, Terms], rng: np.random.Generator, resamples: int = 1_000
 ) -> dict[str, Estimate]:
-    """Estimates of all estimators, from the same resamples of sessions.
+    """Estimates of all estimators of a log, from the same resamples of sessions.
 
     Args:
         decisions: the log.
@@ -127,11 +163,6 @@ def estimates(
     """
     group = random_groups(decisions.n_sessions, rng)
     n_groups = int(group.max()) + 1
-    weights = user_resamples(n_groups, resamples, rng)
+    by_group = {name: one.grouped(group, n_groups) for name, one in terms.items()}
     slates = slate_weights(decisions).grouped(group, n_groups)
-    found = {}
-    for name, one in terms.items():
-        by_group = one.grouped(group, n_groups)
-        value = interval(by_group.resampled(weights))
-        found[name] = judge(by_group, slates, np.ones(n_groups), value)
-    return found
+    return judge_all(by_group, slates, np.ones(n_groups), user_resamples(n_groups, resamples, rng))

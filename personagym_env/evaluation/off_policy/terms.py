@@ -5,7 +5,8 @@ the exact expectation of an estimator is its value under the sessions' probabili
 sessions, c ratios, f coefficients of an action-value model, b rows of bootstrap weights.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,15 @@ class WeightSums:
             rows.max(axis=1),
             (rows == 0).sum(axis=1).astype(np.float64),
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence["WeightSums"]) -> "WeightSums":
+        """Of the rows of all parts."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
+
+    def take(self, rows: IntArray) -> "WeightSums":
+        """Of some rows, which may repeat."""
+        return WeightSums(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     def grouped(self, group: IntArray, n_groups: int) -> "WeightSums":
         """The same by group (j,) of sessions."""
@@ -85,14 +95,27 @@ class Terms:
     def __repr__(self) -> str:
         return f"Terms({len(self.numerator)} rows, {self.numerator.shape[1]} ratios, {self.gradient.shape[2]} slopes)"
 
+    @classmethod
+    def joined(cls, parts: Sequence["Terms"]) -> "Terms":
+        """Of the rows of all parts, which are of one estimator."""
+        weights = [part.weights for part in parts if part.weights is not None]
+        return cls(
+            np.concatenate([part.numerator for part in parts]),
+            np.concatenate([part.denominator for part in parts]),
+            np.concatenate([part.gradient for part in parts]),
+            WeightSums.joined(weights) if weights else None,
+        )
+
+    def take(self, rows: IntArray) -> "Terms":
+        """Of some rows, which may repeat: of a resampled log."""
+        weights = None if self.weights is None else self.weights.take(rows)
+        return Terms(self.numerator[rows], self.denominator[rows], self.gradient[rows], weights)
+
     def grouped(self, group: IntArray, n_groups: int) -> "Terms":
         """The same by group (j,) of sessions: sums of random groups are as good as sessions for a bootstrap of many."""
-        order = np.argsort(group, kind="stable")
-        starts = np.searchsorted(group[order], np.arange(n_groups))
-        if (np.diff(np.append(starts, len(group))) == 0).any():
-            raise ValueError(f"each of the {n_groups} groups needs a session")
-        parts = (np.add.reduceat(part[order], starts) for part in (self.numerator, self.denominator, self.gradient))
-        numerator, denominator, gradient = parts
+        numerator, denominator, gradient = (
+            sum_by_group(part, group, n_groups) for part in (self.numerator, self.denominator, self.gradient)
+        )
         weights = None if self.weights is None else self.weights.grouped(group, n_groups)
         return Terms(numerator, denominator, gradient, weights)
 
@@ -116,6 +139,19 @@ class Terms:
             raise ValueError("this estimator needs an action-value model: see Terms.with_model")
         above, below = weights @ self.numerator, weights @ self.denominator
         return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0).sum(axis=1))
+
+
+def sum_by_group(values: Floats, group: IntArray, n_groups: int) -> Floats:
+    """(n_groups, ...) sums of values (j, ...) by group (j,).
+
+    Raises:
+        ValueError: a group has nothing.
+    """
+    order = np.argsort(group, kind="stable")
+    starts = np.searchsorted(group[order], np.arange(n_groups))
+    if (np.diff(np.append(starts, len(group))) == 0).any():
+        raise ValueError(f"each of the {n_groups} groups needs a session")
+    return np.asarray(np.add.reduceat(values[order], starts))
 
 
 def random_groups(n_sessions: int, rng: np.random.Generator, most: int = GROUPS) -> IntArray:

@@ -74,6 +74,11 @@ class ScoredOptions(Storable, ABC):
         self.candidates = candidates
         self.retrieval = retrieval
 
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """For tables: whose scores, and how they are drawn from."""
+
     def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
         """Fit the recommenders, and ask them for every user's candidates and scores; returns itself."""
         self.recommender.fit(log, catalogue)

@@ -1,0 +1,1 @@
+"""Off-policy estimators against the truth that a simulator knows, and on real logs."""
