@@ -13,6 +13,7 @@ from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
 from personagym_benchmarks.cli.off_policy import OffPolicyCommand
+from personagym_benchmarks.cli.open_bandit import OpenBanditCommand
 from personagym_benchmarks.cli.play import PlayCommand
 from personagym_benchmarks.cli.policies import PoliciesCommand
 from personagym_benchmarks.cli.profile import ProfileCommand
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "robustness": RobustnessCommand,
     "collect": CollectCommand,
     "off-policy": OffPolicyCommand,
+    "open-bandit": OpenBanditCommand,
     "policies": PoliciesCommand,
     "transfer": TransferCommand,
     "train": TrainCommand,
