@@ -101,8 +101,9 @@ def read_bandit_log(path: Path) -> BanditLog:
 def run_open_bandit(folder: Path, campaigns: tuple[str, ...], resamples: int, seed: int) -> OpenBanditBoard:
     """Ask each policy's log about the other policy.
 
-    A policy's propensity for an item at a place is the mean of those that its own log has, and 0 where it never showed
-    the item there. For the random policy that is exact; Thompson sampling's propensities change over the days.
+    A policy's propensity for an item at a place is the harmonic mean of those that its own log has, and 0 where it
+    never showed the item there. Rows come as often as their propensity says, so that is the mean over the days: exact
+    for the random policy, whose propensities do not change, an approximation for Thompson sampling, whose do.
     """
     directions = []
     for campaign in campaigns:
@@ -129,12 +130,12 @@ def run_open_bandit(folder: Path, campaigns: tuple[str, ...], resamples: int, se
 
 
 def _propensity(policy: BanditLog, log: BanditLog) -> Floats:
-    """(n,) mean propensity that a policy's own log has for the items at the places of another log."""
+    """(n,) harmonic mean of the propensities that a policy's own log has for another log's items at their places."""
     n_items = int(max(policy.item.max(), log.item.max())) + 1
     own, asked = (one.position * n_items + one.item for one in (policy, log))
     size = int(max(own.max(), asked.max())) + 1
-    count = np.bincount(own, minlength=size)
-    mean = np.bincount(own, policy.propensity, size) / np.maximum(count, 1)
+    count, inverse = np.bincount(own, minlength=size), np.bincount(own, 1.0 / policy.propensity, size)
+    mean = np.divide(count, inverse, out=np.zeros(size), where=count > 0)
     return np.asarray(mean[asked], np.float64)
 
 
