@@ -1,6 +1,7 @@
 """The README and the documentation: snippets run, commands work, tables are those of the results."""
 
 import importlib.util
+import json
 import re
 import shlex
 import subprocess
@@ -45,12 +46,40 @@ RUN = [command for command in commands(README) if command.startswith("personagym
 PARSED = sorted({command for page in PAGES for command in commands(page) if command.startswith("personagym")})
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")], ids=lambda page: page.stem)
-def test_snippets_run(page: Path) -> None:
-    """Those of a page in one process, one after the other, each in a namespace of its own."""
-    program = "\n".join(f"exec({snippet!r}, {{'__name__': '__main__'}})" for snippet in blocks(page, "python"))
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+SNIPPETS = {page.stem: blocks(page, "python") for page in PAGES if blocks(page, "python")}
+RUN_SNIPPETS = """
+import json, sys, traceback
+failed = {}
+for page, snippets in json.load(sys.stdin).items():
+    try:
+        for snippet in snippets:
+            exec(snippet, {"__name__": "__main__"})
+    except BaseException:
+        failed[page] = traceback.format_exc()
+print()
+print(json.dumps(failed))
+"""
+
+
+@pytest.fixture(scope="module")
+def failed() -> dict[str, str]:
+    """Page to what its snippet that failed said; all run in one process, each in a namespace of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_SNIPPETS],
+        input=json.dumps(SNIPPETS),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("page", SNIPPETS)
+def test_snippets_run(page: str, failed: dict[str, str]) -> None:
+    assert page not in failed, failed[page]
 
 
 @pytest.mark.parametrize("command", PARSED)
@@ -65,13 +94,21 @@ def test_commands_are_understood(command: str) -> None:
         assert isinstance(tyro.extras.subcommand_cli_from_dict(COMMANDS, args=words), COMMANDS[words[0]])  # type: ignore[arg-type]
 
 
+SMALLER = {
+    "train": ["--training.epochs", "1", "--width", "64"],
+    "leaderboard": ["--floors", "bias", "--users", "10", "--resamples", "100"],
+}
+"""Options behind those of a command, in whose place they are."""
+
+
 @pytest.mark.parametrize("command", RUN)
 def test_commands_of_the_readme_work(command: str, tmp_path: Path) -> None:
     words = shlex.split(command)
     if "path/to/folder" in words:
         write_log(tmp_path / "log")
         here = {"path/to/folder": str(tmp_path / "log"), "my-users": str(tmp_path / "my-users")}
-        words = [here.get(word, word) for word in words] + ["--run", str(tmp_path / "run"), "--training.epochs", "1"]
+        words = [here.get(word, word) for word in words] + ["--run", str(tmp_path / "run")]
+    words += SMALLER.get(words[1], [])
     program = Path(sys.executable).parent / words[0]
     done = subprocess.run([str(program), *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -36,6 +36,7 @@ from personagym_agents.llm.prompts import ask_for_notes
 from personagym_agents.llm.reflection import Reflection, ReflectionSettings
 from personagym_agents.model.causal_lm import quietly
 from personagym_env.data.tables import Dataset
+from personagym_env.run_context import RunContext
 
 START, END = "<|im_start|>", "<|im_end|>"
 CHATML = (
@@ -155,9 +156,7 @@ def test_a_random_model_is_turned_away_but_breaks_nothing(make_dataset: Callable
     chat = LocalChat(make_model("qwen2", tokenizer), tokenizer, LocalSettings(batch=4))
     counts: Counter[str] = Counter()
     settings = ReflectionSettings(AnswerLimits(tokens=8), tries=2, folds=0)
-    drafts = Reflection(chat, settings, counts, lambda stage, settled, total: None).drafts(
-        data.interactions, data.catalogue
-    )
+    drafts = Reflection(chat, settings, counts, RunContext()).drafts(data.interactions, data.catalogue)
     assert drafts == {}
     assert counts["questions given up"] == 4
     assert counts["answers malformed"] + counts["answers too long"] == 8
