@@ -1,5 +1,6 @@
 """The benchmarks of speed, at sizes at which they are done in seconds; what they measure then says nothing."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -7,15 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tyro
 
-ROOT = Path(__file__).parents[2]
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture(autouse=True)
+def _found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts import each other as `speed`."""
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
 def run(script: str, output: Path, *options: str) -> dict[str, Any]:
-    """The results that a script writes."""
-    command = [sys.executable, str(ROOT / "benchmarks" / "speed" / f"{script}.py"), "--output", str(output), *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    """The results that a script writes, in this process, which has imported what all of them need."""
+    module = importlib.import_module(f"speed.{script}")
+    module.main(tyro.cli(module.Args, args=["--output", str(output), *options]))
     result = json.loads(output.read_text())
     assert isinstance(result, dict)
     return result
@@ -70,3 +77,11 @@ def test_ppo(tmp_path: Path) -> None:
     assert low == high == comparison["ratio"][0] > 0
     assert comparison["user_steps"].keys() == {"SB3VecEnv", "DummyVecEnv"}
     assert all(0 < share < 1 for share in comparison["update_share"].values())
+
+
+def test_a_script_is_a_program() -> None:
+    """From a folder of its own, with what it shares with others found."""
+    command = [sys.executable, str(BENCHMARKS / "speed" / "growth.py"), "--help"]
+    done = subprocess.run(command, cwd=BENCHMARKS.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--users" in done.stdout
