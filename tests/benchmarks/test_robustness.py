@@ -24,7 +24,7 @@ from personagym_env.world import make_world
 
 ROOT = Path(__file__).parents[2]
 FEW = (
-    *("--contestants", "random", "popular", "best-rated", "recent", "--judges", "bias", "--session-judges", "bias"),
+    *("--contestants", "random", "popular", "best-rated", "--judges", "bias", "--session-judges", "bias"),
     *("--users", "6", "--seeds", "1", "--resamples", "10"),
 )
 
@@ -86,7 +86,7 @@ def test_a_parameter_without_effect_is_not_played_by_everybody(
     monkeypatch.setattr(script.SessionTrial, "play", counting)
     report = script.run(arguments(script).settings, RunContext())
     assert [p.reward.empty for p in played].count(-1.0) == PROBES
-    assert [p.choice.temperature for p in played].count(2.0) == 4
+    assert [p.choice.temperature for p in played].count(2.0) == 3
     (unmoved,) = [row for row in report.rows if row.setting == "reward.empty"]
     usual = next(row for row in report.rows if row.setting == unmoved.against and row.judge == unmoved.judge)
     assert (unmoved.tau_default, unmoved.mean) == (1, usual.mean)
