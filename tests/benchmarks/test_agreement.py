@@ -13,6 +13,7 @@ import tyro
 
 from personagym_benchmarks.agreement import judges
 from personagym_benchmarks.cli.agreement import AgreementCommand
+from personagym_env.data.splits import temporal_split
 from personagym_env.evaluation.agreement.study import AgreementStudy
 from personagym_env.evaluation.agreement.tables import agreement_tables
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS
@@ -129,7 +130,7 @@ def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkey
         *("--sessions", "0"),
     )
     study = script.run(arguments_of(script, *arguments).settings, RunContext())
-    split = script.temporal_split(script.load_dataset(str(folder)).interactions, 0.8)
+    split = temporal_split(script.load_dataset(str(folder)).interactions, 0.8)
     assert len(seen["recommenders"]) == 2
     assert len(seen["judges"]) == 6
     for log in (*seen["recommenders"], *seen["judges"]):
@@ -146,7 +147,7 @@ def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_pa
     (tmp_path / "log" / "personagym.json").write_text('{"random_exposure": "shown", "fully_observed": 0.8}')
     args = arguments_of(script, "--dataset", str(tmp_path / "log")).settings
     dataset = script.load_dataset(args.dataset)
-    ground_truths = script.find_truths(args, dataset, script.temporal_split(dataset.interactions))
+    ground_truths = script.find_truths(args, dataset, temporal_split(dataset.interactions))
     assert [truth.name for truth in ground_truths] == ["closed pool", "fully observed", "random exposure"]
 
 
@@ -175,7 +176,7 @@ def test_bundles_that_know_different_rows_share_a_name(
     args = arguments_of(script, "--dataset", str(folder), "--judges", "--no-shipped", "--bundles", *named).settings
     assert judges.bundle_places(args) == {"persona": halves}
     dataset = script.load_dataset(args.dataset)
-    split = script.temporal_split(dataset.interactions)
+    split = temporal_split(dataset.interactions)
     dealt = script.deal_rows(split.train, args.half_split, np.random.default_rng(0))
     bench = script.Bench(dataset, split, dealt, ())
     prints = {rows: dealt.of_judge(rows).fingerprint() for rows in DATA_OVERLAPS}

@@ -11,6 +11,7 @@ import pytest
 import tyro
 
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
+from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Catalogue, Dataset, Interactions, Users
 from personagym_env.evaluation.leaderboard.board import Leaderboard
 from personagym_env.run_context import RunContext
@@ -91,7 +92,7 @@ def test_the_leaderboard_leaves_out_and_counts(script: ModuleType, case: Case, m
     monkeypatch.setattr(script, "load_dataset", lambda name: data)
     board = script.run(arguments(case).settings, RunContext())
     counts = np.array(case.counts)
-    split = script.temporal_split(data.interactions, case.train_share)
+    split = temporal_split(data.interactions, case.train_share)
     room = case.n_items - split.train.counts
     told = board.setting["left out"]
     assert told.get("sessions", "0").split()[0] == str((room < 10).sum())

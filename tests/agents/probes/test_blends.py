@@ -115,6 +115,7 @@ def test_the_benchmark_compares_every_blend_with_the_base(
     own, shared = (found[f"persona, {share}% single"]["nll"] for share in (0, 100))
     assert own.low <= own.value <= own.high
     assert own.value != shared.value
-    assert script.table_of(found).row_count == 3
+    board = script.Blends(differences=found, setting={}, environment={})
+    assert len(script.blends_table(board).rows) == 3
     with pytest.raises(ValueError, match="each persona bundle needs a single one, got 1 and 0"):
         script.compare(replace(args, singles=()), small_data, small_split, Console(quiet=True))
