@@ -87,6 +87,25 @@ class UserAgent(Protocol):
         """Room for n sessions side by side; each row must be started before it is asked anything."""
 
 
+class UserFingerprint(NamedTuple):
+    """What makes users answer as they do; two populations are the same exactly if it agrees."""
+
+    rows: str
+    """`Interactions.fingerprint` of the rows that they know."""
+    weights: str
+    """Hexadecimal hash of weights, tables and texts; or of how they were fitted to the rows, where the numbers
+    themselves differ in late digits from machine to machine."""
+
+
+@runtime_checkable
+class FingerprintedAgent(UserAgent, Protocol):
+    """Users who can tell what they are. Results of others have no benchmark hash."""
+
+    @property
+    def fingerprint(self) -> UserFingerprint | None:
+        """None where they cannot tell after all."""
+
+
 class Observation(TypedDict):
     """What a recommender or policy sees: the Dict observation of `PersonaRec-v0` with a leading axis n."""
 

@@ -5,12 +5,10 @@ from typing import Any
 
 import gymnasium as gym
 
+from personagym_env.benchmark import ENV_ID
 from personagym_env.env import MAX_EPISODE_STEPS, PersonaRecEnv
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import make_world
-
-ENV_ID = "PersonaRec-v0"
-"""The environment's name in Gymnasium's registry."""
 
 
 def register_envs() -> None:

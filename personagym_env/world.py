@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
+from personagym_env.benchmark import Benchmark
 from personagym_env.card import SimulationCard, simulation_card
 from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
@@ -58,6 +59,16 @@ class World:
     def dynamics(self) -> Dynamics:
         """What the kernel looks up."""
         return Dynamics.of(self.parameters, self.dataset.catalogue, self.train.scale)
+
+    @cached_property
+    def benchmark(self) -> Benchmark:
+        """What is measured in this world was measured in."""
+        return Benchmark.of(self.dataset, self.train, self.parameters, [self.agent])
+
+    @property
+    def benchmark_hash(self) -> str | None:
+        """Agrees between worlds exactly if sessions go the same way in both; None where the users cannot tell."""
+        return self.benchmark.hash
 
     def card(self) -> SimulationCard:
         """Which parameters are fitted, assumed or set."""

@@ -1,8 +1,9 @@
 """What is known about a bundle without loading it, and where the shipped ones are; needs no torch."""
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cattrs import ClassValidationError
@@ -69,6 +70,21 @@ def read_manifest(place: Path) -> Manifest:
     except (ValueError, LookupError, TypeError, AttributeError, ClassValidationError) as error:
         told = faults(error) if isinstance(error, ClassValidationError) else str(error)
         raise ValueError(f"{path} is no manifest of a bundle: {told}") from error
+
+
+def bundle_hash(place: Path) -> str:
+    """SHA-256 over all that makes the users of a bundle answer as they do: not over metrics, versions and commands."""
+    manifest = read_manifest(place)
+    told = (manifest.train_fingerprint, manifest.settings.history_lines, asdict(manifest.settings.recall))
+    digest = hashlib.sha256(repr(told).encode())
+    for path in sorted(place.rglob("*")):
+        if path.is_file() and path.name not in (MANIFEST, "README.md"):
+            content = path.read_bytes()
+            # Line ends of text depend on how it was checked out.
+            text = path.suffix in (".json", ".jsonl", ".jinja")
+            digest.update(path.relative_to(place).as_posix().encode())
+            digest.update(hashlib.sha256(content.replace(b"\r\n", b"\n") if text else content).digest())
+    return digest.hexdigest()
 
 
 def bundle_fits(place: Path | None, train: Interactions) -> bool:

@@ -11,6 +11,7 @@ bundle/
 """
 
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from peft import PeftModel
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.bundle.manifest import BUNDLED, Manifest, find_shipped, read_manifest, save_manifest
+from personagym_agents.bundle.manifest import BUNDLED, Manifest, bundle_hash, find_shipped, read_manifest, save_manifest
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.documents.window import window_of
@@ -35,6 +36,7 @@ from personagym_agents.personas.clustering import Personas
 from personagym_agents.personas.settings import Groups
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 from personagym_env.data.traits import user_traits
+from personagym_env.protocols import UserFingerprint
 
 _MEMORY, _PROFILES = "memory.safetensors", "profiles.json"
 REASONS = "reasons.jsonl"
@@ -145,8 +147,12 @@ def load_bundle_agent(
     writer = profile_writer(ProfileStore.load(written) if written.is_file() else None, train)
     kind, groups = read_groups(place)
     lines = manifest.settings.history_lines
+    weights = f"{bundle_hash(place)} {adapters} {next(model.parameters()).dtype}"
+    fingerprint = UserFingerprint(train.fingerprint(), sha256(weights.encode()).hexdigest())
     if not adapters or kind == "none":
-        return LanguageUserAgent(model, corpus, name="base", history_lines=lines, writer=writer)
+        return LanguageUserAgent(
+            model, corpus, name="base", history_lines=lines, writer=writer, fingerprint=fingerprint
+        )
     return LanguageUserAgent(
         model,
         corpus,
@@ -155,6 +161,7 @@ def load_bundle_agent(
         adapter_of=groups,
         history_lines=lines,
         writer=writer,
+        fingerprint=fingerprint,
     )
 
 

@@ -4,12 +4,13 @@ Nothing is trained. The log is told on the base's scale, what users recall is fi
 answers are linked to the log's own scale by what users of an earlier part of the training rows say of a later one.
 """
 
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.bundle.manifest import BUNDLED, find_shipped, may_have_read, read_manifest
+from personagym_agents.bundle.manifest import BUNDLED, bundle_hash, find_shipped, may_have_read, read_manifest
 from personagym_agents.classical.choice import sample_unseen
 from personagym_agents.classical.link import Spread, fit_spread
 from personagym_agents.documents.corpus import Corpus
@@ -23,8 +24,11 @@ from personagym_env.collaborative.factors import FactorSettings, fit_factors
 from personagym_env.data.splits import Split, random_split, temporal_split
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.protocols import UserFingerprint
 
 NAME = "zero-shot"
+FIT_VERSION = 1
+"""Raised with every change of what is fitted to a log that moves answers by more than rounding."""
 _LEVELS = (1.0, 2.0, 3.0, 4.0, 5.0)
 """What the shipped bases answer in."""
 _MEAN, _SPREAD = 3.53, 1.13
@@ -68,7 +72,9 @@ def zero_shot_users(
     asked = _untrained_users(dataset, early, told, model, tokenizer, lines)
     link = _fit_link(asked, early, late if len(late) else train, train)
     users = asked if early is train else _untrained_users(dataset, train, told, model, tokenizer, lines)
-    return LinkedUsers(users, link, _spread(train), name=NAME)
+    weights = sha256(f"{NAME} {FIT_VERSION} {bundle_hash(place)} {next(model.parameters()).dtype}".encode()).hexdigest()
+    fingerprint = UserFingerprint(train.fingerprint(), weights)
+    return LinkedUsers(users, link, _spread(train), name=NAME, fingerprint=fingerprint)
 
 
 def _spread(train: Interactions) -> Spread:

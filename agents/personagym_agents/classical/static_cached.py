@@ -7,6 +7,7 @@ environment.
 """
 
 import io
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 
 from personagym_env.data.tables import IntArray
 from personagym_env.files import locked, replacing, write_atomically
-from personagym_env.protocols import ForgetfulSessions, Reaction, UserAgent
+from personagym_env.protocols import FingerprintedAgent, ForgetfulSessions, Reaction, UserAgent, UserFingerprint
 
 TABLE_BYTES = 2**30
 """Memory that a table may take."""
@@ -66,6 +67,12 @@ class StaticCachedUsers:
             else None
         )
         """(u,) history lines that did not fit into each user's document; None if the agent's memory has no end."""
+
+    @property
+    def fingerprint(self) -> UserFingerprint | None:
+        """That of the users behind, who answer otherwise once they remember."""
+        behind = self.agent.fingerprint if isinstance(self.agent, FingerprintedAgent) else None
+        return behind and UserFingerprint(behind.rows, sha256(f"frozen {behind.weights}".encode()).hexdigest())
 
     def open(self, n: int) -> "StaticCachedSessions":
         """See `UserAgent.open`."""

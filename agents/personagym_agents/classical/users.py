@@ -5,6 +5,7 @@ They are the floors that every fidelity table prints, and the cheap users for qu
 
 from collections.abc import Callable
 from functools import partial
+from hashlib import sha256
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from personagym_env.collaborative.neighbours import fit_neighbours
 from personagym_env.collaborative.rating_model import Opinion, RatingModel, at_pairs, user_blocks
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
-from personagym_env.protocols import Reaction
+from personagym_env.protocols import Reaction, UserFingerprint
 
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
@@ -33,6 +34,8 @@ CALIBRATION_SHARE = 0.2
 """Each user's last part of the training rows, on which link and choice model are fitted."""
 CALIBRATION_ROWS = 50_000
 """Rows that link and choice model are fitted on at most, drawn at random."""
+FIT_VERSION = 1
+"""Raised with every change of the fits that moves answers by more than rounding."""
 LARGEST_LOGIT = 12.0
 """Keeps P(choice) inside (0, 1) in 32-bit floats."""
 
@@ -70,8 +73,10 @@ class ClassicalUsers:
         choice: ChoiceModel,
         *,
         table_cells: int = TABLE_CELLS,
+        fingerprint: UserFingerprint | None = None,
     ) -> None:
         self.name = name
+        self.fingerprint = fingerprint
         self.scale = scale
         self.n_users, self.n_items = shape
         self.link = link
@@ -258,5 +263,18 @@ def fit_classical(
     calibration_parts = _fit_parts(early, fit, with_affinity) if len(late) else parts
     link, choice = _calibrate(calibration_parts, late if len(late) else train, train, seed)
     return ClassicalUsers(
-        name, train.scale, (train.n_users, train.n_items), parts, link, choice, table_cells=table_cells
+        name,
+        train.scale,
+        (train.n_users, train.n_items),
+        parts,
+        link,
+        choice,
+        table_cells=table_cells,
+        fingerprint=UserFingerprint(train.fingerprint(), _recipe(name, train, catalogue, seed)),
     )
+
+
+def _recipe(name: str, train: Interactions, catalogue: Catalogue | None, seed: int) -> str:
+    """Hash of what the fit depends on: its own numbers differ in late digits from machine to machine."""
+    read = None if catalogue is None or name != "trees" else [catalogue.years.tolist(), catalogue.genres.tolist()]
+    return sha256(repr((name, FIT_VERSION, seed, train.fingerprint(), read)).encode()).hexdigest()

@@ -17,6 +17,7 @@ from personagym_agents.model.adapters import AdapterGate
 from personagym_agents.model.packing import Segments
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.data.traits import user_traits
+from personagym_env.protocols import UserFingerprint
 
 PASS_SIZE: Final = {"cpu": 320, "accelerator": 4096}
 """Candidates of one packed pass by kind of device: a processor's cache is small, an accelerator wants to be full."""
@@ -39,6 +40,7 @@ class LanguageUserAgent:
         adapter_of: (u,) which of the gate's adapters each user has; needed with a gate.
         history_lines: latest ratings that a document shows when a session opens.
         writer: writes the profile from the rows before those.
+        fingerprint: what the users are, where that is known.
     """
 
     def __init__(
@@ -51,10 +53,12 @@ class LanguageUserAgent:
         adapter_of: IntArray | None = None,
         history_lines: int = HISTORY_LINES,
         writer: ProfileWriter | None = None,
+        fingerprint: UserFingerprint | None = None,
     ) -> None:
         if (gate is None) != (adapter_of is None):
             raise ValueError("a gate and the adapter of each user belong together: give both or neither")
         self.name = name
+        self.fingerprint = fingerprint
         self.corpus = corpus
         recent = recent_rows(corpus.train, history_lines)
         traits = user_traits(corpus.train.take(~recent), corpus.dataset.catalogue, corpus.crowd)

@@ -19,7 +19,7 @@ from personagym_agents.classical.users import LARGEST_LOGIT
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.evaluation.core.pair_reactions import PairReactions
-from personagym_env.protocols import Reaction
+from personagym_env.protocols import Reaction, UserFingerprint
 
 _LEAST_SPREAD = 0.1
 """Levels that every answer scatters over at least, so that a sure one has a finite logarithm."""
@@ -104,10 +104,20 @@ class LinkedUsers:
         link: to the log's scale.
         spread: of users and items of the log.
         name: for tables.
+        fingerprint: what the users are, where that is known.
     """
 
-    def __init__(self, users: LanguageUserAgent, link: AnswerLink, spread: Spread, *, name: str) -> None:
+    def __init__(
+        self,
+        users: LanguageUserAgent,
+        link: AnswerLink,
+        spread: Spread,
+        *,
+        name: str,
+        fingerprint: UserFingerprint | None = None,
+    ) -> None:
         self.name = name
+        self.fingerprint = fingerprint
         self.users = users
         self.link = link
         self.spread = spread

@@ -1,0 +1,160 @@
+"""What a figure was measured in, as a hash: figures of one board come from one benchmark.
+
+Four things decide how sessions go: the environment's behaviour, the data, the parameters of sessions, and the users.
+What holds them is a `Benchmark`; its hash stands in every result, and `docs/changelog.md` says what moved.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.protocols import FingerprintedAgent, UserAgent
+from personagym_env.session.parameters import SessionParameters
+
+ENV_ID = "PersonaRec-v0"
+"""The environment's name in Gymnasium's registry."""
+BEHAVIOUR = 2
+"""Raised with every change after which the same world goes on differently under the same seed."""
+DIGITS = 12
+"""Hexadecimal digits of a hash: 48 bits."""
+
+
+def _digest(content: Any) -> str:
+    """Of something that is JSON."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What a figure was measured in."""
+
+    hash: str | None
+    """Of all the rest; None where some users are unknown, and figures of unknown users may be anything."""
+    environment: str
+    """Name of the environment and version of its behaviour."""
+    data: str
+    """Hash of the data set: its log, its titles, genres and attributes."""
+    rows: str
+    """Hash of the rows that the environment counts as known."""
+    parameters: str
+    """Hash of the parameters of sessions, to 4 digits: more than that differs from machine to machine."""
+    users: Mapping[str, str | None]
+    """Hash of what makes users answer as they do, by `name@rows`, the rows being those that they know; by their name
+    alone and None where nobody can tell."""
+
+    def __post_init__(self) -> None:
+        if self.hash != (expected := self._hash()):
+            raise ValueError(f"a benchmark with these parts has hash {expected}, got {self.hash}: it was edited")
+
+    def _hash(self) -> str | None:
+        if None in self.users.values():
+            return None
+        return _digest([self.environment, self.data, self.rows, self.parameters, dict(self.users)])
+
+    @classmethod
+    def of(
+        cls,
+        dataset: Dataset,
+        known: Interactions,
+        parameters: SessionParameters,
+        agents: Iterable[UserAgent],
+        *,
+        behaviour: int = BEHAVIOUR,
+    ) -> Self:
+        """The benchmark of a world, or of several that differ in their users alone.
+
+        Args:
+            dataset: catalogue, attributes and the whole log.
+            known: the rows that the environment counts as known.
+            parameters: of sessions.
+            agents: the users.
+            behaviour: version of the environment's behaviour, for figures that were measured under an earlier one.
+        """
+        parts: dict[str, Any] = {
+            "environment": f"{ENV_ID}, behaviour {behaviour}",
+            "data": _data_hash(dataset),
+            "rows": known.fingerprint()[:DIGITS],
+            "parameters": parameters_hash(parameters.to_dict()),
+            "users": dict(_user_hash(agent) for agent in agents),
+        }
+        unhashed = object.__new__(cls)
+        unhashed.__dict__.update(parts)
+        return cls(hash=unhashed._hash(), **parts)
+
+    def differences(self, other: "Benchmark") -> list[str]:
+        """In what the two cannot be compared, in words; nothing where they can, though they may know different rows.
+
+        Users of different names, or who know different rows, are different populations, and not a difference.
+        """
+        told = [
+            f"{name} {ours} and {theirs}"
+            for name, ours, theirs in (
+                ("environment", self.environment, other.environment),
+                ("data", self.data, other.data),
+                ("session parameters", self.parameters, other.parameters),
+            )
+            if ours != theirs
+        ]
+        shared = (name for name in self.users if None not in (self.users[name], other.users.get(name)))
+        return told + [
+            f"users {name} with weights {self.users[name]} and {other.users[name]}"
+            for name in shared
+            if self.users[name] != other.users[name]
+        ]
+
+    def __str__(self) -> str:
+        people = ", ".join(name if found else f"{name} (unknown)" for name, found in self.users.items())
+        return (
+            f"benchmark {self.hash or 'unknown'}: {self.environment}, data {self.data}, known rows {self.rows}, "
+            f"session parameters {self.parameters}, users {people}"
+        )
+
+
+def parameters_hash(values: Mapping[str, Mapping[str, float]]) -> str:
+    """Hash of session parameters by part and field, as `SessionParameters.to_dict` has them."""
+    return _digest(
+        {f"{part}.{name}": f"{value:.4g}" for part, fields in values.items() for name, value in fields.items()}
+    )
+
+
+def _data_hash(dataset: Dataset) -> str:
+    catalogue = dataset.catalogue
+    genres = hashlib.sha256(catalogue.genres.tobytes()).hexdigest()
+    texts = [catalogue.titles, catalogue.years.tolist(), catalogue.genre_names, genres]
+    return _digest([dataset.fingerprint(), texts, {name: list(v) for name, v in dataset.users.attributes.items()}])
+
+
+def _user_hash(agent: UserAgent) -> tuple[str, str | None]:
+    found = agent.fingerprint if isinstance(agent, FingerprintedAgent) else None
+    return (agent.name, None) if found is None else (f"{agent.name}@{found.rows[:DIGITS]}", found.weights[:DIGITS])
+
+
+def require_same(benchmarks: Mapping[str, Benchmark | None]) -> list[str]:
+    """Refuse to mix what was measured in different benchmarks.
+
+    Args:
+        benchmarks: by what was measured in them, for people; None where nobody wrote it down.
+
+    Returns:
+        What cannot be told of those whose benchmark is unknown, in words.
+
+    Raises:
+        ValueError: two of them cannot be compared; names both and the difference.
+    """
+    known = [(name, one) for name, one in benchmarks.items() if one is not None]
+    for place, (name, one) in enumerate(known):
+        for other_name, other in known[place + 1 :]:
+            if told := one.differences(other):
+                raise ValueError(
+                    f"{name} and {other_name} were measured in different benchmarks, and cannot be shown together: "
+                    f"{'; '.join(told)}. Measure one of them again"
+                )
+    return [
+        f"{name}: the benchmark is unknown, so nobody can tell whether it may be compared with others"
+        for name, one in benchmarks.items()
+        if one is None or one.hash is None
+    ]
