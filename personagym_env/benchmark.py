@@ -13,6 +13,7 @@ from typing import Any, Self
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.protocols import FingerprintedAgent, UserAgent
 from personagym_env.session.parameters import SessionParameters
+from personagym_env.text import one_line
 
 ENV_ID = "PersonaRec-v0"
 """The environment's name in Gymnasium's registry."""
@@ -38,10 +39,11 @@ class Benchmark:
     """Name of the environment and version of its behaviour."""
     data: str
     """Hash of the data set: its log, its titles, genres and attributes."""
-    rows: str
-    """Hash of the rows that the environment counts as known."""
-    parameters: str
-    """Hash of the parameters of sessions, to 4 digits: more than that differs from machine to machine."""
+    rows: str | None
+    """Hash of the rows that the environment counts as known; None where no environment was played."""
+    parameters: str | None
+    """Hash of the parameters of sessions, to 4 digits: more than that differs from machine to machine; None where there
+    were no sessions, or many kinds of them."""
     users: Mapping[str, str | None]
     """Hash of what makes users answer as they do, by `name@rows`, the rows being those that they know; by their name
     alone and None where nobody can tell."""
@@ -59,26 +61,26 @@ class Benchmark:
     def of(
         cls,
         dataset: Dataset,
-        known: Interactions,
-        parameters: SessionParameters,
         agents: Iterable[UserAgent],
         *,
+        known: Interactions | None = None,
+        parameters: SessionParameters | None = None,
         behaviour: int = BEHAVIOUR,
     ) -> Self:
         """The benchmark of a world, or of several that differ in their users alone.
 
         Args:
             dataset: catalogue, attributes and the whole log.
-            known: the rows that the environment counts as known.
-            parameters: of sessions.
             agents: the users.
+            known: the rows that the environment counts as known; None if users were only asked.
+            parameters: of sessions; None likewise.
             behaviour: version of the environment's behaviour, for figures that were measured under an earlier one.
         """
         parts: dict[str, Any] = {
             "environment": f"{ENV_ID}, behaviour {behaviour}",
             "data": _data_hash(dataset),
-            "rows": known.fingerprint()[:DIGITS],
-            "parameters": parameters_hash(parameters.to_dict()),
+            "rows": None if known is None else known.fingerprint()[:DIGITS],
+            "parameters": None if parameters is None else parameters_hash(parameters.to_dict()),
             "users": dict(_user_hash(agent) for agent in agents),
         }
         unhashed = object.__new__(cls)
@@ -97,7 +99,7 @@ class Benchmark:
                 ("data", self.data, other.data),
                 ("session parameters", self.parameters, other.parameters),
             )
-            if ours != theirs
+            if None not in (ours, theirs) and ours != theirs
         ]
         shared = (name for name in self.users if None not in (self.users[name], other.users.get(name)))
         return told + [
@@ -107,11 +109,9 @@ class Benchmark:
         ]
 
     def __str__(self) -> str:
-        people = ", ".join(name if found else f"{name} (unknown)" for name, found in self.users.items())
-        return (
-            f"benchmark {self.hash or 'unknown'}: {self.environment}, data {self.data}, known rows {self.rows}, "
-            f"session parameters {self.parameters}, users {people}"
-        )
+        people = ", ".join(one_line(name if found else f"{name} (unknown)") for name, found in self.users.items())
+        sessions = f", known rows {self.rows}, session parameters {self.parameters}" if self.rows else ""
+        return f"benchmark {self.hash or 'unknown'}: {self.environment}, data {self.data}{sessions}, users {people}"
 
 
 def parameters_hash(values: Mapping[str, Mapping[str, float]]) -> str:

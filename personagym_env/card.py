@@ -3,12 +3,13 @@
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TypedDict
 
 from rich.console import Console
 from rich.table import Table
 
+from personagym_env.benchmark import Benchmark
 from personagym_env.session.fitting.estimates import Estimate
 from personagym_env.session.fitting.sessions import SessionFit
 from personagym_env.session.parameters import Assumption, SessionParameters
@@ -87,6 +88,8 @@ class SimulationCard:
     """What the log says of quantities that are no parameter, from `SessionFit.findings`."""
     sensitivity_of: str = ""
     """Whose sessions the sensitivity was measured in; empty if nobody measured it."""
+    benchmark: Benchmark | None = None
+    """What is measured in the world is measured in."""
 
     def with_sensitivity(
         self, measured: Mapping[str, Sequence[SensitivityPoint]], sensitivity_of: str
@@ -134,6 +137,7 @@ class SimulationCard:
             "notes": self.notes,
             "findings": {name: estimate._asdict() for name, estimate in self.findings.items()},
             "sensitivity_of": self.sensitivity_of,
+            "benchmark": None if self.benchmark is None else asdict(self.benchmark),
             "parameters": parameters,
         }
         return json.dumps(card, indent=2)
@@ -149,6 +153,7 @@ class SimulationCard:
             "for that under the card's value; tau of their ranking with that under the card's value"
         )
         return (
+            *([f"What is measured here is of {self.benchmark}"] if self.benchmark is not None else []),
             *([measured] if self.sensitivity_of else []),
             *(f"{name}: {_words(found)}" for name, found in self.findings.items()),
             *(f"Not fitted: {note}." for note in self.notes),

@@ -1,7 +1,7 @@
 """A world: a data set, what of it may be known, the users that react, and the parameters of their sessions."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -63,7 +63,7 @@ class World:
     @cached_property
     def benchmark(self) -> Benchmark:
         """What is measured in this world was measured in."""
-        return Benchmark.of(self.dataset, self.train, self.parameters, [self.agent])
+        return Benchmark.of(self.dataset, [self.agent], known=self.train, parameters=self.parameters)
 
     @property
     def benchmark_hash(self) -> str | None:
@@ -73,7 +73,7 @@ class World:
     def card(self) -> SimulationCard:
         """Which parameters are fitted, assumed or set."""
         title = f"{self.dataset.name}: {len(self.train):,} training rows, users {self.agent.name}"
-        return simulation_card(one_line(title), self.parameters, self.fit)
+        return replace(simulation_card(one_line(title), self.parameters, self.fit), benchmark=self.benchmark)
 
 
 def _load_agent(agent: str, dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:

@@ -4,7 +4,6 @@ A part is played and written at a time, so memory does not grow with the log, an
 header and its number: a log that was cut short goes on where it stopped, and ends up with the same bytes.
 """
 
-import hashlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -80,8 +79,8 @@ def collect(
     header = LogHeader(
         policy=policy.name,
         policy_fingerprint=policy_fingerprint,
-        world=f"{world.dataset.name}, users {world.agent.name}",
-        world_fingerprint=world_fingerprint(world),
+        world=f"{world.dataset.name}, {world.benchmark}",
+        benchmark_hash=world.benchmark_hash or "",
         n_users=world.train.n_users,
         n_items=world.train.n_items,
         scale=world.train.scale,
@@ -154,12 +153,6 @@ def _is_there(path: Path, header: LogHeader, episodes: int) -> bool:
     if ends.sum() > episodes:
         raise ValueError(f"{path} has {ends.sum()} episodes, more than the {episodes} asked for: choose another folder")
     return int(ends.sum()) == episodes
-
-
-def world_fingerprint(world: World) -> str:
-    """SHA-256 of the data, the training rows, the users' name and the session parameters."""
-    parts = (world.dataset.fingerprint(), world.train.fingerprint(), world.agent.name, repr(world.parameters.to_dict()))
-    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
 def reward_range(weights: RewardWeights, slate_size: int) -> tuple[float, float]:

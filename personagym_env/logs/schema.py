@@ -38,9 +38,9 @@ class LogHeader:
     policy_fingerprint: str
     """Of the recommender as it was fitted; empty for a log from elsewhere."""
     world: str
-    """Data set and users, for people."""
-    world_fingerprint: str
-    """Of data, training rows, users and session parameters; empty for a log from elsewhere."""
+    """Data set and `Benchmark`, for people."""
+    benchmark_hash: str
+    """`World.benchmark_hash`; empty for a log from elsewhere, and of users who cannot tell what they are."""
     n_users: int
     n_items: int
     scale: tuple[float, ...]

@@ -152,18 +152,19 @@ class LoggedSessions:
 
 
 def open_log(
-    folder: str | Path, *, policy_fingerprint: str | None = None, world_fingerprint: str | None = None
+    folder: str | Path, *, policy_fingerprint: str | None = None, benchmark_hash: str | None = None
 ) -> LoggedSessions:
     """A log that `collect` has written.
 
     Args:
         folder: of the part files.
         policy_fingerprint: of the policy that must have decided; None takes any.
-        world_fingerprint: of the world that it must have decided in; None takes any.
+        benchmark_hash: of the world that it must have decided in; None takes any.
 
     Raises:
         FileNotFoundError: there is no log.
-        ValueError: a part is missing or damaged, belongs to another log, or has another fingerprint.
+        ValueError: a part is missing or damaged, belongs to another log, or was logged with another policy or in
+            another benchmark.
     """
     paths = part_paths(Path(folder))
     header = read_header(paths[0])
@@ -171,12 +172,13 @@ def open_log(
         if read_header(path) != header:
             raise ValueError(f"{path} belongs to another log than {paths[0]}: their headers differ")
     for what, wanted, found in (
-        ("policy", policy_fingerprint, header.policy_fingerprint),
-        ("world", world_fingerprint, header.world_fingerprint),
+        ("with another policy", policy_fingerprint, header.policy_fingerprint),
+        ("in another benchmark", benchmark_hash, header.benchmark_hash),
     ):
         if wanted is not None and wanted != found:
             raise ValueError(
-                f"{paths[0]} was logged with another {what}: expected the fingerprint {wanted}, the log has {found}"
+                f"{paths[0]} was logged {what}: expected the hash {wanted}, the log has {found or 'none'} "
+                f"({header.world})"
             )
     return LoggedSessions(header, tuple(ParquetPart(path) for path in paths))
 

@@ -130,10 +130,10 @@ def test_fingerprints_tell_policies_and_worlds_apart(collected: Collected) -> No
     for other in (PlackettLuce(MostPopular(), 1.4), PlackettLuce(EASE(), 1.5), PlackettLuce(MostPopular(), 1.5, 9)):
         assert other.fit(log, catalogue).fingerprint() != again.fingerprint()
     open_log(collected.folder, policy_fingerprint=again.fingerprint())
-    with pytest.raises(ValueError, match="logged with another policy: expected the fingerprint abc"):
+    with pytest.raises(ValueError, match="logged with another policy: expected the hash abc"):
         open_log(collected.folder, policy_fingerprint="abc")
-    with pytest.raises(ValueError, match="logged with another world"):
-        open_log(collected.folder, world_fingerprint="abc")
+    with pytest.raises(ValueError, match="logged in another benchmark: expected the hash abc, the log has"):
+        open_log(collected.folder, benchmark_hash="abc")
 
 
 class _Repeats(PlackettLuce):
