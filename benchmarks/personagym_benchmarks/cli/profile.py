@@ -12,7 +12,7 @@ class ProfileCommand(WritingCommand):
 
     folds: int = 2
     """Profiles for training, each without one part of a user's ratings; 0 for none."""
-    cache: Path = Path("runs/profile")
+    run: Path = Path("runs/profile")
     """Folder of the answers. A run that was cut off goes on from there."""
 
     def main(self) -> None:
@@ -20,4 +20,4 @@ class ProfileCommand(WritingCommand):
         from personagym_agents.llm.profiling import profile_users
         from personagym_agents.llm.reflection import ReflectionSettings
 
-        self.write(profile_users, ReflectionSettings(folds=self.folds, free_text=self.free_text), self.cache)
+        self.write(profile_users, ReflectionSettings(folds=self.folds, free_text=self.free_text), self.run)

@@ -30,7 +30,7 @@ class WritingCommand:
     free_text: bool = True
     """Whether sentences stay that make no claim which ratings could bear out; they are counted either way."""
 
-    def write(self, written_by: Callable[..., object], settings: object, cache: Path) -> None:
+    def write(self, written_by: Callable[..., object], settings: object, run: Path) -> None:
         """Ask the chat model, with progress."""
         from personagym_agents.llm.chat import ChatError, Prices
         from personagym_agents.llm.profiling import open_chat
@@ -40,7 +40,7 @@ class WritingCommand:
         opened = open_chat(
             self.model, base_url=self.base_url, key_variable=self.key_variable, concurrency=self.concurrency
         )
-        with console_run(console, cache) as context, opened as chat:
+        with console_run(console, run) as context, opened as chat:
             try:
                 written_by(
                     dataset,
