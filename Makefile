@@ -5,20 +5,20 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test test-all check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
+.PHONY: leaderboard test test-slow check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
 
 # Small arrays alone: a second thread would wait more than it works.
-test test-all: export OMP_NUM_THREADS := 1
+test test-slow: export OMP_NUM_THREADS := 1
 
-# Without the tests marked slow, which `make test-all` and CI run too.
+# Without the tests marked slow, which `make test-slow` runs, and CI.
 test: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m "not slow"
 
-test-all: $(VENV)/ready
-	$(BIN)/python -m pytest -q
+test-slow: $(VENV)/ready
+	$(BIN)/python -m pytest -q -m slow
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .
