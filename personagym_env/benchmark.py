@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Self
 
 from personagym_env.data.tables import Dataset, Interactions
@@ -61,7 +62,7 @@ class Benchmark:
     def of(
         cls,
         dataset: Dataset,
-        agents: Iterable[UserAgent],
+        users: Mapping[str, str | None],
         *,
         known: Interactions | None = None,
         parameters: SessionParameters | None = None,
@@ -71,7 +72,7 @@ class Benchmark:
 
         Args:
             dataset: catalogue, attributes and the whole log.
-            agents: the users.
+            users: from `user_hashes`.
             known: the rows that the environment counts as known; None if users were only asked.
             parameters: of sessions; None likewise.
             behaviour: version of the environment's behaviour, for figures that were measured under an earlier one.
@@ -81,7 +82,7 @@ class Benchmark:
             "data": _data_hash(dataset),
             "rows": None if known is None else known.fingerprint()[:DIGITS],
             "parameters": None if parameters is None else parameters_hash(parameters.to_dict()),
-            "users": dict(_user_hash(agent) for agent in agents),
+            "users": dict(sorted(users.items())),
         }
         unhashed = object.__new__(cls)
         unhashed.__dict__.update(parts)
@@ -128,33 +129,31 @@ def _data_hash(dataset: Dataset) -> str:
     return _digest([dataset.fingerprint(), texts, {name: list(v) for name, v in dataset.users.attributes.items()}])
 
 
-def _user_hash(agent: UserAgent) -> tuple[str, str | None]:
-    found = agent.fingerprint if isinstance(agent, FingerprintedAgent) else None
-    return (agent.name, None) if found is None else (f"{agent.name}@{found.rows[:DIGITS]}", found.weights[:DIGITS])
+def user_hashes(agents: Iterable[UserAgent]) -> dict[str, str | None]:
+    """What `Benchmark.users` has of each population."""
+    hashes: dict[str, str | None] = {}
+    for agent in agents:
+        found = agent.fingerprint if isinstance(agent, FingerprintedAgent) else None
+        if found is None:
+            hashes[agent.name] = None
+        else:
+            hashes[f"{agent.name}@{found.rows[:DIGITS]}"] = found.weights[:DIGITS]
+    return hashes
 
 
-def require_same(benchmarks: Mapping[str, Benchmark | None]) -> list[str]:
-    """Refuse to mix what was measured in different benchmarks.
+def refuse_mixed(results: Mapping[str, Mapping[str, Benchmark]]) -> None:
+    """Refuse to show together what was measured in different benchmarks.
 
     Args:
-        benchmarks: by what was measured in them, for people; None where nobody wrote it down.
-
-    Returns:
-        What cannot be told of those whose benchmark is unknown, in words.
+        results: by name of the result, for people, what it was measured in by data set; what is unknown is not there.
 
     Raises:
-        ValueError: two of them cannot be compared; names both and the difference.
+        ValueError: two results on one data set cannot be compared; names both and the difference.
     """
-    known = [(name, one) for name, one in benchmarks.items() if one is not None]
-    for place, (name, one) in enumerate(known):
-        for other_name, other in known[place + 1 :]:
-            if told := one.differences(other):
+    for (name, ours), (other_name, theirs) in combinations(results.items(), 2):
+        for dataset in sorted(set(ours) & set(theirs)):
+            if told := ours[dataset].differences(theirs[dataset]):
                 raise ValueError(
-                    f"{name} and {other_name} were measured in different benchmarks, and cannot be shown together: "
-                    f"{'; '.join(told)}. Measure one of them again"
+                    f"{name} and {other_name} were measured in different benchmarks on {dataset!r}, and cannot be "
+                    f"shown together: {'; '.join(told)}. Measure one of them again, or leave it out"
                 )
-    return [
-        f"{name}: the benchmark is unknown, so nobody can tell whether it may be compared with others"
-        for name, one in benchmarks.items()
-        if one is None or one.hash is None
-    ]

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import cast
 
-from personagym_env.benchmark import Benchmark
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.card import SimulationCard, simulation_card
 from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
@@ -63,7 +63,7 @@ class World:
     @cached_property
     def benchmark(self) -> Benchmark:
         """What is measured in this world was measured in."""
-        return Benchmark.of(self.dataset, [self.agent], known=self.train, parameters=self.parameters)
+        return Benchmark.of(self.dataset, user_hashes([self.agent]), known=self.train, parameters=self.parameters)
 
     @property
     def benchmark_hash(self) -> str | None:

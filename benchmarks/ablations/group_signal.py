@@ -14,6 +14,7 @@ import tyro
 from ablations.results import GroupSignals
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_benchmarks.console import make_console
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.evaluation.core.result_file import recorded
@@ -56,9 +57,13 @@ def main(args: Args) -> None:
     console = make_console()
     console.print(asdict(signal))
     groups = tuple(np.bincount(group).tolist())
-    GroupSignals(groups=groups, signal=signal, setting=recorded(args), environment=environment_snapshot()).save(
-        args.output
-    )
+    GroupSignals(
+        groups=groups,
+        signal=signal,
+        setting=recorded(args),
+        environment=environment_snapshot(),
+        benchmarks={dataset.name: Benchmark.of(dataset, user_hashes([users]))},
+    ).save(args.output)
 
 
 if __name__ == "__main__":

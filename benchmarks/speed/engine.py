@@ -30,6 +30,7 @@ from personagym_agents.inference.thread_pool import one_thread
 from personagym_agents.model.adapters import adapter_factors, add_adapters, lora_config, mix_adapters
 from personagym_agents.model.causal_lm import answer_logits, decoder_of, small_model
 from personagym_benchmarks.console import make_console
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import IntArray
@@ -323,6 +324,7 @@ def main(args: Args) -> None:
         },
         setting=recorded(args) | {"threads": torch.get_num_threads()},
         environment=environment_snapshot(),
+        benchmarks={dataset.name: Benchmark.of(dataset, user_hashes([agents["bundled adapters"]]))},
     )
     console = make_console()
     console.print(rich_table(engine_table(found.rates)))

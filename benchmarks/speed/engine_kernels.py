@@ -34,6 +34,7 @@ from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.model import adapters
 from personagym_agents.model.adapters import LowRank, mix_adapters
 from personagym_agents.model.causal_lm import decoder_of
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.evaluation.core.interleaved_timing import Clock, interleaved_rates
@@ -216,6 +217,7 @@ def main(args: Args) -> None:
         gains=tuple(gains),
         setting=recorded(args) | {"threads": torch.get_num_threads(), "vector lanes": simd.WIDTH},
         environment=environment_snapshot(),
+        benchmarks={dataset.name: Benchmark.of(dataset, user_hashes([shipped]))},
     )
     Console().print(rich_table(gains_table(found)))
     found.save(args.output)

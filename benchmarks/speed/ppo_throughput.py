@@ -147,6 +147,7 @@ def main(args: Args) -> None:
         profile=PPOProfile(args.envs[-1], time_shares(lambda: learn(model, args))),
         setting=recorded(args),
         environment=environment_snapshot(),
+        benchmarks={args.dataset: world.benchmark},
     )
     console.print(rich_table(ppo_table(found)))
     for name, share in found.profile.time_shares.items():

@@ -164,6 +164,7 @@ def main(args: Args) -> None:
         profiles=profiles,
         setting=recorded(args),
         environment=environment_snapshot(),
+        benchmarks={args.dataset: worlds["persona"].benchmark},
     )
     console.print(rich_table(throughput_table(found)))
     console.print("frozen users with a full table are {:.2f} ({:.2f}..{:.2f}) times as fast".format(*times))

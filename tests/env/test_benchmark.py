@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from personagym_env import PersonaRecVectorEnv, SessionParameters, World, make_world
-from personagym_env.benchmark import BEHAVIOUR, Benchmark, require_same
+from personagym_env.benchmark import BEHAVIOUR, Benchmark, refuse_mixed, user_hashes
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.protocols import UserFingerprint
@@ -132,16 +132,29 @@ def test_a_record_that_was_edited_is_refused(world: World) -> None:
 
 
 def test_different_benchmarks_are_not_mixed(world: World, agent: Any) -> None:
-    one = world.benchmark
-    other = replace(world, dataset=changed_data(world.dataset)["title"]).benchmark
-    unknown = replace(world, agent=agent).benchmark
-    assert require_same({"a board": one, "a study": one}) == []
-    assert [told.partition(":")[0] for told in require_same({"a": one, "old": None, "others": unknown})] == [
-        "old",
-        "others",
-    ]
-    with pytest.raises(ValueError, match=r"a board and a study were measured in different benchmarks.*: data"):
-        require_same({"a board": one, "old": None, "a study": other})
+    one = {"films": world.benchmark}
+    other = {"films": replace(world, dataset=changed_data(world.dataset)["title"]).benchmark}
+    unknown = {"films": replace(world, agent=agent).benchmark}
+    refuse_mixed({"a board": one, "a study": one, "of others": unknown, "an old one": {}})
+    refuse_mixed({"a board": one, "of other data": {"dishes": other["films"]}})
+    with pytest.raises(ValueError, match=r"a board and a study were measured in different.* on 'films'.* data"):
+        refuse_mixed({"a board": one, "an old one": {}, "a study": other})
+
+
+def test_what_was_only_asked_may_stand_beside_sessions(world: World) -> None:
+    asked = Benchmark.of(world.dataset, user_hashes([world.agent]))
+    assert asked.hash not in (None, world.benchmark_hash)
+    assert asked.differences(world.benchmark) == world.benchmark.differences(asked) == []
+    assert "session parameters" not in str(asked)
+
+
+def test_an_earlier_behaviour_is_another_benchmark(world: World) -> None:
+    earlier = Benchmark.of(
+        world.dataset, user_hashes([world.agent]), known=world.train, parameters=world.parameters, behaviour=1
+    )
+    assert earlier.hash != world.benchmark_hash
+    (told,) = world.benchmark.differences(earlier)
+    assert told == f"environment PersonaRec-v0, behaviour {BEHAVIOUR} and PersonaRec-v0, behaviour 1"
 
 
 def test_behaviour_has_a_version(dataset: Dataset, make_agent: Callable[..., Any]) -> None:

@@ -9,6 +9,7 @@ import personagym_agents
 from personagym_agents.bundle.manifest import bundle_fits, shipped_bundles
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_benchmarks.agreement.settings import AgreementSettings
+from personagym_env.benchmark import user_hashes
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender, SessionTrial
 from personagym_env.evaluation.agreement.judges import Judge
 from personagym_env.evaluation.core.data_overlap import DataOverlap
@@ -76,11 +77,22 @@ def judge_all(
     context: RunContext,
     fitted_recommenders: list[FittedRecommender],
     left_out: dict[str, str],
-) -> dict[str, list[Judge]]:
-    """Ground truth to what every population and metric says of the recommenders."""
+    trial: SessionTrial | None,
+) -> tuple[dict[str, list[Judge]], dict[str, str | None]]:
+    """Ground truth to what every population and metric says of the recommenders; and who the populations are.
+
+    Args:
+        args: which populations there are.
+        bench: data and ground truths.
+        context: is told what happens.
+        fitted_recommenders: who are judged.
+        left_out: is told who cannot judge.
+        trial: the sessions that judge besides; None for none.
+    """
     judges: dict[str, list[Judge]] = {truth.name: [] for truth in bench.ground_truths}
-    trial = session_trial(args, bench)
+    users: dict[str, str | None] = {}
     for name, rows, agent in make_judges(args, bench, context, left_out):
+        users |= user_hashes([agent])
         for truth in bench.ground_truths:
             log, begin = truth.pool.held_out, time.perf_counter()
             with context.bar(f"{truth.name}: {name} ({rows})", len(log)) as advance:
@@ -100,7 +112,7 @@ def judge_all(
             Judge(metric.title, "metric", [fitted.offline[metric] for fitted in fitted_recommenders], metric.figure)
             for metric in fitted_recommenders[0].offline
         ]
-    return judges
+    return judges, users
 
 
 def session_trial(args: AgreementSettings, bench: Bench) -> SessionTrial | None:

@@ -12,8 +12,9 @@ import time
 import numpy as np
 
 from personagym_benchmarks.agreement.contestants import LEARN_WITH, choose_contestants, enter
-from personagym_benchmarks.agreement.judges import bundle_places, judge_all
+from personagym_benchmarks.agreement.judges import bundle_places, judge_all, session_trial
 from personagym_benchmarks.agreement.settings import AgreementSettings
+from personagym_env.benchmark import Benchmark
 from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
@@ -67,7 +68,8 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
         for named in chosen:
             fitted_recommenders.append(enter(named, bench, context))
             advance(1)
-    judges = judge_all(args, bench, context, fitted_recommenders, left_out)
+    trial = session_trial(args, bench)
+    judges, users = judge_all(args, bench, context, fitted_recommenders, left_out, trial)
     weights = user_resamples(split.test.n_users, args.resamples, rng)
     boards = []
     for truth in bench.ground_truths:
@@ -94,6 +96,13 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
         "fit seconds": {fitted.name: round(fitted.seconds, 2) for fitted in fitted_recommenders},
         "seconds": round(time.perf_counter() - begin),
     }
+    benchmark = Benchmark.of(
+        dataset, users, known=dealt.recommenders, parameters=None if trial is None else trial.parameters
+    )
     return AgreementStudy(
-        dataset=dataset.name, boards=tuple(boards), setting=setting, environment=environment_snapshot()
+        dataset=dataset.name,
+        boards=tuple(boards),
+        setting=setting,
+        environment=environment_snapshot(),
+        benchmarks={dataset.name: benchmark},
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from personagym_benchmarks.console import make_console
+from personagym_env.benchmark import refuse_mixed
 from personagym_env.card import SimulationCard
 
 
@@ -35,7 +36,8 @@ def _with_sensitivity(card: SimulationCard, dataset: str, path: Path) -> Simulat
     """The card with the sensitivity that a robustness report tells.
 
     Raises:
-        ValueError: the report is of other data, has no sessions, or was measured under other values of the parameters.
+        ValueError: the report is of other data, has no sessions, or was measured under other values of the parameters
+            or in another benchmark.
     """
     from personagym_env.evaluation.robustness.verdicts import Robustness
 
@@ -48,5 +50,8 @@ def _with_sensitivity(card: SimulationCard, dataset: str, path: Path) -> Simulat
     if changed := report.outdated(values):
         theirs = ", ".join(f"{name} {report.values[name]:.4g}, here {values[name]:.4g}" for name in changed)
         raise ValueError(f"{path.name} was measured under other values than the card's: {theirs}")
+    if card.benchmark is not None:
+        refuse_mixed({"the card": {dataset: card.benchmark}, path.name: report.benchmarks})
     judge = report.session_judges[0]
-    return card.with_sensitivity(report.sensitivity(judge), judge)
+    unknown = "" if dataset in report.benchmarks else f" (benchmark {report.benchmark_words})"
+    return card.with_sensitivity(report.sensitivity(judge), f"{judge}{unknown}")

@@ -14,6 +14,7 @@ from personagym_agents.probes.controls import with_adapters_of_others, with_shuf
 from personagym_agents.probes.memorisation import ratings_from_ids, title_memorisation
 from personagym_benchmarks.fidelity.bundles import BundlePlace
 from personagym_benchmarks.fidelity.settings import FidelitySettings
+from personagym_env.benchmark import user_hashes
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 from personagym_env.data.traits import Traits, profile_features
@@ -98,12 +99,15 @@ class Probes:
     """Population to prompts searched."""
     memorisation: dict[str, TitleMemorisation] = field(default_factory=dict)
     """Base to what it knows of titles."""
+    users: dict[str, str | None] = field(default_factory=dict)
+    """From `user_hashes`, of all populations but controls and those with adapters of others."""
 
 
 def populations(bench: QuestionBench, places: list[BundlePlace], probes: Probes) -> Iterator[Population]:
     """Classical users, then language-model users, then their controls."""
     for name in bench.args.agents:
         agent = personagym_agents.load(name, bench.dataset, bench.split.train)
+        probes.users |= user_hashes([agent])
         yield Population(name, "users", (bench.ask(agent, name),))
     for name in dict.fromkeys(place.name for place in places):
         runs: list[Answers] = []
@@ -111,6 +115,7 @@ def populations(bench: QuestionBench, places: list[BundlePlace], probes: Probes)
         for place in places:
             if place.name == name:
                 users = load_bundle_agent(place.place, bench.dataset, bench.split.train, adapters=place.adapters)
+                probes.users |= user_hashes([users])
                 probes.leak_test[name] = probes.leak_test.get(name, 0) + bench.search(users, name)
                 runs.append(bench.ask(users, name))
                 if name in bench.args.swapped:

@@ -25,6 +25,7 @@ from personagym_benchmarks.fidelity.populations import (
     populations,
 )
 from personagym_benchmarks.fidelity.settings import FidelitySettings
+from personagym_env.benchmark import Benchmark
 from personagym_env.data.named_splits import SPLITS, NamedSplit, named_split
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset
@@ -110,8 +111,8 @@ def measure(
     places: list[BundlePlace],
     requested: Sequence[tuple[str, str]],
     context: RunContext,
-) -> FidelityBoard:
-    """One protocol from questions to board."""
+) -> tuple[FidelityBoard, dict[str, str | None]]:
+    """One protocol from questions to board; and who its users are, from `user_hashes`."""
     rng = np.random.default_rng(args.seed)
     protocol, description, split = part
     test = FidelityTest.draw(split, rng, args.negatives, kinds=("uniform", "popular"))
@@ -120,7 +121,7 @@ def measure(
     probes = Probes()
     rows = [*floors(bench, traits), *populations(bench, places, probes)]
     with context.bar(f"{protocol}: personas and intervals", None):
-        return make_board(
+        board = make_board(
             rows,
             bench.taste,
             ways_to_part(bench, traits),
@@ -132,6 +133,7 @@ def measure(
             leak_test=probes.leak_test,
             memorisation=probes.memorisation,
         )
+    return board, probes.users
 
 
 def run(args: FidelitySettings, context: RunContext) -> FidelityReport:
@@ -168,7 +170,8 @@ def run(args: FidelitySettings, context: RunContext) -> FidelityReport:
         strange = ", ".join(sorted(set(args.swapped) - swappable))
         raise ValueError(f"adapters can be swapped in bundles that were given with adapters, got {strange}")
     requested = requested_pairs(args, fitting)
-    boards = tuple(measure(args, part, dataset, fitting[name], requested, context) for name, part in splits.items())
+    measured = [measure(args, part, dataset, fitting[name], requested, context) for name, part in splits.items()]
+    users = {name: found for _, known in measured for name, found in known.items()}
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,
@@ -177,4 +180,9 @@ def run(args: FidelitySettings, context: RunContext) -> FidelityReport:
         "bundles": [place.origin() for place in places],
         "seconds": round(time.perf_counter() - begin),
     }
-    return FidelityReport(boards=boards, setting=setting, environment=environment_snapshot())
+    return FidelityReport(
+        boards=tuple(board for board, _ in measured),
+        setting=setting,
+        environment=environment_snapshot(),
+        benchmarks={dataset.name: Benchmark.of(dataset, users)},
+    )

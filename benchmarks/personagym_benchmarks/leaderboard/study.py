@@ -15,6 +15,7 @@ import personagym_agents
 from personagym_benchmarks.leaderboard.contestants import check_words, choose_recommenders
 from personagym_benchmarks.leaderboard.measuring import LIST_LENGTH, RankingBench, ask, measure
 from personagym_benchmarks.leaderboard.settings import LeaderboardSettings
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
@@ -135,7 +136,7 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
         "bootstrap resamples": args.resamples,
         "seconds": round(time.perf_counter() - begin),
     }
-    return compare(
+    board = compare(
         measured,
         {"best": pool.best, "chance": pool.chance, "worst": pool.worst},
         [*questions.floors(), *(bench.fidelity[name] for name in reversed(worlds))],
@@ -147,3 +148,6 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
         card={**json.loads(world.card().to_json()), "goodness": laws},
         independence=dealt.independence(args.data_overlap, args.half_split),
     )
+    users = user_hashes(one.agent for one in worlds.values())
+    benchmark = Benchmark.of(dataset, users, known=world.train, parameters=world.parameters)
+    return replace(board, benchmarks={dataset.name: benchmark})

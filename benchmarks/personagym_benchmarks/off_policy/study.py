@@ -20,6 +20,7 @@ from personagym_benchmarks.off_policy.questions import Asker, OpeningAsker, Sess
 from personagym_benchmarks.off_policy.replicates import Replicates, reduce_pool, replicates
 from personagym_benchmarks.off_policy.settings import Mode, OffPolicySettings
 from personagym_benchmarks.off_policy.simulator import fitted_world, opening_value, simulated_values
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
 from personagym_env.evaluation.core.simulate import SessionPlan, simulate
@@ -49,9 +50,10 @@ def run(settings: OffPolicySettings, context: RunContext) -> OffPolicyBoard:
     """Collect, resample, estimate, compare."""
     dataset = load_dataset(settings.dataset)
     train = temporal_split(dataset.interactions).train
-    studies, seconds = [], float("nan")
+    studies, seconds, hashes = [], float("nan"), dict[str, str | None]()
     for users in settings.users:
         world = make_world(dataset, load(users, dataset, train))
+        hashes |= user_hashes([world.agent])
         features = SlateFeatures(world)
         for mode in settings.modes:
             one = _Run(settings, context, world, users, mode, features)
@@ -66,6 +68,9 @@ def run(settings: OffPolicySettings, context: RunContext) -> OffPolicyBoard:
         recommended={str(mode): name for mode, name in RECOMMENDED.items()},
         goals=goals(studies, RECOMMENDED, seconds),
         seconds=seconds,
+        benchmarks={
+            dataset.name: Benchmark.of(dataset, hashes, known=world.train, parameters=world.parameters),
+        },
     )
 
 

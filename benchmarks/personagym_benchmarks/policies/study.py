@@ -87,6 +87,7 @@ def compare(args: PolicySettings, world: World, policy: Path, context: RunContex
         best=most,
         setting=recorded(args),
         environment=environment_snapshot(),
+        benchmarks={world.dataset.name: world.benchmark},
     )
 
 

@@ -106,5 +106,6 @@ def train_policy(args: PolicySettings, world: World, context: RunContext) -> tup
         points=tuple(points),
         setting={**asdict(settings), "seconds": round(time.perf_counter() - begin)},
         environment=environment_snapshot(),
+        benchmarks={world.dataset.name: world.benchmark},
     )
     return SB3Recommender(model.policy, decoder), curve

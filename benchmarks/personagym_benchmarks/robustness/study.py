@@ -19,6 +19,7 @@ from personagym_agents.bundle.manifest import find_shipped
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.classical.static_cached import StaticCachedUsers
 from personagym_benchmarks.robustness.settings import SHIPPED, RobustnessSettings
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender, SessionTrial
@@ -211,6 +212,8 @@ def run(args: RobustnessSettings, context: RunContext) -> Robustness:
         "bootstrap resamples": args.resamples,
         "seconds": round(time.perf_counter() - begin),
     }
+    judges = user_hashes(stage.agents.values())
+    benchmark = Benchmark.of(dataset, judges, known=dealt.recommenders, parameters=parameters)
     return Robustness(
         dataset=dataset.name,
         rows=tuple(rows),
@@ -220,4 +223,5 @@ def run(args: RobustnessSettings, context: RunContext) -> Robustness:
         values={known.name: value for known, value in parameters.assumptions()},
         setting=setting,
         environment=environment_snapshot(),
+        benchmarks={dataset.name: benchmark},
     )

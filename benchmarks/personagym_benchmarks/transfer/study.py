@@ -8,6 +8,7 @@ import numpy as np
 import personagym_agents
 from personagym_benchmarks.transfer.board import MEASURES, Transfer, TransferBoard, TransferRow
 from personagym_benchmarks.transfer.settings import TransferSettings
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
@@ -32,7 +33,7 @@ def run(args: TransferSettings, context: RunContext) -> Transfer:
         ValueError: a data set or users are unknown, or a base may have read rows that judge its users.
     """
     begin = time.process_time()
-    boards = tuple(measure(args, load_dataset(source), context) for source in args.datasets)
+    measured = [measure(args, load_dataset(source), context) for source in args.datasets]
     setting = {
         "seed": args.seed,
         "unseen items per user": args.negatives,
@@ -40,26 +41,32 @@ def run(args: TransferSettings, context: RunContext) -> Transfer:
         "bootstrap resamples": args.resamples,
         "processor seconds": round(time.process_time() - begin),
     }
-    return Transfer(boards=boards, setting=setting, environment=environment_snapshot())
+    return Transfer(
+        boards=tuple(board for board, _ in measured),
+        setting=setting,
+        environment=environment_snapshot(),
+        benchmarks={board.dataset: benchmark for board, benchmark in measured},
+    )
 
 
-def measure(args: TransferSettings, dataset: Dataset, context: RunContext) -> TransferBoard:
-    """One log."""
+def measure(args: TransferSettings, dataset: Dataset, context: RunContext) -> tuple[TransferBoard, Benchmark]:
+    """One log, and what it was measured in."""
     rng = np.random.default_rng(args.seed)
     _, description, whole = named_split(dataset, args.split, args.train_share)
     split = _few(whole, args.rows, rng)
     test = FidelityTest.draw(split, rng, args.negatives)
     weights = user_resamples(split.test.n_users, args.resamples, rng)
     known = blind(dataset, split.train)
-    asked = [_Asked(floor, None, None) for floor in test.floors()]
+    asked, users = [_Asked(floor, None, None) for floor in test.floors()], dict[str, str | None]()
     for name in args.agents:
         with context.bar(f"{dataset.name}: {name}", None):
             started = time.process_time()
             agent = personagym_agents.load(name, known, split.train)
             made = time.process_time()
+            users |= user_hashes([agent])
             fidelity = test.ask(agent)
             asked.append(_Asked(fidelity, round(made - started, 1), round(time.process_time() - made, 1)))
-    return TransferBoard(
+    board = TransferBoard(
         dataset=dataset.name,
         description=description,
         train_rows=len(split.train),
@@ -69,6 +76,7 @@ def measure(args: TransferSettings, dataset: Dataset, context: RunContext) -> Tr
         rows=tuple(_row(one, weights) for one in asked),
         differences=_differences([one.fidelity for one in asked], weights),
     )
+    return board, Benchmark.of(dataset, users)
 
 
 def _few(split: Split, rows: int | None, rng: np.random.Generator) -> Split:

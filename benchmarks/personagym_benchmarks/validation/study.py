@@ -15,6 +15,7 @@ import numpy as np
 
 import personagym_agents
 from personagym_benchmarks.validation.settings import ValidationSettings
+from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.evaluation.core.snapshot import environment_snapshot
@@ -65,8 +66,10 @@ def policies(args: ValidationSettings, world: World) -> Iterator[Policy]:
             yield Policy(name, affinity_logits(ItemKNN().fit(train, catalogue).score, sharpness), words)
 
 
-def sources(args: ValidationSettings, world: World, budget: np.ndarray, context: RunContext) -> Iterator[Simulated]:
-    """Every population with every policy, and the simulator without knowledge."""
+def sources(
+    args: ValidationSettings, world: World, budget: np.ndarray, context: RunContext
+) -> Iterator[tuple[Simulated, dict[str, str | None]]]:
+    """Every population with every policy, and the simulator without knowledge; each with who its users are."""
     chosen = list(policies(args, world))
     chance = Policy("uniform", uniform_logits(world.train.n_items), "uniformly random slates")
     for agent, policy in [*((agent, policy) for agent in args.agents for policy in chosen), (FLOOR_AGENT, chance)]:
@@ -83,7 +86,7 @@ def sources(args: ValidationSettings, world: World, budget: np.ndarray, context:
             )
         context.tell(f"{name}: {len(log.log):,} consumptions in {time.perf_counter() - begin:.1f} s")
         kind: Literal["users", "chance"] = "chance" if policy is chance else "users"
-        yield Simulated(name, kind, log, f"{users.name} users, {policy.description}")
+        yield Simulated(name, kind, log, f"{users.name} users, {policy.description}"), user_hashes([users])
 
 
 def assumptions(args: ValidationSettings) -> tuple[str, ...]:
@@ -110,11 +113,12 @@ def run(args: ValidationSettings, context: RunContext) -> Validation:
     takers = np.flatnonzero(split.test.counts)
     budget = session_budget(split, takers if args.users is None else rng.permutation(takers)[: args.users])
     simulated = list(sources(args, world, budget, context))
+    users = {name: found for _, known in simulated for name, found in known.items()}
     with context.bar("compare", None):
         result = validate(
             split,
             Ruler(split.train, dataset.catalogue),
-            simulated,
+            [log for log, _ in simulated],
             budget,
             rng,
             dataset=dataset.name,
@@ -129,4 +133,6 @@ def run(args: ValidationSettings, context: RunContext) -> Validation:
             },
             environment=environment_snapshot(),
         )
-    return replace(result, setting={**result.setting, "seconds": round(time.perf_counter() - begin)})
+    benchmark = Benchmark.of(dataset, users, known=world.train, parameters=world.parameters)
+    setting = {**result.setting, "seconds": round(time.perf_counter() - begin)}
+    return replace(result, setting=setting, benchmarks={dataset.name: benchmark})

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -11,6 +11,7 @@ from cattrs import ClassValidationError, ForbiddenExtraKeysError, transform_erro
 from cattrs.preconf.json import make_converter
 from cattrs.v import format_exception
 
+from personagym_env.benchmark import Benchmark
 from personagym_env.files import write_atomically
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ class Result:
     """Seeds, sizes, data fingerprint and what else was chosen."""
     environment: Mapping[str, Any]
     """From `environment_snapshot`."""
+    benchmarks: Mapping[str, Benchmark] = field(default_factory=dict)
+    """What it was measured in, by name of the data set; empty where nobody wrote it down."""
+
+    @property
+    def benchmark_words(self) -> str:
+        """What it was measured in, for people."""
+        return "; ".join(map(str, self.benchmarks.values())) or "unknown, so nobody can tell what it may stand beside"
 
     def save(self, path: Path) -> None:
         """Write JSON; it has no NaN, for which null stands."""

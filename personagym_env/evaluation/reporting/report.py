@@ -5,10 +5,13 @@ that, and a printer, show them one after the other.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+from personagym_env.benchmark import refuse_mixed
 from personagym_env.evaluation.agreement.page import agreement_page
 from personagym_env.evaluation.agreement.study import AgreementStudy
+from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.fidelity.board import FidelityReport
 from personagym_env.evaluation.fidelity.page import fidelity_page
 from personagym_env.evaluation.leaderboard.board import Leaderboard
@@ -41,8 +44,10 @@ def render_report(
             card what moves when a parameter of sessions moves; each if it is of the same data set.
 
     Raises:
-        ValueError: nothing was given.
+        ValueError: nothing was given, or two results on one data set were measured in different benchmarks.
     """
+    given = (board, study, validation, fidelity, robustness)
+    refuse_mixed({f"the {one.KIND}": one.benchmarks for one in given if one is not None})
     pages = list(_pages(board, study, validation, fidelity, robustness))
     if not pages:
         raise ValueError("a report needs a leaderboard, an agreement study, a validation or a fidelity report")
@@ -74,15 +79,23 @@ def _pages(
     robustness: Robustness | None,
 ) -> Iterator[Page]:
     if board is not None:
-        yield leaderboard_page(board)
+        yield _measured_in(leaderboard_page(board), board)
     if study is not None:
-        yield agreement_page(study, _same(robustness, study.dataset))
+        varied = _same(robustness, study.dataset)
+        yield _measured_in(agreement_page(study, varied), study, varied)
     if fidelity is not None:
-        yield fidelity_page(fidelity)
+        yield _measured_in(fidelity_page(fidelity), fidelity)
     if board is not None and board.card:
-        yield card_page(board.card, _same(robustness, board.dataset))
+        varied = _same(robustness, board.dataset)
+        yield _measured_in(card_page(board.card, varied), board, varied)
     if validation is not None:
-        yield validation_page(validation)
+        yield _measured_in(validation_page(validation), validation)
+
+
+def _measured_in(page: Page, *results: Result | None) -> Page:
+    """The page, which tells what its results were measured in."""
+    told = {f"benchmark of the {one.KIND}": one.benchmark_words for one in results if one is not None}
+    return replace(page, setting={**told, **page.setting})
 
 
 def _same(robustness: Robustness | None, dataset: str) -> Robustness | None:
