@@ -76,6 +76,9 @@ def _of_fidelity() -> Iterator[tuple[str, Table]]:
     yield "board-temporal-differences", _differences(temporal)
     yield "board-paper-paper", fidelity.paper_table(boards["paper"])
     yield "board-cold-ratings", fidelity.ratings_table(boards["cold"])
+    for board in FidelityReport.load(RESULTS / "fidelity-floors.json").boards:
+        yield f"floors-{board.protocol}", fidelity.ratings_table(board).select("name", "rmse", "mae", "nll")
+        yield f"floors-{board.protocol}-differences", _differences(board)
     for file in ("equal-rows", "variants"):
         (board,) = FidelityReport.load(RESULTS / f"fidelity-{file}.json").boards
         yield f"{file}-temporal-differences", _differences(board)
