@@ -17,7 +17,9 @@ def run(small_folder: Path, small_bundle: Path) -> Callable[..., tuple[list[str]
     pytest.importorskip("stable_baselines3")
 
     def run_cases(*cases: str) -> tuple[list[str], str]:
-        variables = os.environ | {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+        # Two threads, which sleep while they wait for each other: on busy cores they would spend most time waiting.
+        threads = {"OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2", "OMP_WAIT_POLICY": "PASSIVE"}
+        variables = os.environ | threads
         command = [sys.executable, forks.__file__, str(small_folder), str(small_bundle), *cases]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         return done.stdout.splitlines(), done.stderr[-2000:]
