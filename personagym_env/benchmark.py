@@ -36,27 +36,23 @@ class Benchmark:
 
     hash: str | None
     """Of all the rest; None where some users are unknown, and figures of unknown users may be anything."""
-    environment: str
-    """Name of the environment and version of its behaviour."""
+    environment: str | None
+    """Name of the environment and version of its behaviour; None where users were asked, and nothing played."""
     data: str
     """Hash of the data set: its log, its titles, genres and attributes."""
     rows: str | None
-    """Hash of the rows that the environment counts as known; None where no environment was played."""
+    """Hash of the rows that the environment counts as known; None likewise."""
     parameters: str | None
-    """Hash of the parameters of sessions, to 4 digits: more than that differs from machine to machine; None where there
-    were no sessions, or many kinds of them."""
+    """Hash of the parameters of sessions, to 4 digits: more than that differs from machine to machine; None likewise,
+    and where sessions of many kinds were played."""
     users: Mapping[str, str | None]
     """Hash of what makes users answer as they do, by `name@rows`, the rows being those that they know; by their name
     alone and None where nobody can tell."""
 
     def __post_init__(self) -> None:
-        if self.hash != (expected := self._hash()):
+        expected = _hash_of(self.environment, self.data, self.rows, self.parameters, self.users)
+        if self.hash != expected:
             raise ValueError(f"a benchmark with these parts has hash {expected}, got {self.hash}: it was edited")
-
-    def _hash(self) -> str | None:
-        if None in self.users.values():
-            return None
-        return _digest([self.environment, self.data, self.rows, self.parameters, dict(self.users)])
 
     @classmethod
     def of(
@@ -73,20 +69,22 @@ class Benchmark:
         Args:
             dataset: catalogue, attributes and the whole log.
             users: from `user_hashes`.
-            known: the rows that the environment counts as known; None if users were only asked.
-            parameters: of sessions; None likewise.
+            known: the rows that the environment counts as known; None if users were only asked, and nothing was played.
+            parameters: of sessions; None likewise, and where sessions of many kinds were played.
             behaviour: version of the environment's behaviour, for figures that were measured under an earlier one.
         """
-        parts: dict[str, Any] = {
-            "environment": f"{ENV_ID}, behaviour {behaviour}",
-            "data": _data_hash(dataset),
-            "rows": None if known is None else known.fingerprint()[:DIGITS],
-            "parameters": None if parameters is None else parameters_hash(parameters.to_dict()),
-            "users": dict(sorted(users.items())),
-        }
-        unhashed = object.__new__(cls)
-        unhashed.__dict__.update(parts)
-        return cls(hash=unhashed._hash(), **parts)
+        return cls.of_parts(
+            environment=None if known is None else f"{ENV_ID}, behaviour {behaviour}",
+            data=_data_hash(dataset),
+            rows=None if known is None else known.fingerprint()[:DIGITS],
+            parameters=None if parameters is None else parameters_hash(parameters.to_dict()),
+            users=dict(sorted(users.items())),
+        )
+
+    @classmethod
+    def of_parts(cls, **parts: Any) -> Self:
+        """The benchmark with these parts, by field, and their hash."""
+        return cls(hash=_hash_of(**parts), **parts)
 
     def differences(self, other: "Benchmark") -> list[str]:
         """In what the two cannot be compared, in words; nothing where they can, though they may know different rows.
@@ -111,8 +109,16 @@ class Benchmark:
 
     def __str__(self) -> str:
         people = ", ".join(one_line(name if found else f"{name} (unknown)") for name, found in self.users.items())
-        sessions = f", known rows {self.rows}, session parameters {self.parameters}" if self.rows else ""
-        return f"benchmark {self.hash or 'unknown'}: {self.environment}, data {self.data}{sessions}, users {people}"
+        parts = {"": self.environment, "data ": self.data, "known rows ": self.rows, "parameters ": self.parameters}
+        told = ", ".join(f"{name}{part}" for name, part in parts.items() if part)
+        return f"benchmark {self.hash or 'unknown'}: {told}, users {people}"
+
+
+def _hash_of(
+    environment: str | None, data: str, rows: str | None, parameters: str | None, users: Mapping[str, str | None]
+) -> str | None:
+    """None where some users are unknown."""
+    return None if None in users.values() else _digest([environment, data, rows, parameters, dict(users)])
 
 
 def parameters_hash(values: Mapping[str, Mapping[str, float]]) -> str:

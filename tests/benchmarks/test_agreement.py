@@ -81,6 +81,7 @@ def test_from_log_to_tables(
     arguments_of(script, *arguments, "--output", str(output)).main()
     assert "random exposure: agreement with real value" in capsys.readouterr().out
     study = AgreementStudy.load(output)
+    assert study.benchmarks[study.dataset].hash is not None
     assert [board.ground_truth for board in study.boards] == ["closed pool", "random exposure"]
     plots = {
         f"agreement-{board.ground_truth.replace(' ', '-')}-{plot}.svg"

@@ -131,6 +131,7 @@ def test_the_independent_judge_is_the_default_and_says_so(
     output, report = tmp_path / "board.json", tmp_path / "board.html"
     arguments(script, "--agent", "bias", "--output", str(output), "--report", str(report)).main()
     board = Leaderboard.load(output)
+    assert board.benchmarks[board.dataset].hash is not None
     assert board.independence == dealt.independence("disjoint", "alternate")
     told = " ".join(capsys.readouterr().out.split())
     assert str(board.independence) in told

@@ -158,6 +158,7 @@ def test_the_study_runs_and_is_read_back(dataset: Dataset, tmp_path: Path, monke
         resamples=20,
     )
     board = study.run(settings, RunContext(tmp_path / "runs"))
+    assert [one.hash is None for one in board.benchmarks.values()] == [False]
     board.save(tmp_path / "off_policy.json")
     back = OffPolicyBoard.load(tmp_path / "off_policy.json")
     assert [one.mode for one in back.studies] == ["single", "sessions"]

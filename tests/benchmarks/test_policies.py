@@ -31,6 +31,7 @@ def test_a_policy_is_trained_and_everybody_is_judged(
         assert f"{name}: return" in told
         assert re.search(rf"^\W*{re.escape(name)} ", told, re.MULTILINE), "a row of the table begins with the name"
     found = PolicyComparison.load(tmp_path / "policies.json")
+    assert [one.hash is None for one in found.benchmarks.values()] == [False]
     assert tuple(row.recommender for row in found.rows) == NAMES
     assert (found.users, found.sessions) == ("bias", 20)
     assert [lead.recommender for lead in found.leads] == ["linucb", "thompson", "PPO"]

@@ -2,7 +2,7 @@
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ import personagym_agents
 from personagym_benchmarks.cli.card import CardCommand
 from personagym_benchmarks.cli.robustness import RobustnessCommand
 from personagym_benchmarks.robustness.settings import RobustnessSettings
+from personagym_env.benchmark import Benchmark
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.robustness.sessions import ONE_SESSION, PROBES, SEVERAL_SESSIONS
 from personagym_env.evaluation.robustness.settings import SESSIONS
@@ -45,6 +46,7 @@ def test_every_setting_has_its_verdicts(script: ModuleType, tmp_path: Path, caps
     output = tmp_path / "robustness.json"
     arguments(script, "--output", str(output)).main()
     report = Robustness.load(output)
+    assert report.benchmarks[report.dataset].hash is not None
     printed = capsys.readouterr().out
     judges = ("real users", "bias, expected rating", "bias, session return")
     assert set(report.chance) == set(judges)
@@ -66,10 +68,21 @@ def test_every_setting_has_its_verdicts(script: ModuleType, tmp_path: Path, caps
         (replace(report, dataset="there"), "is of 'there', and the card of"),
         (replace(report, rows=report.rows[:1]), "tells of no sessions"),
         (replace(report, values={"choice.outside": 3.0}), "other values than the card's: choice.outside 3, here 0"),
+        (replace(report, benchmarks=_earlier(report)), "measured in different benchmarks on 'synthetic'"),
     ):
         wrong.save(output)
         with pytest.raises(ValueError, match=why):
             CardCommand(script.load_dataset("here"), "bias", output).main()
+    replace(report, benchmarks={}).save(output)
+    CardCommand(script.load_dataset("here"), "bias", output).main()
+    assert "session return (benchmark unknown" in " ".join(capsys.readouterr().out.split())
+
+
+def _earlier(report: Robustness) -> dict[str, Benchmark]:
+    """As if an earlier version of the environment had been played."""
+    parts = asdict(report.benchmarks[report.dataset]) | {"environment": "PersonaRec-v0, behaviour 0"}
+    del parts["hash"]
+    return {report.dataset: Benchmark.of_parts(**parts)}
 
 
 def test_a_parameter_without_effect_is_not_played_by_everybody(

@@ -26,6 +26,7 @@ def test_every_population_has_a_row_and_a_difference(small_folder: Path, untimed
     settings = TransferSettings(datasets=folders, agents=("bias", "zero-shot"), rows=20, negatives=5, resamples=50)
     TransferCommand(settings, output).main()
     study = Transfer.load(output)
+    assert [one.hash is None for one in study.benchmarks.values()] == [False] * len(study.boards)
     assert len(study.boards) == 2
     assert len(list(transfer_tables(study))) == 4
     assert "since the log has no times" in study.boards[1].description

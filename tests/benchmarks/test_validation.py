@@ -53,6 +53,7 @@ def test_from_log_to_report(
     _arguments(script, folder, "--output", str(output)).main()
     assert "distance from the held-out log" in capsys.readouterr().out
     result = Validation.load(output)
+    assert result.benchmarks[result.dataset].hash is not None
     names = ["real, other half", "real, just before", "bias, popularity", "bias, item-kNN", "bias, uniform"]
     assert [source.name for source in result.sources] == names
     assert len(result.aspects) == 8

@@ -6,11 +6,14 @@ import unicodedata
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fixtures.hostile import TITLES
+from personagym_env.benchmark import Benchmark
 from personagym_env.evaluation.agreement.judges import Agreement
+from personagym_env.evaluation.agreement.study import AgreementStudy
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.leaderboard.board import FidelityRow, Leaderboard, Row
 from personagym_env.evaluation.reporting.figures import FIDELITY, OFFLINE, SIMULATED
@@ -175,6 +178,28 @@ def test_everything_is_shown(page: str, parsed: _Tags) -> None:
     assert "NaN" not in parsed.text
     assert not re.search(r"\bnan\b", parsed.text)
     assert "width=device-width" in page
+
+
+def benchmark(board: Leaderboard, weights: str) -> dict[str, Benchmark]:
+    """What the board could have been measured in."""
+    parts: dict[str, Any] = {"environment": "E, behaviour 1", "data": "d", "rows": "r", "parameters": "p"}
+    return {board.dataset: Benchmark.of_parts(**parts, users={"users@r": weights})}
+
+
+def test_pages_tell_what_they_were_measured_in(board: Leaderboard) -> None:
+    assert "benchmark of the leaderboard</dt><dd>unknown, so nobody can tell" in render_report(board)
+    known = replace(board, benchmarks=benchmark(board, "w"))
+    (found,) = known.benchmarks.values()
+    assert f"<dd>benchmark {found.hash}: E, behaviour 1, data d" in render_report(known)
+
+
+def test_results_of_different_benchmarks_are_not_shown_together(board: Leaderboard) -> None:
+    study = AgreementStudy(
+        dataset=board.dataset, boards=(), setting={}, environment={}, benchmarks=benchmark(board, "other")
+    )
+    measured = replace(board, benchmarks=benchmark(board, "w"))
+    with pytest.raises(ValueError, match=r"the leaderboard and the agreement study.*users users@r with weights w and"):
+        render_report(measured, study)
 
 
 def test_the_same_board_gives_the_same_page(board: Leaderboard, page: str) -> None:
