@@ -11,6 +11,7 @@ from pathlib import Path
 import tyro
 
 import docs_tables
+from personagym_benchmarks.console import mistakes_in_one_line
 from personagym_env.files import write_atomically
 
 
@@ -56,4 +57,5 @@ def main(args: Args) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Args, description=__doc__))
+    with mistakes_in_one_line("publish"):
+        main(tyro.cli(Args, description=__doc__))

@@ -1,6 +1,7 @@
-"""The console that every command writes to."""
+"""The console that every command writes to, and how it tells of mistakes."""
 
 import io
+import os
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,26 @@ from rich.segment import Segment
 
 from personagym_env.data.readers.table import DataWarning
 from personagym_env.text import one_line, printable
+
+DEBUG = "PERSONAGYM_DEBUG"
+"""Environment variable that, when set, shows where an error came from."""
+
+
+@contextmanager
+def mistakes_in_one_line(program: str) -> Iterator[None]:
+    """End the program with one line, and no traceback, where what it was asked for cannot be done.
+
+    Raises:
+        SystemExit: it cannot.
+    """
+    try:
+        yield
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        if os.environ.get(DEBUG):
+            raise
+        words = one_line(str(error)) or type(error).__name__
+        print(f"{program}: {words} ({DEBUG}=1 shows where)", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 def make_console() -> Console:

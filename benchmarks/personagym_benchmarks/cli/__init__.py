@@ -1,7 +1,5 @@
 """The command line `personagym`: a module per command, whose dataclass is its options."""
 
-import os
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -24,8 +22,7 @@ from personagym_benchmarks.cli.train import TrainCommand
 from personagym_benchmarks.cli.transfer import TransferCommand
 from personagym_benchmarks.cli.user import UserCommand
 from personagym_benchmarks.cli.validation import ValidationCommand
-from personagym_benchmarks.console import make_console, notes_as_lines
-from personagym_env.text import one_line
+from personagym_benchmarks.console import make_console, mistakes_in_one_line, notes_as_lines
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "leaderboard": LeaderboardCommand,
@@ -46,24 +43,11 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "play": PlayCommand,
     "report": ReportCommand,
 }
-DEBUG = "PERSONAGYM_DEBUG"
-"""Environment variable that, when set, shows where an error came from."""
 
 
 def main() -> None:
-    """Entry point of the console script; an error that the user can mend is one line.
-
-    Raises:
-        SystemExit: what was asked for cannot be done.
-    """
+    """Entry point of the console script; a mistake that the user can mend is told in one line."""
     make_console()  # before anything is printed, help and errors among it
     command = tyro.extras.subcommand_cli_from_dict(COMMANDS, description="Simulated users for recommenders.")
-    try:
-        with notes_as_lines():
-            command.main()
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        if os.environ.get(DEBUG):
-            raise
-        words = one_line(str(error)) or type(error).__name__
-        print(f"personagym: {words} ({DEBUG}=1 shows where)", file=sys.stderr)
-        raise SystemExit(1) from None
+    with mistakes_in_one_line("personagym"), notes_as_lines():
+        command.main()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from personagym_benchmarks import cli
+from personagym_benchmarks.console import DEBUG
 from personagym_env.data.export import write_atomic_files
 from personagym_env.data.tables import Dataset
 
@@ -90,6 +91,6 @@ def test_mistakes_are_told_in_one_line(
 
 
 def test_where_a_mistake_came_from_is_told_on_demand(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cli.DEBUG, "1")
+    monkeypatch.setenv(DEBUG, "1")
     with pytest.raises(ValueError, match="holds no results"):
         run(monkeypatch, "report", "--results", str(folder))
