@@ -6,20 +6,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import tyro
 
+from fixtures.chat_server import FAST, ChatServer, Reply, Request, ask, completion, in_turn, questions
 from fixtures.display import RecordingDisplay
 from personagym_agents.llm.answer_cache import AnswerCache, CachedChat, request_key
-from personagym_agents.llm.chat import Answer, ChatError, Conversation, Message, Prices, Usage
+from personagym_agents.llm.chat import Answer, ChatError, Prices, Usage
 from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
 from personagym_agents.llm.profiling import open_chat, profile_users
 from personagym_agents.llm.reasons import ReasonStore
@@ -30,124 +30,6 @@ from personagym_benchmarks.cli.reasons import ReasonsCommand
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.run_context import RunContext
-
-FAST = Backoff(first=0.01, longest=5.0, tries=4)
-
-
-class Reply(NamedTuple):
-    """What the server sends."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
-    before: float = 0.0
-    """Seconds until the headers are sent."""
-    trickle: float = 0.0
-    """Seconds between the bytes of the body."""
-
-
-def completion(text: str, **more: Any) -> bytes:
-    """A chat completion as servers send it."""
-    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-    return json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage, **more}).encode()
-
-
-class Request(NamedTuple):
-    """What the server was sent."""
-
-    path: str
-    body: dict[str, Any]
-    headers: dict[str, str]
-    moment: float
-
-    @property
-    def question(self) -> str:
-        """The last turn."""
-        return str(self.body["messages"][-1]["content"])
-
-
-class ChatServer:
-    """Replies as a script says, given the request's number and body; remembers requests and how many ran at a time."""
-
-    def __init__(self) -> None:
-        self.script: Callable[[int, Request], Reply] = lambda number, request: Reply(body=completion(request.question))
-        self.requests: list[Request] = []
-        self.at_a_time = self.most_at_a_time = 0
-        self._lock = threading.Lock()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._http.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}/v1"
-        self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02})
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stop."""
-        self._http.shutdown()
-        self._thread.join()
-        self._http.server_close()
-
-    def _enter(self, request: Request) -> int:
-        with self._lock:
-            self.requests.append(request)
-            self.at_a_time += 1
-            self.most_at_a_time = max(self.most_at_a_time, self.at_a_time)
-            return len(self.requests) - 1
-
-    def _leave(self) -> None:
-        with self._lock:
-            self.at_a_time -= 1
-
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                request = Request(self.path, body, dict(self.headers), time.monotonic())
-                reply = server.script(server._enter(request), request)
-                time.sleep(reply.before)
-                server._leave()
-                try:
-                    self.send_response(reply.status)
-                    for name, value in (*reply.headers, ("Content-Length", str(len(reply.body)))):
-                        self.send_header(name, value)
-                    self.end_headers()
-                    step = 1 if reply.trickle else max(1, len(reply.body))
-                    for start in range(0, len(reply.body), step):
-                        self.wfile.write(reply.body[start : start + step])
-                        time.sleep(reply.trickle)
-                except (BrokenPipeError, ConnectionResetError):
-                    pass  # the client lost patience, as it should
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        return Handler
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ChatServer]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    running = ChatServer()
-    yield running
-    running.close()
-
-
-def questions(count: int) -> list[Conversation]:
-    return [(Message("system", "Repeat."), Message("user", f"question {number}")) for number in range(count)]
-
-
-def ask(server: ChatServer, count: int = 1, **settings: Any) -> dict[int, Answer]:
-    """Everything that the server answers to some questions."""
-    options = EndpointSettings(server.url, "tiny", **{"backoff": FAST, "timeout": 5.0, **settings})
-    with EndpointChat(options) as chat:
-        return dict(chat.answers(questions(count), 50))
-
-
-def in_turn(*replies: Reply) -> Callable[[int, Request], Reply]:
-    """These replies one after the other, then an answer to every request."""
-    return lambda number, request: replies[number] if number < len(replies) else Reply(body=completion("at last"))
 
 
 def test_a_question_is_asked_as_the_protocol_says(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
