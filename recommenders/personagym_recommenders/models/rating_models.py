@@ -4,6 +4,8 @@ All stand on the same residuals: a rating less the mean of all, less shrunk bias
 n rows, u users, m items, f factors, g genres. What happens in the session changes no prediction.
 """
 
+from abc import abstractmethod
+
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
@@ -49,9 +51,9 @@ class _OnBias(ScoringRecommender):
         """(n, m) expected rating, up to a number that is the same for all items of a user."""
         return self.item_bias_ + self.taste(observation["user"])
 
+    @abstractmethod
     def taste(self, users: IntArray) -> FloatArray:
         """(n, m) expected residuals of users (n,)."""
-        raise NotImplementedError
 
 
 class MatrixFactorisation(_OnBias):
