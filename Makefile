@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test test-slow check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
+.PHONY: leaderboard test test-slow explore check docs bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
 
 # Small arrays alone: a second thread would wait more than it works.
-test test-slow: export OMP_NUM_THREADS := 1
+test test-slow explore: export OMP_NUM_THREADS := 1
 
 # Without the tests marked slow, which `make test-slow` runs, and CI.
 test: $(VENV)/ready
@@ -19,6 +19,10 @@ test: $(VENV)/ready
 
 test-slow: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m slow
+
+# Property tests with other examples than those of `make test`, a hundred times over.
+explore: $(VENV)/ready
+	for round in $$(seq 100); do PERSONAGYM_EXAMPLES=explore $(BIN)/python -m pytest -q -x $$(grep -rl "@given" tests) || exit 1; done
 
 check: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -20,6 +21,11 @@ REFERENCE_SECONDS = 0.0135
 """Processor seconds of `_loop` on the processor that the budget was set on, when nothing else ran."""
 SLOWNESS = pytest.StashKey[float]()
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
+
+# The same examples in every run: what passes here passes in CI. `make explore` draws others.
+hypothesis.settings.register_profile("fixed", derandomize=True)
+hypothesis.settings.register_profile("explore", print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("PERSONAGYM_EXAMPLES", "fixed"))
 
 
 def processor_seconds() -> float:

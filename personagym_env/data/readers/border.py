@@ -134,8 +134,22 @@ def _match(log: Table, column: str, entities: Table | None, unknown: Unknown) ->
 
 def _ratings(log: Table, column: str, scale: Sequence[float] | None) -> tuple[FloatArray, tuple[float, ...]]:
     values = log.numbers(need_column(log, column, "ratings, which are required"), "a rating").astype(np.float64)
-    grid = infer_scale(values, log, column) if scale is None else checked_scale(scale)
+    stored = _stored(values, log, column)
+    grid = infer_scale(stored, log, column) if scale is None else checked_scale(scale)
     return snap_to_scale(values, grid, log, column), grid
+
+
+def _stored(ratings: FloatArray, log: Table, column: str) -> FloatArray:
+    """The (n,) ratings as the log holds them, in 32 bits: what differs in 64 alone is one rating.
+
+    Raises:
+        DataError: a rating is too large for 32 bits.
+    """
+    largest = float(np.finfo(np.float32).max)
+    if (off := np.abs(ratings) > largest).any():
+        row = int(np.argmax(off))
+        raise log.error(f"expected a rating of at most {largest:.2g}, got {ratings[row]:g}", row=row, column=column)
+    return ratings.astype(np.float32).astype(np.float64)
 
 
 def _timestamps(log: Table, given: str | None) -> IntArray | None:

@@ -334,3 +334,16 @@ def test_any_cell_is_read_or_refused_with_its_column(cells: list[object], name: 
     except DataError as error:
         faults.append(error.column)
     assert faults in ([], [name])
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ([0, 0, 9.3e-81], "expected at least two distinct ratings"),
+        ([0, 0, 3.4028235000000003e38], "expected a rating of at most 3.4e\\+38"),
+    ],
+)
+def test_ratings_that_32_bits_do_not_hold_are_refused(cells: list[float], message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read_frame(LOG.assign(rating=cells))
+    assert caught.value.column == "rating"
