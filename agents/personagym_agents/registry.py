@@ -120,6 +120,15 @@ def load(name: str, dataset: Dataset, train: Interactions, *, device: str | None
     return _loader(name)(dataset, train, device)
 
 
+def check_name(name: str) -> None:
+    """Nothing, if `load` knows users of that name.
+
+    Raises:
+        ValueError: it does not.
+    """
+    _loader(name.removeprefix(FROZEN))
+
+
 def _loader(name: str) -> Loader:
     """What makes the users of a name without prefix."""
     if name in USER_AGENTS:

@@ -56,7 +56,7 @@ def without_history(agent: LanguageUserAgent) -> LanguageUserAgent:
     if known is not None:
         memory = ColdStartMemory(corpus.train, known.own, evidence=known.evidence, reasons=known.reasons)
     nothing = corpus.train.take(np.zeros(len(corpus.train), np.bool_))
-    return _told(agent, replace(corpus, train=nothing, memory=memory), "without history")
+    return told_otherwise(agent, replace(corpus, train=nothing, memory=memory), "without history")
 
 
 def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) -> LanguageUserAgent:
@@ -71,7 +71,7 @@ def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) ->
     if known is not None:
         count = 0 if known.reasons is None else known.reasons.count
         memory, _ = make_memory(corpus.dataset.catalogue, train, rng, Recall(known.evidence, count))
-    return _told(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
+    return told_otherwise(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
 
 
 def with_adapters_of_others(agent: LanguageUserAgent, rng: np.random.Generator) -> LanguageUserAgent:
@@ -87,10 +87,10 @@ def with_adapters_of_others(agent: LanguageUserAgent, rng: np.random.Generator) 
     circle = rng.permutation(agent.n_users)
     dealt = np.empty_like(agent.population.adapters)
     dealt[circle] = agent.population.adapters[np.roll(circle, 1)]
-    return _told(agent, agent.corpus, "adapters of others", adapter_of=dealt, writer=agent.writer)
+    return told_otherwise(agent, agent.corpus, "adapters of others", adapter_of=dealt, writer=agent.writer)
 
 
-def _told(
+def told_otherwise(
     agent: LanguageUserAgent,
     corpus: Corpus,
     what: str,

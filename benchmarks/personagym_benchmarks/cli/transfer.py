@@ -10,7 +10,7 @@ from personagym_benchmarks.console import make_console
 from personagym_benchmarks.display import console_run, print_plain, print_tables
 from personagym_benchmarks.transfer.settings import TransferSettings
 
-LEAST_WIDTH = 140
+LEAST_WIDTH = 180
 """Characters that the tables need."""
 
 
@@ -20,16 +20,18 @@ class TransferCommand:
 
     settings: Annotated[TransferSettings, tyro.conf.arg(name="")] = field(default_factory=TransferSettings)
     output: Path = Path("runs/transfer.json")
-    """Where the JSON goes."""
+    """Where the JSON goes; the plots go beside it, and finished logs into the folder `transfer` beside it."""
 
     def main(self) -> None:
         """Run, print, write."""
-        from personagym_benchmarks.transfer.board import transfer_tables
+        from personagym_benchmarks.transfer.plots import write_plots
         from personagym_benchmarks.transfer.study import run
+        from personagym_benchmarks.transfer.tables import transfer_tables
 
         console = make_console()
         with console_run(console, self.output.parent) as context:
             study = run(self.settings, context)
         study.save(self.output)
+        written = [self.output, *write_plots(study, self.output)]
         print_tables(console, transfer_tables(study), LEAST_WIDTH)
-        print_plain(console, self.output)
+        print_plain(console, *written)

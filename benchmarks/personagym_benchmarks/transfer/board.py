@@ -1,33 +1,79 @@
-"""What a transfer study found: a row per data set and population, and the tables of it."""
+"""What a transfer study found: plain values, a row per data set and population."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
-from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
+from personagym_env.evaluation.fidelity.board import Difference
 
-MEASURES = ("rmse", "mae", "nll", "auc")
-MEASURE_COLUMNS = (
-    Column("rmse", "RMSE", meaning="Root mean square error of expected ratings.", good="low"),
-    Column("mae", "MAE", meaning="Mean absolute error of expected ratings.", good="low"),
-    Column("nll", "NLL", unit="nats", meaning="Mean surprise at the real rating.", good="low"),
-    Column("auc", "choice AUC", meaning="Chance that a held-out item is wanted more than an unseen one.", good="high"),
-)
+Kind = Literal["floor", "users", "control"]
+"""What a population is there for: to be beaten, to be measured, or to show what is left when it is told less."""
 
 
 @dataclass(frozen=True)
 class TransferRow:
     """One population on one log."""
 
-    population: str
+    name: str
+    kind: Kind
     figures: Mapping[str, Interval]
-    """rmse and mae in rating points, nll in nats, auc in 0..1; a floor may lack some."""
-    setup_seconds: float | None
+    """rmse and mae in rating points, nll in nats, ece, auc and tau in 0..1; a floor may lack some."""
+    training_seconds: float | None = None
+    """Seconds of training before the log was met, as a bundle's manifest has them; None where nothing was trained or
+    nobody wrote it down."""
+    setup_seconds: float | None = None
     """Processor seconds of fitting, linking and loading; None for floors that need none."""
-    answer_seconds: float | None
+    answer_seconds: float | None = None
     """Processor seconds of all answers."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Populations that answered the same questions."""
+
+    train_rows: int
+    held_out_rows: int
+    """That were asked about."""
+    users: int
+    """Who were asked."""
+    rows: tuple[TransferRow, ...]
+    differences: tuple[Difference, ...]
+    """Each compared population less each other one, paired over users."""
+
+    def row(self, name: str) -> TransferRow | None:
+        """The row of a population; None where it was not asked."""
+        return next((row for row in self.rows if row.name == name), None)
+
+    def difference(self, left: str, right: str, measure: str) -> Interval | None:
+        """One population's figure less another's; None where one of them lacks it."""
+        found = (one.figures.get(measure) for one in self.differences if (one.left, one.right) == (left, right))
+        return next(found, None)
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """Errors at one place of a curve."""
+
+    at: float
+    """Training ratings that users are known by, or share of the users that the log is cut to."""
+    held_out_rows: int
+    users: int
+    figures: Mapping[str, Mapping[str, Interval]]
+    """Population to measure to figure."""
+
+
+@dataclass(frozen=True)
+class LineUp:
+    """Whose picks gave `tau`."""
+
+    recommenders: tuple[str, ...]
+    """Fitted on one half of each user's training rows; the users who judge them know both halves."""
+    picks: int
+    """Items that each picks from a user's own held-out ones."""
+    users: int
+    """Who have twice as many held-out items that were asked about."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +83,23 @@ class TransferBoard:
     dataset: str
     description: str
     """Which rows are training rows, in words."""
-    train_rows: int
-    held_out_rows: int
-    """That were asked about."""
-    users: int
-    """Who were asked."""
+    compared: tuple[str, ...]
+    """Populations whose differences from all others are told."""
     users_without_choices: int
     """Who have held-out rows and too few unseen items, so that nothing is asked about their choices."""
-    rows: tuple[TransferRow, ...]
-    differences: Mapping[str, Mapping[str, Interval]]
-    """Other population to measure to the last population's figure less its own, paired over users."""
+    answers: Comparison
+    """On held-out rows."""
+    line_up: LineUp | None = None
+    cold_items: Comparison | None = None
+    """On held-out rows of items all of whose training rows were taken away."""
+    few_ratings: Comparison | None = None
+    """On the points of `known` with at most 5 training ratings, together."""
+    known: tuple[CurvePoint, ...] = ()
+    """By training ratings of the user."""
+    size: tuple[CurvePoint, ...] = ()
+    """By share of the users."""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    """Part, or part and population, to why it was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,41 +107,7 @@ class Transfer(Result):
     """All logs."""
 
     KIND: ClassVar[str] = "transfer study"
-    FORMAT: ClassVar[int] = 1
+    FORMAT: ClassVar[int] = 2
     COMMAND: ClassVar[str] = "personagym transfer"
 
     boards: tuple[TransferBoard, ...]
-
-
-def transfer_tables(study: Transfer) -> Iterator[Table]:
-    """Figures of each log, and how far the last population is from the others."""
-    for board in study.boards:
-        yield _figures(board)
-        yield _differences(board)
-
-
-def _figures(board: TransferBoard) -> Table:
-    note = (
-        f"{board.description}: {board.train_rows:,}. {board.held_out_rows:,} held-out rows of {board.users:,} users "
-        f"were asked about; {board.users_without_choices:,} of them have too few unseen items for questions about "
-        "choices. 95 % intervals over users."
-    )
-    seconds = Column("setup", "set-up", unit="CPU s"), Column("answers", "answers", unit="CPU s")
-
-    def line(row: TransferRow) -> Row:
-        times = (Cell(value, ".1f") for value in (row.setup_seconds, row.answer_seconds))
-        return Row((Cell(row.population), *_cells(row.figures), *times))
-
-    columns = (name_column("users"), *MEASURE_COLUMNS, *seconds)
-    return Table.plain(f"{board.dataset}: answers on held-out rows", columns, map(line, board.rows), note)
-
-
-def _differences(board: TransferBoard) -> Table:
-    last = board.rows[-1].population
-    lines = (Row((Cell(f"{last} less {other}"), *_cells(found))) for other, found in board.differences.items())
-    columns = (name_column("users"), *MEASURE_COLUMNS)
-    return Table.plain(f"{board.dataset}: differences", columns, lines, "Paired over users; 95 % intervals.")
-
-
-def _cells(figures: Mapping[str, Interval]) -> Iterator[Cell]:
-    return (Cell(figures.get(name)) for name in MEASURES)

@@ -1,6 +1,12 @@
 """What can be asked of the transfer study."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Part = Literal["line-up", "cold-items", "known", "size"]
+"""What is measured besides answers on held-out rows: agreement on a line-up of recommenders, items without a training
+row, error against ratings known per user, and error against the size of the log."""
+PARTS: tuple[Part, ...] = get_args(Part)
 
 
 @dataclass(frozen=True)
@@ -10,7 +16,28 @@ class TransferSettings:
     datasets: tuple[str, ...] = ("ml-100k",)
     """Names or paths that `load_dataset` takes."""
     agents: tuple[str, ...] = ("bias", "knn", "mf", "trees", "zero-shot")
-    """Users by a name that `personagym_agents.load` takes; the last is compared with all others."""
+    """Users by a name that `personagym_agents.load` takes, or the folder of a bundle; `name=folder` gives a name of its
+    own, and `{dataset}` in a folder stands for the name of each log. A bundle joins on the log whose rows it knows."""
+    zero_shot_base: str | None = None
+    """Folder of the bundle whose base `zero-shot` users read with, `{dataset}` as above; None for a shipped one."""
+    compare: tuple[str, ...] = ()
+    """Names of the populations that are compared with every other one; the last of `agents` by default."""
+    controls: bool = True
+    """Whether `zero-shot` users are asked again with less: their link alone, and their memory masked, of other users,
+    or of shuffled ratings."""
+    recommenders: tuple[str, ...] = ("BPR",)
+    """Recommenders whose scores are guesses at choices, beside popularity."""
+    parts: tuple[Part, ...] = PARTS
+    """What is measured besides answers on held-out rows."""
+    curves: tuple[str, ...] = ()
+    """Names of the populations that are fitted anew for every point of a curve; by default all of `agents` but
+    bundles, which know what they were trained on."""
+    known: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50)
+    """Latest training ratings that users are known by."""
+    rounds: int = 1
+    """How many of `known` each asked user is asked with; each is one more fit."""
+    sizes: tuple[float, ...] = (0.01, 0.03, 0.1, 0.3)
+    """Shares of the users that a log is cut to; the whole log is the last point."""
     split: str | None = None
     """Which rows are training rows, by a name of `personagym_env.data.named_splits`; by default temporal, or random
     where a log has no times."""
@@ -22,6 +49,8 @@ class TransferSettings:
     """Unseen items of each user."""
     resamples: int = 2_000
     """Bootstrap resamples of users behind the intervals."""
+    resume: bool = True
+    """Whether logs that a run before this one finished under the same settings are taken from its folder."""
     seed: int = 0
     """Of everything random."""
 
@@ -30,3 +59,11 @@ class TransferSettings:
             raise ValueError(f"datasets and agents must not be empty, got {self.datasets} and {self.agents}")
         if self.rows is not None and self.rows < 1:
             raise ValueError(f"TransferSettings.rows must be at least 1 or None, got {self.rows}")
+        if not set(self.parts) <= set(PARTS):
+            raise ValueError(f"TransferSettings.parts must be some of {', '.join(PARTS)}, got {self.parts}")
+        if not self.known or min(self.known) < 0 or list(self.known) != sorted(set(self.known)):
+            raise ValueError(f"TransferSettings.known must be ascending numbers of at least 0, got {self.known}")
+        if not 1 <= self.rounds <= len(self.known):
+            raise ValueError(f"TransferSettings.rounds must lie in 1..{len(self.known)}, got {self.rounds}")
+        if not all(0 < share < 1 for share in self.sizes) or list(self.sizes) != sorted(set(self.sizes)):
+            raise ValueError(f"TransferSettings.sizes must be ascending shares between 0 and 1, got {self.sizes}")

@@ -1,0 +1,78 @@
+"""The tables of the transfer study."""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from personagym_benchmarks.transfer.board import Comparison, Transfer, TransferBoard, TransferRow
+from personagym_benchmarks.transfer.verdicts import verdict_table
+from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Section, Table, name_column
+
+MEASURES = (
+    Column("rmse", "RMSE", meaning="Root mean square error of expected ratings.", good="low"),
+    Column("mae", "MAE", meaning="Mean absolute error of expected ratings.", good="low"),
+    Column("nll", "NLL", unit="nats", meaning="Mean surprise at the real rating.", good="low"),
+    Column("ece", "ECE", meaning="Gap of chance and outcome, mean over rating steps.", good="low"),
+    Column("auc", "choice AUC", meaning="Chance that a held-out item is wanted more than an unseen one.", good="high"),
+    Column("tau", "tau", meaning="Kendall's tau with the real order of recommenders.", good="high"),
+)
+_SECONDS = (
+    Column("training", "training", unit="s"),
+    Column("setup", "set-up", unit="CPU s"),
+    Column("answers", "answers", unit="CPU s"),
+)
+
+
+def transfer_tables(study: Transfer) -> Iterator[Table]:
+    """Figures of each log, how far the compared populations are from the others, and what the study was after."""
+    for board in study.boards:
+        yield figures_table(board, board.answers, "answers on held-out rows")
+        yield differences_table(board, board.answers, "differences")
+        for what, part in (("cold items", board.cold_items), ("users of up to 5 ratings", board.few_ratings)):
+            if part is not None:
+                yield figures_table(board, part, what)
+                yield differences_table(board, part, f"{what}, differences")
+    yield verdict_table(study)
+
+
+def figures_table(board: TransferBoard, part: Comparison, what: str) -> Table:
+    """Every population, in sections by kind."""
+    columns = [column for column in MEASURES if any(column.key in row.figures for row in part.rows)]
+    seconds = _SECONDS if any(row.setup_seconds is not None for row in part.rows) else ()
+
+    def line(row: TransferRow) -> Row:
+        times = (row.training_seconds, row.setup_seconds, row.answer_seconds)[: len(seconds)]
+        return Row((Cell(row.name), *_cells(row.figures, columns), *(Cell(value, ".1f") for value in times)))
+
+    sections = (
+        Section(tuple(line(row) for row in part.rows if row.kind == kind)) for kind in ("floor", "users", "control")
+    )
+    filled = tuple(section for section in sections if section.rows)
+    return Table(f"{board.dataset}: {what}", (name_column("users"), *columns, *seconds), filled, _note(board, part))
+
+
+def differences_table(board: TransferBoard, part: Comparison, what: str) -> Table:
+    """One population less another."""
+    columns = [column for column in MEASURES if any(column.key in one.figures for one in part.differences)]
+    lines = (Row((Cell(f"{one.left} – {one.right}"), *_cells(one.figures, columns, ".4f"))) for one in part.differences)
+    head = name_column("left less right")
+    return Table.plain(f"{board.dataset}: {what}", (head, *columns), lines, "Paired over users; 95 % intervals.")
+
+
+def _note(board: TransferBoard, part: Comparison) -> str:
+    told = [
+        f"{board.description}: {part.train_rows:,}. {part.held_out_rows:,} held-out rows of {part.users:,} users were "
+        "asked about; 95 % intervals over users."
+    ]
+    if part is board.answers:
+        told.append(f"{board.users_without_choices:,} of them have too few unseen items for questions about choices.")
+        if board.line_up is not None:
+            told.append(
+                f"Tau: {len(board.line_up.recommenders)} recommenders pick {board.line_up.picks} of each of "
+                f"{board.line_up.users:,} users' held-out items."
+            )
+        told += [f"Left out, {what}: {why}." for what, why in board.left_out.items()]
+    return " ".join(told)
+
+
+def _cells(figures: Mapping[str, Interval], columns: Iterable[Column], form: str = ".3f") -> Iterator[Cell]:
+    return (Cell(figures.get(column.key), form) for column in columns)

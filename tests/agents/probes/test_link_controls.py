@@ -1,0 +1,56 @@
+"""What zero-shot users are left with: a link alone, a memory that says nothing, somebody else's memory."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from personagym_agents.bundle.zero_shot import zero_shot_users
+from personagym_agents.inference.linked_users import LinkedUsers
+from personagym_agents.probes.link_controls import link_alone, with_masked_memory, with_memory_of_others
+from personagym_env.conformance.user_agent import check_user_agent
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset, FloatArray
+from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.protocols import UserAgent
+
+
+@pytest.fixture(scope="module")
+def users(small_data: Dataset, small_split: Split, small_bundle: Path) -> LinkedUsers:
+    return zero_shot_users(small_data, small_split.train, place=small_bundle)
+
+
+def ratings(agent: UserAgent, items: list[int], user: int = 3) -> FloatArray:
+    return react_to_pairs(agent, np.full(len(items), user), np.array(items)).rating
+
+
+def test_the_link_alone_says_the_same_of_items_that_scatter_alike(users: LinkedUsers) -> None:
+    check_user_agent(link_alone(users, np.random.default_rng(0)))
+    even = replace(users.spread, items=np.zeros_like(users.spread.items))
+    alone = link_alone(LinkedUsers(users.users, users.link, even, name="even"), np.random.default_rng(0))
+    rows = users.users.corpus.train
+    said = react_to_pairs(alone, rows.users, rows.items)
+    assert np.ptp(said.choice_probability) == 0
+    assert np.isfinite(said.rating).all()
+    assert not np.ptp(ratings(alone, list(range(users.n_items))), axis=0).any()
+
+
+def test_a_masked_memory_says_the_same_of_everything(users: LinkedUsers) -> None:
+    masked = with_masked_memory(users, np.random.default_rng(0))
+    check_user_agent(masked)
+    codes = masked.users.corpus.recall(np.arange(users.n_users))
+    assert not np.ptp(codes.reshape(-1, codes.shape[-1]), axis=0).any()
+    assert np.ptp(users.users.corpus.recall(np.arange(users.n_users)).reshape(-1, codes.shape[-1]), axis=0).any()
+    assert not np.array_equal(ratings(masked, [1, 2]), ratings(users, [1, 2]))
+    assert masked.link is users.link
+
+
+def test_everybody_recalls_what_another_would(users: LinkedUsers) -> None:
+    others = with_memory_of_others(users, np.random.default_rng(0))
+    check_user_agent(others)
+    everybody = np.arange(users.n_users)
+    own, theirs = (one.users.corpus.recall(everybody) for one in (users, others))
+    place = [next(b for b in everybody if np.array_equal(own[b], codes)) for codes in theirs]
+    assert sorted(place) == everybody.tolist()
+    assert not (np.array(place) == everybody).any()
