@@ -10,7 +10,7 @@ import tyro
 
 from personagym_benchmarks.cli.fidelity import FidelityCommand
 from personagym_env.evaluation.fidelity.board import FidelityReport
-from personagym_env.evaluation.fidelity.tables import ablation_table, fidelity_tables, overview_table
+from personagym_env.evaluation.fidelity.tables import ablation_table, fidelity_tables, overview_table, published_table
 from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.run_context import RunContext
 
@@ -47,7 +47,7 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
     output = tmp_path / "fidelity.json"
     script = load_script("fidelity")
     arguments = (
-        *("--dataset", str(folder), "--splits", "temporal", "cold", "--agents", "bias", "mf"),
+        *("--dataset", str(folder), "--splits", "temporal", "cold", "--agents", "bias", "mf", "bias+mf"),
         *("--recommenders", "item-knn", "--resamples", "50", "--compare", "mf:bias", "--output", str(output)),
     )
     arguments_of(script, *arguments).main()
@@ -57,6 +57,8 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
     }
     assert {path.name for path in tmp_path.iterdir()} == {"fidelity.json"} | names
     boards = {board.protocol: list(fidelity_tables(board)) for board in FidelityReport.load(output).boards}
+    row = FidelityReport.load(output).boards[0].row
+    assert row("bias+mf").figures["rmse"].value < max(row(name).figures["rmse"].value for name in ("bias", "mf"))
     assert "| mf – bias |" in "\n".join(map(markdown, boards["cold"]))
     titles = [table.title for table in boards["temporal"]]
     assert [title for title in titles if "RMSE by" in title] == [
@@ -79,10 +81,30 @@ def test_ablations_have_a_table_of_their_own() -> None:
     assert "BPR" in overview
 
 
+def test_the_canonical_split_has_a_file_and_published_figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ("--split", "u1", "--agents", "bias", "--recommenders", "item-knn", "--resamples", "20")
+    arguments_of(load_script("fidelity"), *arguments).main()
+    (board,) = FidelityReport.load(tmp_path / "runs" / "u1.json").boards
+    assert (board.sizes["held-out rows"], board.sizes["users"]) == (20_000, 459)
+    table = published_table(board)
+    theirs, ours = ({row.cells[0].text(): row.cells[1].text() for row in section.rows} for section in table.sections)
+    assert theirs == {
+        "GC-MC": "0.910",
+        "GC-MC, features": "0.905",
+        "IGMC": "0.905",
+        "GLocal-K": "0.889",
+        "GHRS": "0.887",
+    }
+    assert ours["bias"] == "0.954"
+    assert table.title in [one.title for one in fidelity_tables(board)]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--splits", "weekly"), "splits must be some of temporal, random, .*, got weekly"),
+        (("--agents", "mf", "bias+mf"), "'bias\\+mf' is a mean of users that must stand before it, and bias do not"),
         (("--bundles", "persona"), "a bundle is given as name=path with the path of a folder, got 'persona'"),
         (("--bundles", "persona=nowhere"), "a bundle is given as name=path"),
         (("--bundles", "mf=tests"), "'mf' names populations of two kinds"),

@@ -19,8 +19,9 @@ class FidelityCommand:
     """Measure how true users are to held-out ratings and choices, beside floors."""
 
     settings: Annotated[FidelitySettings, tyro.conf.arg(name="")] = field(default_factory=FidelitySettings)
-    output: Path = Path("runs/fidelity.json")
-    """Where the JSON goes; the plots go beside it."""
+    output: Path | None = None
+    """Where the JSON goes; the plots go beside it. By default `runs/fidelity.json`, or `runs/u1.json` where `u1` is the
+    only split."""
 
     def main(self) -> None:
         """Run, print, write."""
@@ -29,9 +30,10 @@ class FidelityCommand:
         from personagym_env.evaluation.fidelity.tables import fidelity_tables
 
         console = make_console()
-        with console_run(console, self.output.parent) as context:
+        output = self.output or Path("runs") / ("u1.json" if self.settings.splits == ("u1",) else "fidelity.json")
+        with console_run(console, output.parent) as context:
             report = run(self.settings, context)
-        report.save(self.output)
-        written = [self.output, *write_plots(report, self.output)]
+        report.save(output)
+        written = [output, *write_plots(report, output)]
         print_tables(console, (table for board in report.boards for table in fidelity_tables(board)), LEAST_WIDTH)
         print_plain(console, *written)

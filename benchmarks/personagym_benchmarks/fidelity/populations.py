@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,6 +31,8 @@ from personagym_recommenders.base import ScoringRecommender
 
 NO_HISTORY, SHUFFLED, IDS_ONLY = "no history", "shuffled ratings", "ids alone"
 """What is told to controls."""
+MEAN = "+"
+"""Stands between the names of populations whose mean is asked for."""
 OTHERS = "adapters of others"
 """What users are given who are asked again with each other's adapters."""
 
@@ -105,10 +107,15 @@ class Probes:
 
 def populations(bench: QuestionBench, places: list[BundlePlace], probes: Probes) -> Iterator[Population]:
     """Classical users, then language-model users, then their controls."""
+    said: dict[str, Answers] = {}
     for name in bench.args.agents:
-        agent = personagym_agents.load(name, bench.dataset, bench.split.train)
-        probes.users |= user_hashes([agent])
-        yield Population(name, "users", (bench.ask(agent, name),))
+        if MEAN in name:
+            said[name] = mean_answers(name, said)
+        else:
+            agent = personagym_agents.load(name, bench.dataset, bench.split.train)
+            probes.users |= user_hashes([agent])
+            said[name] = bench.ask(agent, name)
+        yield Population(name, "users", (said[name],))
     for name in dict.fromkeys(place.name for place in places):
         runs: list[Answers] = []
         others: list[Answers] = []
@@ -136,6 +143,31 @@ def populations(bench: QuestionBench, places: list[BundlePlace], probes: Probes)
             del base
         del users
         gc.collect()  # a model and its caches, before the next one is loaded
+
+
+def check_means(agents: Sequence[str]) -> None:
+    """Nothing, if every mean is of others that stand before it.
+
+    Raises:
+        ValueError: one is not.
+    """
+    for place, name in enumerate(agents):
+        missing = [part for part in name.split(MEAN) if part not in agents[:place]] if MEAN in name else []
+        if missing:
+            raise ValueError(f"{name!r} is a mean of users that must stand before it, and {', '.join(missing)} do not")
+
+
+def mean_answers(name: str, said: Mapping[str, Answers]) -> Answers:
+    """The mean of what several populations answered, such as `knn+mf`."""
+    answers = [said[part] for part in name.split(MEAN)]
+    unseen = {kind: [one.unseen[kind] for one in answers] for kind in answers[0].unseen}
+    return Answers(
+        name,
+        ratings=np.mean([one.ratings for one in answers if one.ratings is not None], axis=0),
+        score=np.mean([one.score for one in answers if one.score is not None], axis=0),
+        unseen={kind: np.mean(parts, axis=0) for kind, parts in unseen.items()},
+        wants=True,
+    )
 
 
 def controls(bench: QuestionBench, agent: LanguageUserAgent, name: str) -> Iterator[Population]:

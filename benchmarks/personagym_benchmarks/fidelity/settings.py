@@ -1,6 +1,9 @@
 """What can be asked of the fidelity board."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
 
 
 @dataclass(frozen=True)
@@ -9,13 +12,14 @@ class FidelitySettings:
 
     dataset: str = "ml-100k"
     """A name or path that `load_dataset` takes."""
-    splits: tuple[str, ...] = ()
+    splits: Annotated[tuple[str, ...], tyro.conf.arg(aliases=("--split",))] = ()
     """Ways to part the log: temporal, random, leave-last, global-time, u1, paper, cold; by default temporal, paper and
     cold, or random alone where the log has no times."""
     train_share: float | None = None
     """Share of the rows that is training rows, where splits have one; 0.8 by default."""
-    agents: tuple[str, ...] = ("bias", "knn", "mf", "trees")
-    """Users by a name that `personagym_agents.load` takes, fitted under every protocol."""
+    agents: tuple[str, ...] = ("bias", "knn", "mf", "knn+mf", "trees")
+    """Users by a name that `personagym_agents.load` takes, fitted under every protocol; `a+b` answers with the mean of
+    what two others before it answer."""
     recommenders: tuple[str, ...] = ("item-knn", "BPR")
     """Recommenders whose scores are guesses at choices; floors of taste, like popularity."""
     bundles: tuple[str, ...] = ()

@@ -21,13 +21,14 @@ from personagym_benchmarks.fidelity.populations import (
     SHUFFLED,
     Probes,
     QuestionBench,
+    check_means,
     floors,
     populations,
 )
 from personagym_benchmarks.fidelity.settings import FidelitySettings
 from personagym_env.benchmark import Benchmark
 from personagym_env.data.named_splits import SPLITS, NamedSplit, named_split
-from personagym_env.data.sources import load_dataset
+from personagym_env.data.sources import ML_100K_FINGERPRINT, load_dataset
 from personagym_env.data.tables import Dataset
 from personagym_env.data.traits import Traits, user_traits
 from personagym_env.evaluation.core.snapshot import environment_snapshot
@@ -42,6 +43,7 @@ from personagym_env.evaluation.fidelity.board import (
 from personagym_env.evaluation.fidelity.breakdowns import Labels, by_group, by_history, by_popularity
 from personagym_env.evaluation.fidelity.contamination import blind
 from personagym_env.evaluation.fidelity.fidelity_test import FLOORS, FidelityTest
+from personagym_env.evaluation.fidelity.published import PUBLISHED
 from personagym_env.evaluation.fidelity.taste import TasteTest
 from personagym_env.run_context import RunContext
 from personagym_recommenders import load_recommender
@@ -132,6 +134,7 @@ def measure(
             dataset=dataset.name,
             leak_test=probes.leak_test,
             memorisation=probes.memorisation,
+            published=PUBLISHED.get(protocol, ()) if dataset.interactions.fingerprint() == ML_100K_FINGERPRINT else (),
         )
     return board, probes.users
 
@@ -146,6 +149,7 @@ def run(args: FidelitySettings, context: RunContext) -> FidelityReport:
     unknown = sorted(set(args.splits) - set(SPLITS))
     if unknown:
         raise ValueError(f"splits must be some of {', '.join(SPLITS)}, got {', '.join(args.splits)}")
+    check_means(args.agents)
     places = bundle_places(args)
     named = {place.name for place in places}
     if not set(args.ablations) <= named:

@@ -90,6 +90,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class PublishedFigure:
+    """What others report under a protocol; nothing here was measured by this project."""
+
+    name: str
+    rmse: float
+    mae: float | None
+    source: str
+
+
+@dataclass(frozen=True)
 class FidelityBoard:
     """What one protocol showed; plain values only."""
 
@@ -108,6 +118,8 @@ class FidelityBoard:
     """Population to prompts that were searched for held-out items; none was found, or there would be no board."""
     memorisation: Mapping[str, TitleMemorisation] = field(default_factory=dict)
     """Base to what it knows of titles."""
+    published: tuple[PublishedFigure, ...] = ()
+    """By others under the same protocol on the same data."""
 
     def row(self, name: str) -> BoardRow:
         """A row by name.
@@ -180,6 +192,7 @@ def make_board(
     dataset: str,
     leak_test: Mapping[str, int],
     memorisation: Mapping[str, TitleMemorisation] | None = None,
+    published: Sequence[PublishedFigure] = (),
 ) -> FidelityBoard:
     """Measure populations that answered the same questions.
 
@@ -194,6 +207,7 @@ def make_board(
         dataset: name of the data.
         leak_test: population to prompts searched.
         memorisation: base to what it knows of titles.
+        published: figures of others under the same protocol.
 
     Raises:
         ValueError: two populations have one name, or a compared name is none of them.
@@ -228,6 +242,7 @@ def make_board(
         parts=tuple(_parts(populations, taste, labels, resampler)),
         leak_test=dict(leak_test),
         memorisation=dict(memorisation or {}),
+        published=tuple(published),
     )
 
 

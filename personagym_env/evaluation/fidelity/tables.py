@@ -32,6 +32,8 @@ def fidelity_tables(board: FidelityBoard) -> Iterator[Table]:
     yield shares_table(board, board.rows)
     for kind in SUFFIX:
         yield taste_table(board, kind)
+    if board.published:
+        yield published_table(board)
     if board.differences:
         yield differences_table(board)
     for by in dict.fromkeys(part.by for part in board.parts):
@@ -153,6 +155,24 @@ def paper_table(board: FidelityBoard) -> Table:
     columns = (name_column("users"), *(RATING[key].column(key) for key in ("rmse", "mae", "urr")))
     title = "Beside *Personas within Parameters*"
     return Table(title, columns, (Section(tuple(theirs)), Section(tuple(ours))))
+
+
+def published_table(board: FidelityBoard) -> Table:
+    """Figures of others, and the board's own under the same protocol."""
+    theirs = (
+        Row((Cell(one.name), Cell(one.rmse), Cell(one.mae), Cell(one.source)), "reference") for one in board.published
+    )
+    ours = (
+        Row((Cell(row.title), *(Cell(row.figures.get(key)) for key in ("rmse", "mae")), Cell("this project")))
+        for row in board.rows
+        if "rmse" in row.figures and row.kind in ("floor", "users")
+    )
+    columns = name_column("users"), *(RATING[key].column(key) for key in ("rmse", "mae"))
+    note = f"{board.description}; intervals over {board.sizes['users']:,} users, where this project measured."
+    title = f"{board.protocol}: beside published figures"
+    return Table(
+        title, (*columns, Column("source", "source", "prose")), (Section(tuple(theirs)), Section(tuple(ours))), note
+    )
 
 
 def _figures(
