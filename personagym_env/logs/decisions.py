@@ -83,13 +83,17 @@ class LoggedDecisions:
                 columns[field.name] = np.concatenate(values)
         return cls(**columns)
 
-    def episodes(self, chosen: IntArray) -> Self:
-        """The decisions of some episodes (e,), by their place in this batch, rising."""
+    def rows(self, chosen: IntArray) -> IntArray:
+        """Rows of the decisions of some episodes (e,), by their place in this batch, rising."""
         ends = np.append(self.first[1:], len(self))
         length = ends[chosen] - self.first[chosen]
-        rows = np.repeat(self.first[chosen] - np.cumsum(length) + length, length) + np.arange(length.sum())
-        parts = {field.name: getattr(self, field.name) for field in fields(self)}
-        taken = {name: part[rows] for name, part in parts.items() if isinstance(part, np.ndarray)}
+        return np.asarray(np.repeat(self.first[chosen] - np.cumsum(length) + length, length) + np.arange(length.sum()))
+
+    def episodes(self, chosen: IntArray) -> Self:
+        """The decisions of some episodes (e,), by their place in this batch, rising."""
+        rows = self.rows(chosen)
+        parts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        taken: dict[str, Any] = {name: part[rows] for name, part in parts.items() if isinstance(part, np.ndarray)}
         return replace(self, **taken, propensities=Propensities(*(part[rows] for part in self.propensities)))
 
     def __len__(self) -> int:

@@ -1,7 +1,6 @@
 """What the action-value models of the study read: session, user, and what static recommenders think of the items.
 
-Nothing in it is learned from the log that is evaluated. Shapes: n rows, u users, m items, k places, r recommenders, f
-features.
+Nothing in it is learned from the log that is evaluated. Shapes: n rows, u users, m items, k places, r recommenders.
 """
 
 import numpy as np
@@ -11,15 +10,10 @@ from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.core.offline import opening_observation
 from personagym_env.evaluation.off_policy.decisions import Floats
 from personagym_env.protocols import NO_ITEM, Observation
-from personagym_env.session.random import Stream, stream_keys
 from personagym_env.world import World
 from personagym_recommenders import EASE, BestRated, ItemKNN, MostPopular
 from personagym_recommenders.base import ScoringRecommender
 from personagym_recommenders.models.rating_models import MatrixFactorisation
-from personagym_recommenders.stochastic.options import ScoredOptions
-
-DRAWS = 4
-"""Slates that an expectation over a policy's slates is estimated from."""
 
 
 class SlateFeatures:
@@ -45,12 +39,10 @@ class SlateFeatures:
         """(n, k, r) what the recommenders think of items (n, k)."""
         return self._opinions[users[:, None], items].astype(np.float64)
 
-    def of_slates(self, observation: Observation, items: Floats) -> Floats:
-        """(n, f) features of slates whose items' are `items` (n, k, r): sums over places, and the first place's."""
-        attention = 1.0 / (1.0 + np.arange(items.shape[1]))
-        return np.concatenate(
-            [self._of_sessions(observation), np.einsum("nkr,k->nr", items, attention), items[:, 0]], axis=1
-        )
+    def of_slates(self, items: Floats) -> Floats:
+        """(..., 2 r) features of slates whose items' are (..., k, r): sums over places, and the first place's."""
+        attention = 1.0 / (1.0 + np.arange(items.shape[-2]))
+        return np.concatenate([np.einsum("...kr,k->...r", items, attention), items[..., 0, :]], axis=-1)
 
     def of_places(self, items: Floats) -> Floats:
         """(n, k, k + k * r) features of places (n, k, r): each place has weights of its own."""
@@ -61,19 +53,7 @@ class SlateFeatures:
             found[:, place, k + place * r : k + (place + 1) * r] = items[:, place]
         return found
 
-    def expected(self, policy: ScoredOptions, observation: Observation, k: int, seed: int) -> Floats:
-        """(n, f) expectation over the policy's slates, estimated from `DRAWS` of them."""
-        options = policy.options(observation)
-        row = np.arange(len(observation["user"]), dtype=np.uint64)
-        total = np.zeros((len(row), k, self._opinions.shape[2]))
-        for draw in range(DRAWS):
-            luck = np.full(len(row), draw)
-            keys = stream_keys(row + np.uint64(seed), luck, observation["step"], Stream.POLICY)
-            slates = np.take_along_axis(options.items, policy.choose(options, keys, k), axis=1)
-            total += self.of_items(observation["user"], slates)
-        return self.of_slates(observation, total / DRAWS)
-
-    def _of_sessions(self, observation: Observation) -> Floats:
+    def of_sessions(self, observation: Observation) -> Floats:
         """(n, 7) one, step, and what the session has been like so far."""
         taken = observation["history_items"] != NO_ITEM
         clicks = taken.sum(axis=1)

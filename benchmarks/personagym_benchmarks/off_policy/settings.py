@@ -5,6 +5,8 @@ from typing import Literal
 
 Mode = Literal["single", "sessions"]
 """One decision per session, or several."""
+SMALL = 100_000
+"""Logs below so many decisions are drawn session by session from a bank, larger ones in runs of sessions."""
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,11 @@ class OffPolicySettings:
     sizes: tuple[int, ...] = (100, 1_000, 10_000, 100_000, 1_000_000)
     """Decisions of a log."""
     logs: int = 500
-    """Resampled logs of each size."""
-    pool: int = 6_000_000
-    """Decisions that logs are resampled from."""
+    """Logs of each size."""
+    pool: int = 10_000_000
+    """Decisions that logs are drawn from; a log has none of them twice."""
     bank: int = 300_000
-    """Of them, those that logs below 100,000 decisions are resampled from."""
+    """Of them, those that logs below 100,000 decisions are drawn from."""
     truth: int = 1_000_000
     """Sessions that a policy's true value is measured in, where it is not computed."""
     simulators: int = 5
@@ -52,6 +54,8 @@ class OffPolicySettings:
             )
         if max(self.sizes) > self.pool:
             raise ValueError(f"logs of {max(self.sizes)} decisions need a larger pool than {self.pool}")
+        if (small := max((size for size in self.sizes if size < SMALL), default=0)) > self.bank:
+            raise ValueError(f"logs of {small} decisions need a larger bank than {self.bank}")
 
     def steps(self, mode: Mode) -> int:
         """Decisions of the longest session in a mode."""

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 import personagym_agents
+from personagym_agents.classical.static_cached import StaticCachedUsers
+from personagym_agents.classical.users import ClassicalUsers
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.evaluation.core.simulate import SessionPlan, simulate
-from personagym_env.evaluation.off_policy.opening import OpeningTable, opening_rewards
-from personagym_env.evaluation.off_policy.pseudo_inverse import all_slates
+from personagym_env.evaluation.off_policy.session_values import session_values, why_not_computable
+from personagym_env.evaluation.off_policy.situations import SlateTable
 from personagym_env.logs.decisions import LoggedDecisions
 from personagym_env.protocols import NO_ITEM
 from personagym_env.world import World
@@ -16,8 +18,8 @@ from personagym_recommenders.stochastic.options import ScoredOptions
 
 USERS = "mf"
 """Kind of users that is fitted."""
-SESSIONS = 20_000
-"""Sessions in which a fitted simulator is asked for a value."""
+ROWS = 4_096
+"""Sessions side by side; these users answer from tables."""
 
 
 def fitted_world(world: World, log: LoggedDecisions) -> World:
@@ -46,27 +48,30 @@ def fitted_world(world: World, log: LoggedDecisions) -> World:
     return World(world.dataset, world.train, agent, world.parameters)
 
 
-def simulated_values(
-    world: World, policies: Mapping[str, ScoredOptions], *, k: int, steps: int, seed: int
-) -> dict[str, float]:
-    """What each policy earns in a session of a fitted world."""
-    if steps == 1:
-        return {name: opening_value(world, policy, k) for name, policy in policies.items()}
-    n_users = world.train.n_users
-    plan = SessionPlan.draw(n_users, episodes_per_user=-(-SESSIONS // n_users), seed=seed)
-    return {
-        name: float(
-            simulate(
-                policy, world, plan, slate_size=k, max_episode_steps=steps, history_length=steps, rows=4_096
-            ).returns.mean()
-        )
-        for name, policy in policies.items()
-    }
+def policy_values(
+    world: World,
+    policies: Mapping[str, ScoredOptions],
+    tables: Mapping[str, SlateTable],
+    *,
+    plan: SessionPlan,
+    steps: int,
+) -> dict[str, tuple[float, float]]:
+    """What each policy earns in a session, and the standard error: 0 where the value is computed.
 
-
-def opening_value(world: World, policy: ScoredOptions, k: int) -> float:
-    """What a policy's opening slates earn on average over users, computed."""
-    slates = all_slates(policy.items_.shape[1], k)
-    table = OpeningTable.of(policy, world.profiles, policy.items_, slates)
-    earned = opening_rewards(world, np.arange(world.train.n_users), policy.items_, slates)
-    return float((table.joint * earned.sum(axis=2)).sum(axis=1).mean())
+    Args:
+        world: whose users react.
+        policies: by name.
+        tables: their propensities.
+        plan: sessions that are played where values cannot be computed.
+        steps: longest session.
+    """
+    unmoved = steps == 1 or isinstance(world.agent, (ClassicalUsers, StaticCachedUsers))
+    if unmoved and not why_not_computable(world.parameters):
+        return {name: (value, 0.0) for name, value in session_values(world, tables, steps).items()}
+    k = next(iter(tables.values())).situations.slates.shape[1]
+    found = {}
+    for name, policy in policies.items():
+        played = simulate(policy, world, plan, slate_size=k, max_episode_steps=steps, history_length=steps, rows=ROWS)
+        returns = played.returns
+        found[name] = float(returns.mean()), float(returns.std() / np.sqrt(len(returns)))
+    return found

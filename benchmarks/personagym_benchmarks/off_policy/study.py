@@ -1,13 +1,14 @@
 """Off-policy estimators against the truth.
 
-`personagym off-policy` collects a pool of decisions from simulated users, resamples hundreds of logs of every size
-from it, and lets every estimator say what each of some fifteen policies would have earned. The simulator knows: values
-of opening slates are computed, those of sessions are played a million times. Beside the estimators stands a simulator
-that is fitted on the log and asked.
+`personagym off-policy` collects a pool of decisions from simulated users, draws hundreds of logs of every size from it,
+and lets every estimator say what each of some fifteen policies would have earned. The simulator knows: values are
+computed, or played a million times where that cannot be. Beside the estimators stands a simulator that is fitted on
+the log and asked.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 
 import numpy as np
@@ -16,32 +17,33 @@ from personagym_agents import load
 from personagym_benchmarks.off_policy.aggregate import Measured, aggregate, goals
 from personagym_benchmarks.off_policy.features import SlateFeatures
 from personagym_benchmarks.off_policy.policies import evaluation_policies, logging_policy
-from personagym_benchmarks.off_policy.questions import Asker, OpeningAsker, SessionAsker
-from personagym_benchmarks.off_policy.replicates import Replicates, reduce_pool, replicates
+from personagym_benchmarks.off_policy.pool import BLOCK, RUN, Pool, reduce_pool
+from personagym_benchmarks.off_policy.questions import Asker, Locator
+from personagym_benchmarks.off_policy.replicates import Replicates, replicates
 from personagym_benchmarks.off_policy.settings import Mode, OffPolicySettings
-from personagym_benchmarks.off_policy.simulator import fitted_world, opening_value, simulated_values
+from personagym_benchmarks.off_policy.simulator import ROWS, fitted_world, policy_values
 from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import temporal_split
-from personagym_env.evaluation.core.simulate import SessionPlan, simulate
+from personagym_env.evaluation.core.simulate import SessionPlan
 from personagym_env.evaluation.core.snapshot import environment_snapshot
-from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.off_policy.board import OffPolicyBoard, PolicyLine, Study
-from personagym_env.evaluation.off_policy.estimates import judge_all
-from personagym_env.evaluation.off_policy.terms import GROUPS, random_groups
+from personagym_env.evaluation.off_policy.estimators import Sums
+from personagym_env.evaluation.off_policy.situations import Situations, SlateTable
 from personagym_env.logs.collect import collect
 from personagym_env.logs.decisions import LoggedDecisions
-from personagym_env.logs.sessions import LoggedSessions, open_log
-from personagym_env.run_context import RunContext
+from personagym_env.logs.sessions import LoggedSessions, LogPart, open_log
+from personagym_env.run_context import Bar, RunContext
 from personagym_env.world import World, make_world
-from personagym_recommenders.stochastic.options import ScoredOptions
 
 RECOMMENDED: Mapping[Mode, str] = {"single": "DR", "sessions": "DR"}
 """The estimator to take: right whatever its model, and with less variance than weights alone."""
 SIMULATOR = "fitted simulator"
 """What stands beside the estimators."""
-ROWS = 4_096
-"""Sessions side by side; these users answer from tables."""
+LOGGED = "the logging policy"
+"""Among the values of policies."""
+PLAYED = 20_000
+"""Sessions in which a fitted simulator is asked for a value that cannot be computed."""
 TIMED = 1_000_000
 """Decisions of the log on which the closed-form estimators are timed."""
 
@@ -87,46 +89,50 @@ class _Run:
         features: SlateFeatures,
     ) -> None:
         self.settings, self.context, self.world, self.users, self.mode = settings, context, world, users, mode
-        self.features, self.steps = features, settings.steps(mode)
+        self.steps = settings.steps(mode)
         self.logging = logging_policy(world, settings.candidates)
         self.policies = evaluation_policies(world, settings.candidates)
+        situations = Situations.of(self.logging.items_, settings.slate_size, self.steps)
+        self.locator = Locator(situations, features, world.profiles)
+        self.table = SlateTable.of(self.logging.joint, world.profiles, situations)
 
     def study(self) -> Study:
         """All policies, all sizes."""
-        log = self._pool()
-        measured, lines = {}, []
-        simulated = self._simulators(log)
-        with self.context.bar(f"{self.users}, {self.mode}: policies", len(self.policies)) as bar:
-            for name, policy in self.policies.items():
-                truth, error = self._truth(policy)
-                found, overlap = self._replicates(log, policy)
-                for size, values in simulated.items():
-                    found.setdefault(size, {})[SIMULATOR] = _without_interval(values[name])
-                measured[name] = Measured(truth, found)
-                supported = policy.retrieval is not None
-                lines.append(PolicyLine(name, truth, error, supported, overlap))
-                bar(1)
-        cells, orders = aggregate(measured, {line.name for line in lines if line.supported})
-        value, _ = self._truth(self.logging)
-        decisions = len(log) / sum(batch.n_episodes for batch in log.batches())
-        return Study(
-            self.users, self.mode, self.logging.name, value, decisions, tuple(lines), tuple(cells), tuple(orders)
+        log, askers = self._pool(), self._askers()
+        truths = self._truths(askers)
+        with self._bar("decisions reduced", len(log)) as bar:
+            pool = reduce_pool(askers, self.locator, log.batches(), self.settings.bank, bar)
+        found = self._replicates(pool, askers)
+        for size, values in self._simulators(log, askers).items():
+            for name, said in values.items():
+                found[name][size][SIMULATOR] = _without_interval(said)
+        supported = {name for name, policy in self.policies.items() if policy.retrieval is not None}
+        lines = tuple(
+            PolicyLine(name, *truths[name], name in supported, self._overlap(pool.policies[name].runs))
+            for name in self.policies
         )
+        measured = {name: Measured(truths[name][0], found[name]) for name in self.policies}
+        cells, orders = aggregate(measured, supported)
+        value, _ = truths[LOGGED]
+        return Study(self.users, self.mode, self.logging.name, value, pool.length, lines, tuple(cells), tuple(orders))
 
     def seconds(self) -> float:
-        """Processor time of all closed-form estimators of all policies on a log of `TIMED` decisions.
+        """Processor time of all closed-form estimators of all policies on a log of `TIMED` decisions, from the log on.
 
-        Propensities of slates that many decisions share are looked up; intervals are bootstrapped.
+        The log is in memory; propensities of slates that many decisions share are looked up in tables, whose making is
+        part of the time; intervals are bootstrapped.
         """
-        log = _first(self._pool(), TIMED)
-        rng = np.random.default_rng(self.settings.seed)
+        log = self._pool()
+        first = LoggedSessions(log.header, tuple(_parts_of(log, TIMED)))
+        batches = list(first.batches())
         begin = time.process_time()
-        group = random_groups(log.n_episodes, rng)
-        weights = user_resamples(min(GROUPS, log.n_episodes), self.settings.resamples, rng)
-        for policy in self.policies.values():
-            one = self._asker(policy).ask(log).sums(group, weights.shape[1])
-            judge_all(one.modelled(), one.slates, np.ones(weights.shape[1]), weights)
+        askers = self._askers()
+        pool = reduce_pool(askers, self.locator, batches, 1)
+        replicates(pool, askers, pool.n_runs * BLOCK * RUN, 1, self.settings.resamples, self.settings.seed)
         return time.process_time() - begin
+
+    def _bar(self, what: str, total: float) -> AbstractContextManager[Bar]:
+        return self.context.bar(f"{self.users}, {self.mode}: {what}", total)
 
     def _pool(self) -> LoggedSessions:
         """The pool of decisions, collected where it is not there yet."""
@@ -150,56 +156,66 @@ class _Run:
             )
         return open_log(folder, policy_fingerprint=self.logging.fingerprint())
 
-    def _asker(self, policy: ScoredOptions) -> Asker:
-        if self.mode == "single":
-            return OpeningAsker(policy, self.logging, self.features, self.world.profiles, self.settings.slate_size)
-        return SessionAsker(policy, self.features, self.world.profiles, self.steps)
+    def _askers(self) -> dict[str, Asker]:
+        return {name: Asker(policy, self.table, self.locator) for name, policy in self.policies.items()}
 
-    def _truth(self, policy: ScoredOptions) -> tuple[float, float]:
-        """A policy's value, and its standard error."""
-        k = self.settings.slate_size
-        if self.steps == 1:
-            return opening_value(self.world, policy, k), 0.0
+    def _truths(self, askers: Mapping[str, Asker]) -> dict[str, tuple[float, float]]:
+        """Values of all policies and of the logging policy, with their standard errors."""
         n_users = self.world.train.n_users
-        plan = SessionPlan.draw(
-            n_users, episodes_per_user=-(-self.settings.truth // n_users), seed=self.settings.seed + 1_000_000
-        )
-        returns = simulate(
-            policy, self.world, plan, slate_size=k, max_episode_steps=self.steps, history_length=self.steps, rows=ROWS
-        ).returns
-        return float(returns.mean()), float(returns.std() / np.sqrt(len(returns)))
+        each = -(-self.settings.truth // n_users)
+        plan = SessionPlan.draw(n_users, episodes_per_user=each, seed=self.settings.seed + 1_000_000)
+        tables = {LOGGED: self.table} | {name: asker.table for name, asker in askers.items()}
+        policies = {LOGGED: self.logging, **self.policies}
+        return policy_values(self.world, policies, tables, plan=plan, steps=self.steps)
 
-    def _replicates(self, log: LoggedSessions, policy: ScoredOptions) -> tuple[dict[int, dict[str, Replicates]], float]:
-        """What every estimator says of a policy by size, and the share of the pool that its weights leave."""
+    def _replicates(self, pool: Pool, askers: Mapping[str, Asker]) -> dict[str, dict[int, dict[str, Replicates]]]:
+        """What every estimator says by policy and size."""
         settings = self.settings
-        pool = reduce_pool(self._asker(policy), log.batches(), settings.bank)
-        found = {
-            size: replicates(pool, size, settings.logs, settings.resamples, settings.seed) for size in settings.sizes
-        }
-        carried = pool.blocks.terms["IPS" if self.steps == 1 else "PDIS"].weights
+        found: dict[str, dict[int, dict[str, Replicates]]] = {name: {} for name in askers}
+        with self._bar("logs", settings.logs * len(settings.sizes)) as bar:
+            for size in settings.sizes:
+                by_policy = replicates(pool, askers, size, settings.logs, settings.resamples, settings.seed, bar)
+                for name, by_estimator in by_policy.items():
+                    found[name][size] = by_estimator
+        return found
+
+    def _overlap(self, runs: Sums) -> float:
+        """The share of the pool that a policy's weights leave."""
+        carried = runs.terms["IPS" if self.steps == 1 else "PDIS"].weights
         assert carried is not None
         squares = carried.squares.sum()
-        share = carried.total.sum() ** 2 / squares / carried.count.sum() if squares > 0 else 0.0
-        return found, float(share)
+        return float(carried.total.sum() ** 2 / squares / carried.count.sum()) if squares > 0 else 0.0
 
-    def _simulators(self, log: LoggedSessions) -> dict[int, dict[str, list[float]]]:
+    def _simulators(self, log: LoggedSessions, askers: Mapping[str, Asker]) -> dict[int, dict[str, list[float]]]:
         """Values by size and policy that simulators fitted on some logs give."""
         settings = self.settings
         whole = _first(log, max(min(max(settings.sizes) * 2, len(log)), settings.bank))
+        tables = {name: asker.table for name, asker in askers.items()}
+        each = -(-PLAYED // self.world.train.n_users)
+        plan = SessionPlan.draw(self.world.train.n_users, episodes_per_user=each, seed=settings.seed + 2_000_000)
         found: dict[int, dict[str, list[float]]] = {}
-        with self.context.bar(f"{self.users}, {self.mode}: simulators", len(settings.sizes)) as bar:
+        with self._bar("simulators", settings.simulators * len(settings.sizes)) as bar:
             for size in settings.sizes:
                 rng = np.random.default_rng([settings.seed, size, 1])
                 for _ in range(settings.simulators):
                     chosen = rng.permutation(whole.n_episodes)[: max(1, round(size * whole.n_episodes / len(whole)))]
                     world = fitted_world(self.world, whole.episodes(np.sort(chosen)))
-                    values = simulated_values(
-                        world, self.policies, k=settings.slate_size, steps=self.steps, seed=settings.seed + 2_000_000
-                    )
-                    for name, value in values.items():
+                    for name, (value, _) in policy_values(
+                        world, self.policies, tables, plan=plan, steps=self.steps
+                    ).items():
                         found.setdefault(size, {}).setdefault(name, []).append(value)
-                bar(1)
+                    bar(1)
         return found
+
+
+def _parts_of(log: LoggedSessions, decisions: int) -> Iterator[LogPart]:
+    """The first parts of a log, with so many decisions at least."""
+    count = 0
+    for part in log.parts:
+        if count >= decisions:
+            return
+        count += part.rows
+        yield part
 
 
 def _without_interval(values: list[float]) -> Replicates:

@@ -4,13 +4,13 @@
 Shapes: d decisions, j sessions, g groups of sessions, f features, k slate places.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from personagym_env.data.tables import IntArray
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 from personagym_env.evaluation.off_policy.decisions import Decisions
 from personagym_env.evaluation.off_policy.terms import sum_by_group
 
@@ -46,34 +46,41 @@ class Moments:
     @classmethod
     def of(cls, decisions: Decisions, features: ActionFeatures, group: IntArray, n_groups: int) -> "Moments":
         """Add up by group (j,) of sessions."""
-        earned, y = np.asarray(decisions.reward, np.float64), None
-        if not decisions.begins.all():
-            follows = np.append(~decisions.begins[1:], False)[:, None]
-            y = np.where(follows, np.append(features.expected[1:], features.expected[:1], axis=0), 0.0)
-        return cls._added(features.logged, earned, y, group[decisions.session], n_groups)
+        owner = group[decisions.session]
+        found = cls.of_rewards(features.logged, np.asarray(decisions.reward, np.float64), owner, n_groups)
+        return found.with_next(decisions, features, group)
 
     @classmethod
-    def of_places(cls, decisions: Decisions, places: ActionFeatures, group: IntArray, n_groups: int) -> "Moments":
-        """For a model of what a place and those below it earn; features (d * k, f) as in cascade-DR."""
-        earned = decisions.by_place("a model of places")
-        below = np.cumsum(earned[:, ::-1], axis=1)[:, ::-1].reshape(-1)
-        return cls._added(places.logged, below, None, np.repeat(group[decisions.session], earned.shape[1]), n_groups)
+    def of_places(cls, place_reward: FloatArray, places: Floats, owner: IntArray, n_groups: int) -> "Moments":
+        """For a model of what a place and those below it earn, as in cascade-DR.
+
+        Args:
+            place_reward: (d, k) what each place earned.
+            places: (d * k, f) features.
+            owner: (d,) group of each decision.
+            n_groups: how many groups there are.
+        """
+        below = np.cumsum(np.asarray(place_reward, np.float64)[:, ::-1], axis=1)[:, ::-1].reshape(-1)
+        return cls.of_rewards(places, below, np.repeat(owner, place_reward.shape[1]), n_groups)
 
     @classmethod
-    def _added(cls, x: Floats, target: Floats, y: Floats | None, owner: IntArray, n_groups: int) -> "Moments":
-        """Sums by the group that owns each row."""
+    def of_rewards(cls, x: Floats, target: Floats, owner: IntArray, n_groups: int) -> "Moments":
+        """Of features (d, f) and what they should tell (d,), by the group (d,) of each row, without a next decision."""
         f = x.shape[1]
-        order = np.argsort(owner, kind="stable")
-        ends = np.searchsorted(owner[order], np.arange(n_groups + 1))
         gram, reward = np.zeros((n_groups, f, f)), np.zeros((n_groups, f))
-        ahead = None if y is None else np.zeros((n_groups, f, f))
-        for g in range(n_groups):
-            rows = order[ends[g] : ends[g + 1]]
+        for g, rows in _by_group(owner, n_groups):
             here = x[rows]
             gram[g], reward[g] = here.T @ here, here.T @ target[rows]
-            if ahead is not None and y is not None:
-                ahead[g] = here.T @ y[rows]
-        return cls(gram, reward, ahead)
+        return cls(gram, reward, None)
+
+    def with_next(self, decisions: Decisions, features: ActionFeatures, group: IntArray) -> "Moments":
+        """With what the evaluation policy would do next, where sessions have several decisions; group (j,)."""
+        if decisions.begins.all():
+            return self
+        ahead = np.zeros_like(self.gram)
+        for g, rows in _by_group(np.where(_follows(decisions), group[decisions.session], -1), len(self.gram)):
+            ahead[g] = features.logged[rows].T @ features.expected[np.asarray(rows) + 1]
+        return replace(self, next_value=ahead)
 
     @classmethod
     def joined(cls, parts: Sequence["Moments"]) -> "Moments":
@@ -125,3 +132,16 @@ class Moments:
         fold = np.arange(n_groups) % folds
         by_fold = [self.coefficients((fold != one).astype(np.float64), steps, ridge) for one in range(folds)]
         return np.asarray(np.stack(by_fold)[fold])
+
+
+def _follows(decisions: Decisions) -> BoolArray:
+    """(d,) which decisions have a next one in their session."""
+    return np.append(~decisions.begins[1:], False)
+
+
+def _by_group(owner: IntArray, n_groups: int) -> Iterator[tuple[int, IntArray]]:
+    """The rows of each group; those of no group belong to -1."""
+    order = np.argsort(owner, kind="stable")
+    ends = np.searchsorted(owner[order], np.arange(n_groups + 1))
+    for g in range(n_groups):
+        yield g, order[ends[g] : ends[g + 1]]

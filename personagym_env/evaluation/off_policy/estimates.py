@@ -11,7 +11,7 @@ import numpy as np
 from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.core.statistics import Interval, interval, user_resamples
 from personagym_env.evaluation.off_policy.decisions import Decisions
-from personagym_env.evaluation.off_policy.terms import Floats, Terms, WeightSums, random_groups
+from personagym_env.evaluation.off_policy.terms import Floats, Terms, WeightSums, random_groups, resampled_together
 
 LEAST_EFFECTIVE = 200.0
 """Effective sample size below which an interval is not to be trusted."""
@@ -82,19 +82,8 @@ def slate_weights(decisions: Decisions) -> WeightSums:
     return WeightSums(count, total, squares, largest, zeros)
 
 
-def judge(
-    terms: Terms, slates: WeightSums, counts: Floats, value: Interval, excess: Interval | None = None
-) -> Estimate:
-    """An estimate with its diagnosis.
-
-    Args:
-        terms: of the estimator, by session or group.
-        slates: from `slate_weights`, by the same sessions or groups.
-        counts: (j,) how often each counts: all 1 for the log itself.
-        value: the estimate.
-        excess: how much it lies above an estimate that assumes less, from the same resamples; None for no such check.
-    """
-    overlap = Overlap.of(slates, counts)
+def _judged(terms: Terms, overlap: Overlap, counts: Floats, value: Interval, excess: Interval | None) -> Estimate:
+    """An estimate with its diagnosis; excess is how much it lies above an estimate that assumes less, None if none."""
     carried = terms.weights
     if carried is None:
         effective, share = float(counts @ terms.denominator[:, 0]), 0.0  # every session counts the same
@@ -141,13 +130,27 @@ def judge_all(
         counts: (j,) how often each counts: all 1 for the log itself.
         weights: (b, j) from `user_resamples`.
     """
-    samples = {name: one.resampled(weights) for name, one in terms.items()}
-    found = {}
-    for name, one in terms.items():
-        checked = name in ASSUMING and REFERENCE in samples
-        excess = interval(samples[name] - samples[REFERENCE], CONTRADICTED) if checked else None
-        found[name] = judge(one, slates, counts, interval(samples[name]), excess)
-    return found
+    names = list(terms)
+    samples = resampled_together([terms[name] for name in names], weights)  # (b, e)
+    overlap, values = Overlap.of(slates, counts), _intervals(samples, 0.95)
+    checked = [name for name in names if name in ASSUMING] if REFERENCE in names else []
+    excess: dict[str, Interval] = {}
+    if checked:
+        columns = [names.index(name) for name in checked]
+        beyond = samples[:, columns] - samples[:, [names.index(REFERENCE)]]
+        excess = dict(zip(checked, _intervals(beyond, CONTRADICTED), strict=True))
+    return {
+        name: _judged(terms[name], overlap, counts, value, excess.get(name))
+        for name, value in zip(names, values, strict=True)
+    }
+
+
+def _intervals(samples: Floats, level: float) -> list[Interval]:
+    """Percentile intervals of samples (b, e), column by column."""
+    if np.isnan(samples).any():
+        return [interval(column, level) for column in samples.T]
+    low, high = np.quantile(samples[1:], [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return [Interval(*map(float, ends)) for ends in zip(samples[0], low, high, strict=True)]
 
 
 def estimates(

@@ -1,4 +1,4 @@
-"""All estimators of a log, by name, with the models that some of them need."""
+"""All estimators of a log, by name."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from personagym_env.data.tables import IntArray
-from personagym_env.evaluation.off_policy.action_values import ActionFeatures, Moments
+from personagym_env.evaluation.off_policy.action_values import ActionFeatures
 from personagym_env.evaluation.off_policy.decisions import Decisions, Floats
 from personagym_env.evaluation.off_policy.estimates import slate_weights
 from personagym_env.evaluation.off_policy.inverse_propensity import clipped_ips, ips, snips
@@ -32,92 +32,58 @@ PLACE_MODEL = ("cascade-DR",)
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What all estimators add up, by session or group of sessions."""
+    """What all estimators of a policy add up, by session or group of sessions."""
 
     terms: Mapping[str, Terms]
     """By the estimator's name; models are not fixed."""
     slates: WeightSums
     """Weights of the slates, for the overlap."""
-    actions: Moments | None
-    """For the model of slates."""
-    places: Moments | None
-    """For the model of places."""
-    steps: int
-    """Decisions of the longest session."""
+
+    @classmethod
+    def of(
+        cls,
+        decisions: Decisions,
+        *,
+        actions: ActionFeatures | None = None,
+        places: ActionFeatures | None = None,
+        slate_weight: Floats | None = None,
+    ) -> "Sums":
+        """By session, of all estimators that the log allows.
+
+        Args:
+            decisions: the log.
+            actions: features of slates, for estimators with a model.
+            places: features of places (d * k, f), for cascade-DR.
+            slate_weight: (d,) from `pseudo_inverse_weights`.
+        """
+        single = len(decisions) == decisions.n_sessions
+        found = _single(decisions, actions, places, slate_weight) if single else _sessions(decisions, actions)
+        return cls(found, slate_weights(decisions))
 
     @classmethod
     def joined(cls, parts: Sequence["Sums"]) -> "Sums":
         """Of the sessions of several logs of the same policies, one log behind the other."""
-        actions = [part.actions for part in parts if part.actions is not None]
-        places = [part.places for part in parts if part.places is not None]
-        return cls(
-            {name: Terms.joined([part.terms[name] for part in parts]) for name in parts[0].terms},
-            WeightSums.joined([part.slates for part in parts]),
-            Moments.joined(actions) if actions else None,
-            Moments.joined(places) if places else None,
-            max(part.steps for part in parts),
-        )
+        terms = {name: Terms.joined([part.terms[name] for part in parts]) for name in parts[0].terms}
+        return cls(terms, WeightSums.joined([part.slates for part in parts]))
 
     def take(self, rows: IntArray) -> "Sums":
         """Of some rows, which may repeat: of a resampled log."""
-        return Sums(
-            {name: terms.take(rows) for name, terms in self.terms.items()},
-            self.slates.take(rows),
-            None if self.actions is None else self.actions.take(rows),
-            None if self.places is None else self.places.take(rows),
-            self.steps,
-        )
+        return Sums({name: terms.take(rows) for name, terms in self.terms.items()}, self.slates.take(rows))
 
     def grouped(self, group: IntArray, n_groups: int) -> "Sums":
         """The same by group of rows."""
-        return Sums(
-            {name: terms.grouped(group, n_groups) for name, terms in self.terms.items()},
-            self.slates.grouped(group, n_groups),
-            None if self.actions is None else self.actions.grouped(group, n_groups),
-            None if self.places is None else self.places.grouped(group, n_groups),
-            self.steps,
-        )
+        terms = {name: one.grouped(group, n_groups) for name, one in self.terms.items()}
+        return Sums(terms, self.slates.grouped(group, n_groups))
 
-    def modelled(self) -> dict[str, Terms]:
-        """Terms with cross-fitted models: each group's was fitted on the groups of the other fold."""
+    def with_models(self, actions: Floats | None, places: Floats | None) -> dict[str, Terms]:
+        """Terms with fixed models: coefficients of slates and of places, as `Terms.with_model` takes them."""
         fixed = {}
         for name, terms in self.terms.items():
-            if terms.gradient.shape[2]:
-                moments = self.places if name in PLACE_MODEL else self.actions
-                assert moments is not None
-                terms = terms.with_model(moments.cross_fitted(1 if name in PLACE_MODEL else self.steps))
+            coefficients = places if name in PLACE_MODEL else actions
+            if coefficients is not None and terms.gradient.shape[2]:
+                terms = terms.with_model(coefficients)
             fixed[name] = terms
         return fixed
-
-
-def sums(
-    decisions: Decisions,
-    group: IntArray,
-    n_groups: int,
-    *,
-    actions: ActionFeatures | None = None,
-    places: ActionFeatures | None = None,
-    slate_weight: Floats | None = None,
-) -> Sums:
-    """Add up all estimators that the log allows.
-
-    Args:
-        decisions: the log.
-        group: (j,) of each session.
-        n_groups: how many groups there are.
-        actions: features of slates, for estimators with a model.
-        places: features of places (d * k, f), for cascade-DR.
-        slate_weight: (d,) from `pseudo_inverse_weights`.
-    """
-    single = len(decisions) == decisions.n_sessions
-    found = _single(decisions, actions, places, slate_weight) if single else _sessions(decisions, actions)
-    return Sums(
-        {name: terms.grouped(group, n_groups) for name, terms in found.items()},
-        slate_weights(decisions).grouped(group, n_groups),
-        None if actions is None else Moments.of(decisions, actions, group, n_groups),
-        None if places is None else Moments.of_places(decisions, places, group, n_groups),
-        int(decisions.step.max()) + 1,
-    )
 
 
 def _single(

@@ -34,7 +34,9 @@ class WeightSums:
     @classmethod
     def of(cls, weights: Floats) -> "WeightSums":
         """Of weights (j,) or (j, k), of which a session has one or k."""
-        rows = weights.reshape(len(weights), -1)
+        if weights.ndim == 1:
+            return cls(np.ones_like(weights), weights, weights**2, weights, (weights == 0).astype(np.float64))
+        rows = weights
         return cls(
             np.full(len(rows), float(rows.shape[1])),
             rows.sum(axis=1),
@@ -54,13 +56,11 @@ class WeightSums:
 
     def grouped(self, group: IntArray, n_groups: int) -> "WeightSums":
         """The same by group (j,) of sessions."""
-        largest = np.zeros(n_groups)
-        np.maximum.at(largest, group, self.largest)
+        order, starts = _grouped_order(group, n_groups)
         count, total, squares, zeros = (
-            np.bincount(group, one, n_groups).astype(np.float64)
-            for one in (self.count, self.total, self.squares, self.zeros)
+            np.add.reduceat(one[order], starts) for one in (self.count, self.total, self.squares, self.zeros)
         )
-        return WeightSums(count, total, squares, largest, zeros)
+        return WeightSums(count, total, squares, np.maximum.reduceat(self.largest[order], starts), zeros)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,10 +135,25 @@ class Terms:
         Raises:
             ValueError: the action-value model is not fixed yet.
         """
-        if self.gradient.shape[2]:
-            raise ValueError("this estimator needs an action-value model: see Terms.with_model")
-        above, below = weights @ self.numerator, weights @ self.denominator
-        return np.asarray(np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0).sum(axis=1))
+        return resampled_together([self], weights)[:, 0]
+
+
+def resampled_together(terms: Sequence[Terms], weights: FloatArray) -> Floats:
+    """(b, e) what e estimators say under each row of weights (b, j), in one product; see `Terms.resampled`.
+
+    Raises:
+        ValueError: an action-value model is not fixed yet.
+    """
+    if any(one.gradient.shape[2] for one in terms):
+        raise ValueError("this estimator needs an action-value model: see Terms.with_model")
+    sums = weights @ np.concatenate([part for one in terms for part in (one.numerator, one.denominator)], axis=1)
+    found, column = np.empty((len(weights), len(terms))), 0
+    for at, one in enumerate(terms):
+        c = one.numerator.shape[1]
+        above, below = sums[:, column : column + c], sums[:, column + c : column + 2 * c]
+        found[:, at] = np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0).sum(axis=1)
+        column += 2 * c
+    return found
 
 
 def sum_by_group(values: Floats, group: IntArray, n_groups: int) -> Floats:
@@ -147,11 +162,23 @@ def sum_by_group(values: Floats, group: IntArray, n_groups: int) -> Floats:
     Raises:
         ValueError: a group has nothing.
     """
-    order = np.argsort(group, kind="stable")
+    order, starts = _grouped_order(group, n_groups)
+    return np.asarray(np.add.reduceat(values[order], starts))
+
+
+def _grouped_order(group: IntArray, n_groups: int) -> tuple[IntArray | slice, IntArray]:
+    """What puts rows (j,) into the order of their groups, and where each group begins.
+
+    Raises:
+        ValueError: a group has nothing.
+    """
+    order: IntArray | slice = slice(None)
+    if (group[1:] < group[:-1]).any():
+        order = np.argsort(group, kind="stable")
     starts = np.searchsorted(group[order], np.arange(n_groups))
     if (np.diff(np.append(starts, len(group))) == 0).any():
         raise ValueError(f"each of the {n_groups} groups needs a session")
-    return np.asarray(np.add.reduceat(values[order], starts))
+    return order, starts
 
 
 def random_groups(n_sessions: int, rng: np.random.Generator, most: int = GROUPS) -> IntArray:

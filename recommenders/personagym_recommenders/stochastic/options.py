@@ -118,13 +118,14 @@ class ScoredOptions(Storable, ABC):
         self, observation: Observation, slates: IntArray, candidates: BoolArray | None = None
     ) -> Propensities:
         """See `StochasticRecommender.propensities`; everything is computed, nothing estimated."""
-        from personagym_recommenders.stochastic.kernels import find_positions
-
         options = self.options(observation, candidates)
-        positions = find_positions(options.items, np.asarray(slates, np.int64))
-        shown = np.take_along_axis(options.scores, np.maximum(positions, 0), axis=1) > -np.inf
-        prefix, marginal = self.probabilities(options, np.where(shown, positions, -1))
+        prefix, marginal = self.probabilities(options, _positions(options, slates))
         return Propensities(prefix[:, -1], prefix, marginal, np.zeros_like(marginal))
+
+    def joint(self, observation: Observation, slates: IntArray) -> FloatArray:
+        """(n,) propensities of slates (n, k), as in `propensities`, which also tells those of their parts."""
+        options = self.options(observation)
+        return np.asarray(self.prefixes(options, _positions(options, slates))[:, -1])
 
     @abstractmethod
     def choose(self, options: Options, keys: UIntArray, k: int) -> IntArray:
@@ -133,6 +134,10 @@ class ScoredOptions(Storable, ABC):
     @abstractmethod
     def probabilities(self, options: Options, positions: IntArray) -> tuple[FloatArray, FloatArray]:
         """(n, k) each: prefix and marginal propensities of slates of the options at positions (n, k), -1 for none."""
+
+    def prefixes(self, options: Options, positions: IntArray) -> FloatArray:
+        """(n, k) the first of `probabilities`."""
+        return self.probabilities(options, positions)[0]
 
     def options(self, observation: Observation, candidates: BoolArray | None = None) -> Options:
         """What the rows may show; a row may have fewer options than a slate has places.
@@ -158,6 +163,15 @@ class ScoredOptions(Storable, ABC):
         scores = self.scores_[users]
         remove_consumed(scores, self.items_, users, observation["history_items"])
         return scores
+
+
+def _positions(options: Options, slates: IntArray) -> IntArray:
+    """(n, k) where the items of slates stand among the options, -1 for what may not be shown."""
+    from personagym_recommenders.stochastic.kernels import find_positions
+
+    positions = find_positions(options.items, np.asarray(slates, np.int64))
+    shown = np.take_along_axis(options.scores, np.maximum(positions, 0), axis=1) > -np.inf
+    return np.where(shown, positions, -1)
 
 
 def _standardised(scores: npt.NDArray[np.float64], allowed: BoolArray) -> npt.NDArray[np.float64]:

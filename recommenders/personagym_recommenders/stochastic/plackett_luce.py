@@ -61,6 +61,12 @@ class PlackettLuce(ScoredOptions):
         weights = self.weights(options)
         return prefix_propensities(weights, positions), marginal_propensities(weights, positions)
 
+    def prefixes(self, options: Options, positions: IntArray) -> FloatArray:
+        """(n, k) see `ScoredOptions.prefixes`."""
+        from personagym_recommenders.stochastic.kernels import prefix_propensities
+
+        return prefix_propensities(self.weights(options), positions)
+
     def weights(self, options: Options) -> npt.NDArray[np.float64]:
         """(n, p) weights of the options, which sum to 1 in each row; 0 where an item may not be shown."""
         best = options.scores.max(axis=1, keepdims=True)
