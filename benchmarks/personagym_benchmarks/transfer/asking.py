@@ -44,7 +44,6 @@ class Asker:
 
     args: TransferSettings
     dataset: Dataset
-    users: Sequence[NamedUsers]
     context: RunContext
     left_out: dict[str, str] = field(default_factory=dict)
     """Is told who cannot be asked, and why."""

@@ -1,12 +1,13 @@
 """Items that nobody has rated yet: all that is known of them is text."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from personagym_benchmarks.transfer.asking import Asked, Asker, compare
 from personagym_benchmarks.transfer.board import Comparison
+from personagym_benchmarks.transfer.populations import NamedUsers
 from personagym_benchmarks.transfer.questions import Questions, few_rows
 from personagym_benchmarks.transfer.text_ridge import NAME, fit_text_ridge
 from personagym_env.data.splits import Split
@@ -37,16 +38,17 @@ def cold_item_split(split: Split, rng: np.random.Generator, share: float = SHARE
     return kept
 
 
-def measure_cold_items(asker: Asker, split: Split, compared: tuple[str, ...], rng: np.random.Generator) -> Comparison:
-    """Everybody who can be fitted, and the floors, on held-out rows of cold items.
+def measure_cold_items(
+    asker: Asker, split: Split, users: Sequence[NamedUsers], compared: Sequence[str], rng: np.random.Generator
+) -> Comparison:
+    """Users who are fitted without the items, and the floors, on held-out rows of cold items.
 
     Raises:
         ValueError: no training row would be left.
     """
     part = cold_item_split(split, rng)
     questions = Questions.draw(few_rows(part, asker.args.rows, rng), rng, 0, kinds=())
-    fitted = [one for one in asker.users if not one.is_bundle]
-    asked = [*_ridge(questions, asker.dataset.catalogue, rng), *asker.ask_all(questions, "cold-items", fitted)]
+    asked = [*_ridge(questions, asker.dataset.catalogue, rng), *asker.ask_all(questions, "cold-items", users)]
     return compare(
         asked,
         {one.name: questions.measure(one.answers) for one in asked},

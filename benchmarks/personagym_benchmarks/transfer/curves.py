@@ -25,9 +25,9 @@ FEW = 5
 """Training ratings up to which users count as little known."""
 ASKED_SHARE = 0.3
 """Of the users who lose training rows at most, so that the log of all others stays what it is."""
-MOST_LOGS = 8
+MOST_LOGS = 4
 """Logs of one size at most."""
-LEAST_ROWS = 1_500
+LEAST_ROWS = 1_000
 """Held-out rows up to which further logs of a size are drawn."""
 
 

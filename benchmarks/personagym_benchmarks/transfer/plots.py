@@ -47,6 +47,9 @@ def curve_plot(points: Sequence[CurvePoint], label: str) -> str:
         ax.set_xlabel(label)
         ax.set_ylabel("RMSE (points)")
         ax.grid(axis="x", visible=False)
-        ax.legend(frameon=False, labelcolor=INK, fontsize=9)
+        told = [point.figures[name]["rmse"].value for point in points for name in series if name in point.figures]
+        space = 0.25 * (max(told) - min(told)) + 0.02  # intervals of a few users may go further
+        ax.set_ylim(min(told) - space, max(told) + space)
+        ax.legend(frameon=False, labelcolor=INK, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
 
-    return draw((6.8, 4.2), paint)
+    return draw((7.4, 4.0), paint)

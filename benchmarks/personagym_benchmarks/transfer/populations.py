@@ -8,6 +8,7 @@ import numpy as np
 
 import personagym_agents
 from personagym_agents.bundle.manifest import bundle_fits
+from personagym_agents.classical.users import RATING_FITS, fit_classical
 from personagym_agents.registry import check_name
 from personagym_benchmarks.transfer.settings import TransferSettings
 from personagym_env.data.tables import Dataset, Interactions
@@ -68,11 +69,11 @@ def named_users(args: TransferSettings, datasets: list[str]) -> list[NamedUsers]
     bases = set() if base is None else {base.replace(DATASET, dataset) for dataset in datasets}
     if missing := sorted(one for one in bases if not Path(one).is_dir()):
         raise ValueError(f"zero_shot_base is the folder of a bundle, and there is none at {', '.join(missing)}")
-    for option, chosen in (("compare", args.compare), ("curves", args.curves)):
+    for option, chosen in (("compare", args.compare), ("refitted", args.refitted)):
         if strange := sorted(set(chosen) - {users.name for users in found}):
             raise ValueError(f"{option} must be some of {', '.join(names)}, got {', '.join(strange)}")
-    if bundles := [users.name for users in found if users.is_bundle and users.name in args.curves]:
-        raise ValueError(f"curves are of users who can be fitted to fewer rows, and bundles cannot: {bundles}")
+    if bundles := [users.name for users in found if users.is_bundle and users.name in args.refitted]:
+        raise ValueError(f"refitted are users who can be fitted to fewer rows, and bundles cannot: {bundles}")
     return found
 
 
@@ -98,6 +99,9 @@ def make_users(users: NamedUsers, args: TransferSettings, dataset: Dataset, trai
         ValueError: see `personagym_agents.load`.
     """
     known = blind(dataset, train)
+    if users.place in RATING_FITS:
+        # Without a table of the answers to everything, most of which nobody asks for.
+        return fit_classical(users.place, train, catalogue=dataset.catalogue, table_cells=0)
     if users.place == ZERO_SHOT and args.zero_shot_base is not None:
         # Here, because it imports torch, which classical users do not need.
         from personagym_agents.bundle.zero_shot import zero_shot_users

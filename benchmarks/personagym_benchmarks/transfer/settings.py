@@ -29,9 +29,9 @@ class TransferSettings:
     """Recommenders whose scores are guesses at choices, beside popularity."""
     parts: tuple[Part, ...] = PARTS
     """What is measured besides answers on held-out rows."""
-    curves: tuple[str, ...] = ()
-    """Names of the populations that are fitted anew for every point of a curve; by default all of `agents` but
-    bundles, which know what they were trained on."""
+    refitted: tuple[str, ...] = ()
+    """Names of the populations that are fitted anew without cold items and for every point of a curve; by default all
+    of `agents` but bundles, which know what they were trained on."""
     known: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50)
     """Latest training ratings that users are known by."""
     rounds: int = 1

@@ -89,7 +89,7 @@ def measure(
     rng, cold, known, size, judging = (np.random.default_rng((args.seed, place)) for place in range(5))
     _, description, split = named_split(dataset, args.split, args.train_share)
     questions = Questions.draw(few_rows(split, args.rows, rng), rng, args.negatives)
-    asker = Asker(args, dataset, users, context)
+    asker = Asker(args, dataset, context)
     asked = [
         *_recommenders(asker, questions),
         *asker.ask_all(questions, "answers", users, controls=args.controls),
@@ -118,10 +118,10 @@ def measure(
         train_rows=len(split.train),
         held_out_rows=len(questions.log),
     )
-    fitted = [one for one in users if (one.name in args.curves if args.curves else not one.is_bundle)]
+    fitted = [one for one in users if (one.name in args.refitted if args.refitted else not one.is_bundle)]
     nothing: tuple[tuple[CurvePoint, ...], Comparison | None] = (), None
     no_points: tuple[CurvePoint, ...] = ()
-    cold_items = part("cold-items", lambda: measure_cold_items(asker, split, compared, cold), None)
+    cold_items = part("cold-items", lambda: measure_cold_items(asker, split, fitted, compared, cold), None)
     points, few_ratings = part("known", lambda: measure_known(asker, split, fitted, compared, known), nothing)
     sizes = part("size", lambda: measure_sizes(asker, split, fitted, answers, size), no_points)
     board = TransferBoard(

@@ -16,9 +16,9 @@ MEASURES = (
     Column("tau", "tau", meaning="Kendall's tau with the real order of recommenders.", good="high"),
 )
 _SECONDS = (
-    Column("training", "training", unit="s"),
-    Column("setup", "set-up", unit="CPU s"),
-    Column("answers", "answers", unit="CPU s"),
+    Column("training_seconds", "training", unit="s"),
+    Column("setup_seconds", "set-up", unit="CPU s"),
+    Column("answer_seconds", "answers", unit="CPU s"),
 )
 
 
@@ -37,11 +37,11 @@ def transfer_tables(study: Transfer) -> Iterator[Table]:
 def figures_table(board: TransferBoard, part: Comparison, what: str) -> Table:
     """Every population, in sections by kind."""
     columns = [column for column in MEASURES if any(column.key in row.figures for row in part.rows)]
-    seconds = _SECONDS if any(row.setup_seconds is not None for row in part.rows) else ()
+    seconds = [column for column in _SECONDS if any(getattr(row, column.key) is not None for row in part.rows)]
 
     def line(row: TransferRow) -> Row:
-        times = (row.training_seconds, row.setup_seconds, row.answer_seconds)[: len(seconds)]
-        return Row((Cell(row.name), *_cells(row.figures, columns), *(Cell(value, ".1f") for value in times)))
+        times = (Cell(getattr(row, column.key), ".1f") for column in seconds)
+        return Row((Cell(row.name), *_cells(row.figures, columns), *times))
 
     sections = (
         Section(tuple(line(row) for row in part.rows if row.kind == kind)) for kind in ("floor", "users", "control")

@@ -55,7 +55,7 @@ def test_small_logs_share_no_user(split: Split) -> None:
         assert {len(some) for some in users} == {size}
         assert len(set.union(*users)) == size * len(users)
         assert all(set(log.test.users.tolist()) <= some for log, some in zip(logs, users, strict=True))
-    assert sum((fit.at == 0.1).all() for fit in fits) == 8
+    assert sum((fit.at == 0.1).all() for fit in fits) == 4
 
 
 def test_merged_figures_are_those_of_all_rows_together() -> None:

@@ -3,18 +3,22 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
+from personagym_agents.classical.users import ClassicalUsers, fit_classical
 from personagym_benchmarks.cli.transfer import TransferCommand
 from personagym_benchmarks.transfer.board import Comparison, Transfer
+from personagym_benchmarks.transfer.populations import NamedUsers, make_users
 from personagym_benchmarks.transfer.settings import TransferSettings
 from personagym_benchmarks.transfer.study import run
 from personagym_benchmarks.transfer.tables import transfer_tables
 from personagym_env.data.export import write_atomic_files
-from personagym_env.data.tables import Dataset
+from personagym_env.data.sources import load_dataset
+from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.evaluation.reporting.markdown import markdown
+from personagym_env.protocols import UserAgent
 from personagym_env.run_context import RunContext
 
 QUICK = TransferSettings(
@@ -100,17 +104,21 @@ def test_what_was_finished_is_not_measured_again(
 
 def test_held_out_rows_are_not_told(folders: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    original = __import__("personagym_agents").load
 
-    def load(name: str, dataset: Dataset, train):
-        seen.append((dataset.interactions, train))
-        return original(name, dataset, train)
+    def make(one: NamedUsers, args: TransferSettings, dataset: Dataset, train: Interactions) -> UserAgent:
+        seen.append(train)
+        return make_users(one, args, dataset, train)
 
-    monkeypatch.setattr("personagym_agents.load", load)
-    run(replace(QUICK, datasets=folders[:1], agents=("bias",)), RunContext(tmp_path))
+    def fit(*arguments: Any, **options: Any) -> ClassicalUsers:
+        (told,) = arguments[1:]
+        assert len(told) == len(seen[-1]) < len(load_dataset(folders[0]).interactions)
+        return fit_classical(*arguments, **options)
+
+    monkeypatch.setattr("personagym_benchmarks.transfer.asking.make_users", make)
+    monkeypatch.setattr("personagym_benchmarks.transfer.populations.fit_classical", fit)
+    study = run(replace(QUICK, datasets=folders[:1], agents=("bias",)), RunContext(tmp_path))
     assert len(seen) > 4
-    for told, train in seen:
-        np.testing.assert_array_equal(told.items, train.items)
+    assert len(seen[0]) == study.boards[0].answers.train_rows == 960
 
 
 def test_a_bundle_joins_where_its_rows_are_known(
@@ -156,7 +164,7 @@ def test_odd_settings_are_named(options: dict[str, object], words: str) -> None:
         ({"agents": ("bias", "bias")}, "bias comes twice"),
         ({"agents": ("runs/{dataset}",)}, "there is no folder runs/timed"),
         ({"compare": ("mf",)}, "compare must be some of .*, got mf"),
-        ({"curves": ("mf",)}, "curves must be some of .*, got mf"),
+        ({"refitted": ("mf",)}, "refitted must be some of .*, got mf"),
         ({"zero_shot_base": "nowhere"}, "zero_shot_base is the folder of a bundle, and there is none at nowhere"),
         ({"recommenders": ("nothing",)}, "no recommender is called 'nothing'"),
     ],
