@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from personagym_env.collaborative.similarity import nearest
+from personagym_env.collaborative.similarity import DENSE_ROWS, nearest, nearest_of_common
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 FLOOR = 0.02
@@ -53,4 +53,14 @@ def fit_affinity(log: Interactions, neighbours: int = 400, shrinkage: float = 10
     def similarity(rows: slice) -> FloatArray:
         return np.asarray((by_item[rows] @ consumed).toarray() / (norm[rows, None] * norm + shrinkage))
 
-    return AffinityModel(consumed, nearest(similarity, log.n_items, neighbours).T.tocsr())
+    def of_common(rows: slice) -> sparse.csr_array:
+        common = by_item[rows] @ consumed
+        own = np.repeat(norm[rows], np.diff(common.indptr))
+        similar = common.data / (own * norm[common.indices] + shrinkage)
+        return sparse.csr_array((similar, common.indices, common.indptr), shape=common.shape)
+
+    if log.n_items <= DENSE_ROWS:
+        similar = nearest(similarity, log.n_items, neighbours)
+    else:
+        similar = nearest_of_common(of_common, log.n_items, neighbours)
+    return AffinityModel(consumed, similar.T.tocsr())

@@ -7,7 +7,7 @@ from scipy import sparse
 
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
 from personagym_env.collaborative.rating_model import Opinion
-from personagym_env.collaborative.similarity import CommonColumns, nearest
+from personagym_env.collaborative.similarity import DENSE_ROWS, CommonColumns, nearest, nearest_of_common
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 
@@ -71,5 +71,11 @@ def fit_neighbours(log: Interactions, settings: NeighbourSettings | None = None)
     def similarity(rows: slice) -> FloatArray:
         return raters(rows).shrunk(settings.shrinkage)
 
-    similarities = nearest(similarity, log.n_items, settings.neighbours).T.tocsr()
+    if log.n_items <= DENSE_ROWS:
+        similar = nearest(similarity, log.n_items, settings.neighbours)
+    else:
+        similar = nearest_of_common(
+            lambda rows: raters.shrunk(rows, settings.shrinkage), log.n_items, settings.neighbours
+        )
+    similarities = similar.T.tocsr()
     return NeighbourModel(bias, residuals, raters.known.T.tocsr(), similarities, settings.damping)

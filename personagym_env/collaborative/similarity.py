@@ -16,6 +16,10 @@ BLOCK = 256
 """Rows whose similarities to all others are computed at once: 256 n floats are in memory at a time."""
 Similarity = Callable[[slice], FloatArray]
 """From a block of rows to its (b, n) similarities to all rows."""
+SparseSimilarity = Callable[[slice], sparse.csr_array]
+"""The same with what is 0 left out."""
+DENSE_ROWS = 8_192
+"""Rows up to which blocks of similarities are dense, which is faster while most rows have something in common."""
 Select = Callable[[FloatArray, int], IntArray]
 """From (b, n) similarities to the columns (b, k) of the k largest of each row."""
 
@@ -61,6 +65,31 @@ class CommonColumns:
         own, other = (self._squares[rows] @ known).toarray(), (self.known[rows] @ squares).toarray()
         return Agreement(product / np.sqrt(np.maximum(own * other, 1e-12)), common)
 
+    def shrunk(self, rows: slice, shrinkage: float) -> sparse.csr_array:
+        """(b, n) `Agreement.shrunk` of the rows with those that they have a column in common with."""
+        values, known, squares = self._columns
+        common = self.known[rows] @ known
+        product, own, other = (
+            _at_entries(found, common)
+            for found in (self.values[rows] @ values, self._squares[rows] @ known, self.known[rows] @ squares)
+        )
+        agreement = Agreement(product / np.sqrt(np.maximum(own * other, 1e-12)), common.data)
+        return sparse.csr_array((agreement.shrunk(shrinkage), common.indices, common.indptr), shape=common.shape)
+
+
+def _at_entries(values: sparse.csr_array, pattern: sparse.csr_array) -> FloatArray:
+    """(e,) values where the pattern has its e entries; products of sparse arrays leave out sums that are 0."""
+    key, asked = (
+        np.repeat(np.arange(part.shape[0]), np.diff(part.indptr)) * part.shape[1] + part.indices
+        for part in (values, pattern)
+    )
+    order = np.argsort(key)
+    place = np.minimum(np.searchsorted(key, asked, sorter=order), max(len(key) - 1, 0))
+    if not len(key):
+        return np.zeros(len(asked))
+    found = order[place]
+    return np.where(key[found] == asked, values.data[found], 0.0)
+
 
 def largest(values: FloatArray, k: int) -> npt.NDArray[np.int64]:
     """(b, k) columns of the k largest values of each row, in no order; which of equal values are taken is left open."""
@@ -89,3 +118,23 @@ def nearest(similarity: Similarity, n: int, k: int, select: Select = largest) ->
     found = sparse.csr_array((kept.ravel(), np.concatenate(indices).ravel(), k * np.arange(n + 1)), shape=(n, n))
     found.eliminate_zeros()
     return found
+
+
+def nearest_of_common(similarity: SparseSimilarity, n: int, k: int) -> sparse.csr_array:
+    """What `nearest` gives, from similarities of which only those that are not 0 are stored.
+
+    Args:
+        similarity: of blocks of rows.
+        n: number of rows.
+        k: others to keep; fewer where fewer are similar.
+    """
+    parts = []
+    for begin in range(0, n, BLOCK):
+        block = similarity(slice(begin, min(begin + BLOCK, n)))
+        rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
+        kept = np.flatnonzero((block.data > 0) & (block.indices != rows + begin))
+        kept = kept[np.lexsort((-block.data[kept], rows[kept]))]  # by row, the most similar first
+        rank = np.arange(len(kept)) - np.searchsorted(rows[kept], rows[kept])
+        kept = kept[rank < k]
+        parts.append(sparse.csr_array((block.data[kept], (rows[kept], block.indices[kept])), shape=(block.shape[0], n)))
+    return sparse.csr_array(sparse.vstack(parts))

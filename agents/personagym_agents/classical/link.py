@@ -59,7 +59,7 @@ class OrdinalLink:
     """
 
     thresholds: npt.NDArray[np.float32]
-    """(r - 1,) ascending."""
+    """(r - 1,) ascending; none in a log without ratings, whose scale has one value."""
     slope: float
     weights: npt.NDArray[np.float32]
     """(f,) one per spread feature; above 0 where the feature flattens the distribution."""
@@ -73,7 +73,9 @@ class OrdinalLink:
         return np.asarray(np.exp(-(features @ self.weights)), np.float32)
 
     def distribution(self, location: FloatArray, steepness: FloatArray) -> npt.NDArray[np.float32]:
-        """(...) locations and steepnesses to (..., r) probabilities that sum to 1."""
+        """(...) locations and steepnesses to (..., r) probabilities that sum to 1; certainty where r is 1."""
+        if not len(self.thresholds):
+            return np.ones((*location.shape, 1), np.float32)
         # The scale is the first axis until the end: whole slates are then contiguous, which is ten times as fast.
         thresholds = self.thresholds.reshape(-1, *(1,) * location.ndim)
         below = logistic((thresholds - location) * steepness)

@@ -224,7 +224,9 @@ def _calibrate(
     items = np.concatenate([rows.items, unseen])
     pairs = at_pairs(everything, np.tile(rows.users, 2), items, rows.n_items)
     positive, negative = pairs[: len(rows)], pairs[len(rows) :]
-    link = fit_link(positive[:, 0], positive[:, 1:4], rows.rating_index, len(rows.scale))
+    link = OrdinalLink(np.zeros(0, np.float32), 0.0, np.zeros(3, np.float32))
+    if len(rows.scale) > 1:
+        link = fit_link(positive[:, 0], positive[:, 1:4], rows.rating_index, len(rows.scale))
     return link, fit_choice(positive[:, 4:], negative[:, 4:])
 
 

@@ -1,6 +1,7 @@
 """Classical users as a whole: conformance, honesty about what they may know, odd data, speed."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,6 +165,18 @@ def test_a_slate_of_ten_for_a_thousand_users_is_quick(train):
         sessions.react(rows, slates)
         durations.append(time.thread_time() - begin)
     assert min(durations) < 3e-3, f"best of 20 took {min(durations) * 1e3:.1f} ms"
+
+
+@pytest.mark.parametrize("name", RATING_FITS)
+def test_a_log_without_ratings_gives_users_who_choose(name, train):
+    consumed = replace(train, ratings=np.ones(len(train), np.float32), scale=(1.0,))
+    users = fit_classical(name, consumed)
+    check_user_agent(users)
+    sessions = users.open(1)
+    sessions.start(np.array([0]), np.array([0]))
+    said = sessions.react(np.array([0]), np.arange(10)[None])
+    assert (said.rating == 1).all()
+    assert np.ptp(said.choice_probability) > 0
 
 
 def test_wrong_use_is_named(users, train):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from personagym_env.collaborative.affinity import fit_affinity
 from personagym_env.collaborative.neighbours import NeighbourSettings, fit_neighbours
 from personagym_env.data.tables import Interactions
 
@@ -46,3 +47,21 @@ def test_similarity_is_the_shrunk_cosine_over_common_raters():
 def test_settings_name_the_bad_value(field, value):
     with pytest.raises(ValueError, match=f"{field}.*got {value}"):
         NeighbourSettings(**{field: value})
+
+
+def test_large_catalogues_have_the_same_neighbours(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(3)
+    users, items = np.divmod(rng.choice(40 * 60, 500, replace=False), 60)
+    log = Interactions.from_columns(
+        users, items, rng.integers(1, 6, 500).astype(float), None, n_users=40, n_items=60, scale=(1, 2, 3, 4, 5)
+    )
+    everybody = np.arange(40)
+    settings = NeighbourSettings(neighbours=60)
+    dense = fit_neighbours(log, settings).predict(everybody).mean, fit_affinity(log).log_affinity(everybody)
+    for module in ("neighbours", "affinity"):
+        monkeypatch.setattr(f"personagym_env.collaborative.{module}.DENSE_ROWS", 0)
+    large = fit_neighbours(log, settings).predict(everybody).mean, fit_affinity(log).log_affinity(everybody)
+    for one, other in zip(dense, large, strict=True):
+        np.testing.assert_allclose(other, one, atol=1e-5)
+    few = fit_neighbours(log, NeighbourSettings(neighbours=3)).similarities
+    assert np.diff(few.T.tocsr().indptr).max() == 3
