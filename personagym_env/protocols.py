@@ -207,3 +207,13 @@ class StochasticRecommender(Recommender, Protocol):
             slates: (n, k) internal item ids; a slate that `draw` cannot give has joint propensity 0.
             candidates: (n, m) as in `recommend`.
         """
+
+
+@runtime_checkable
+class LoggingRecommender(StochasticRecommender, Protocol):
+    """A stochastic recommender that draws slates and tells their propensities in one go, for less than both apart."""
+
+    def draw_with_propensities(
+        self, observation: Observation, k: int, keys: UIntArray
+    ) -> tuple[IntArray, Propensities]:
+        """What `draw` gives for the same arguments, and what `propensities` says of it."""

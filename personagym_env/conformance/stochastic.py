@@ -11,7 +11,7 @@ import numpy as np
 
 from personagym_env.conformance.recommender import check_recommender, check_shape, draw_observation
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
-from personagym_env.protocols import Observation, Propensities, StochasticRecommender, rows_of
+from personagym_env.protocols import LoggingRecommender, Observation, Propensities, StochasticRecommender, rows_of
 from personagym_env.session.random import UIntArray
 
 DRAWS = 20_000
@@ -53,6 +53,8 @@ def check_stochastic(
     pool = np.argsort(rng.random((len(users), log.n_items)), axis=1) < k + 1
     _check_sums(recommender, observation, pool, k)
     _check_frequencies(recommender, rows_of(observation, slice(0, 1)), pool[:1], k, rng)
+    if isinstance(recommender, LoggingRecommender):
+        _check_both_in_one_go(recommender, observation, k, rng)
 
 
 def _keys(n: int, rng: np.random.Generator) -> UIntArray:
@@ -109,6 +111,17 @@ def _check_batches(
         assert np.array_equal(alone, whole[i : i + 1]), "a row must draw the same slate alone as in a batch"
         same = np.allclose(recommender.propensities(row, alone).joint, together.joint[i], rtol=1e-6)
         assert same, "a row must have the same propensity alone as in a batch"
+
+
+def _check_both_in_one_go(
+    recommender: LoggingRecommender, observation: Observation, k: int, rng: np.random.Generator
+) -> None:
+    keys = _keys(len(observation["user"]), rng)
+    slates, told = recommender.draw_with_propensities(observation, k, keys)
+    drawn = recommender.draw(observation, k, keys)
+    assert np.array_equal(slates, drawn), "draw_with_propensities must draw what draw does"
+    for name, one, other in zip(told._fields, told, recommender.propensities(observation, slates), strict=True):
+        assert np.allclose(one, other, rtol=1e-6), f"draw_with_propensities must tell the same {name}"
 
 
 def _all_slates(pool: BoolArray, k: int) -> IntArray:

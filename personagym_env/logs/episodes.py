@@ -12,9 +12,10 @@ from gymnasium.utils import seeding
 
 from personagym_env.data.tables import IntArray
 from personagym_env.env import draw_key
-from personagym_env.protocols import NO_ITEM, StochasticRecommender
+from personagym_env.protocols import NO_ITEM, LoggingRecommender, Observation, Propensities, StochasticRecommender
 from personagym_env.session.batched_episodes import BatchedEpisodes
 from personagym_env.session.kernel import Place
+from personagym_env.session.random import UIntArray
 from personagym_env.world import World
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -64,8 +65,7 @@ def play_part(
 def _step(policy: StochasticRecommender, world: World, sessions: BatchedEpisodes, live: IntArray) -> Columns:
     """One decision of rows (b,)."""
     observation = sessions.observe(live)
-    slates = np.asarray(policy.draw(observation, sessions.slate_size, sessions.policy_keys(live)))
-    propensities = policy.propensities(observation, slates)
+    slates, propensities = _decide(policy, observation, sessions.slate_size, sessions.policy_keys(live))
     step = sessions.advance(live, slates)
     if (repeated := step.outcome.places == Place.REPEATED).any():
         row, place = np.argwhere(repeated)[0]
@@ -93,6 +93,15 @@ def _step(policy: StochasticRecommender, world: World, sessions: BatchedEpisodes
         "terminated": step.terminated,
         "truncated": step.truncated & ~step.terminated,
     }
+
+
+def _decide(
+    policy: StochasticRecommender, observation: Observation, k: int, keys: UIntArray
+) -> tuple[IntArray, Propensities]:
+    if isinstance(policy, LoggingRecommender):
+        return policy.draw_with_propensities(observation, k, keys)
+    slates = np.asarray(policy.draw(observation, k, keys))
+    return slates, policy.propensities(observation, slates)
 
 
 def _sorted(parts: list[Columns]) -> Columns:

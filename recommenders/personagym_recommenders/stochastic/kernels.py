@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from personagym_env.data.tables import IntArray
+from personagym_env.data.tables import BoolArray, IntArray
 from personagym_env.session.random import UIntArray
 
 Floats = npt.NDArray[np.float64]
@@ -78,6 +78,50 @@ def draw_without_replacement(weights: Floats, items: IntArray, keys: UIntArray, 
             times[place] = time
             taken[row, place] = i
     return taken
+
+
+@compiled
+def standardise(scores: Floats, allowed: BoolArray) -> Floats:
+    """(n, p) scores of mean 0 and standard deviation 1 over what is allowed, minus infinity elsewhere.
+
+    Where all that is allowed of a row have one score, they have 0.
+    """
+    found = np.empty_like(scores)
+    for row in range(len(scores)):
+        count, total, squares = 0, 0.0, 0.0
+        for i in range(scores.shape[1]):
+            if allowed[row, i]:
+                count += 1
+                total += scores[row, i]
+        mean = total / max(count, 1)
+        for i in range(scores.shape[1]):
+            if allowed[row, i]:
+                squares += (scores[row, i] - mean) ** 2
+        spread = np.sqrt(squares / max(count, 1))
+        scale = 1.0 / spread if spread > 0 else 0.0
+        for i in range(scores.shape[1]):
+            found[row, i] = (scores[row, i] - mean) * scale if allowed[row, i] else -np.inf
+    return found
+
+
+@compiled
+def mix_with_floor(share: Floats, scores: Floats, floor: float, least: float) -> None:
+    """Make shares (n, p) weights that sum to 1, in place; what has a score of minus infinity gets 0.
+
+    Args:
+        share: positive, of any sum.
+        scores: (n, p)
+        floor: part of each row's weight that its options have in equal parts.
+        least: of an option's weight.
+    """
+    for row in range(len(share)):
+        count, total = 0, 0.0
+        for i in range(share.shape[1]):
+            count += scores[row, i] > -np.inf
+            total += share[row, i]
+        scale, equal = (1.0 - floor) / max(total, 1e-300), floor / max(count, 1)
+        for i in range(share.shape[1]):
+            share[row, i] = max(share[row, i] * scale + equal, least) if scores[row, i] > -np.inf else 0.0
 
 
 @compiled

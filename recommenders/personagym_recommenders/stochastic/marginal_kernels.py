@@ -10,11 +10,13 @@ from personagym_env.data.tables import IntArray
 from personagym_recommenders.stochastic.kernels import Floats, compiled, mark, weight_at
 from personagym_recommenders.stochastic.merged_options import MERGED_FROM, merge_light
 
-FIRST = 1e-3
-"""The earliest node of the quadrature, in units of the mean time until the first arrival; FIRST ** 2 lies before."""
-LAST = 20.0
-"""The latest node, in units of the mean time that the options left at the last place keep one waiting; exp(-LAST) of
-the mass, 2e-9, lies behind."""
+FIRST = 0.02
+"""The earliest node of the quadrature, in units of the mean time until the first arrival. Before it the integrand of
+place j is a power `t ** (j + 1)` with a factor that is linear to four digits, so the nodes that are left out there
+have a sum in closed form: some `FIRST ** 2 / 2` of the second place's mass, right to `FIRST ** 2` of it."""
+LAST, LAST_PER_PLACE = 20.0, 3.0
+"""The latest node: `LAST + LAST_PER_PLACE * k` times the mean time that the lightest options which can be left at the
+last place keep one waiting. Fewer than k have arrived by then with a probability below 1e-9, a Poisson tail."""
 LANES = 8
 """Options whose arrivals are computed side by side."""
 
@@ -39,8 +41,8 @@ def _arrived(weights: Floats, begin: int, nodes: Floats, octave: int, lanes: Flo
     for b in range(LANES):
         weight = weights[begin + b] if begin + b < len(weights) else 0.0
         for q in range(octave):
-            x = weight * nodes[q]  # so small that three terms of 1 - exp(-x) have all digits
-            lanes[q, b] = x * (1.0 - x * (0.5 - x / 6.0))
+            x = weight * nodes[q]  # so small that five terms of 1 - exp(-x) have all digits that count
+            lanes[q, b] = x * (1.0 - x / 2.0 * (1.0 - x / 3.0 * (1.0 - x / 4.0 * (1.0 - x / 5.0))))
     for q in range(octave, len(nodes)):
         for b in range(LANES):
             lanes[q, b] = lanes[q - octave, b] * (2.0 - lanes[q - octave, b])
@@ -89,20 +91,17 @@ def marginal_propensities(weights: Floats, positions: IntArray) -> Floats:
     p = weights.shape[1]
     marginal = np.zeros((n, k))
     inside = np.zeros(p, np.bool_)
-    outside, often, shown = np.empty(p), np.empty(p), np.empty(k)
+    outside, often, shown, heaviest = np.empty(p), np.empty(p), np.empty(k), np.empty(k)
     for row in range(n):
-        total, least, options = 0.0, np.inf, 0
+        total = 0.0
         for i in range(p):
-            if weights[row, i] > 0:
-                total += weights[row, i]
-                least = min(least, weights[row, i])
-                options += 1
+            total += weights[row, i]
         marginal[row, 0] = weight_at(weights[row], positions[row, 0]) / total
         if k > 1:
             mark(inside, positions[row], True)
-            end = LAST * total / (least * max(options - k + 1, 1))
+            end = (LAST + LAST_PER_PLACE * k) * total / _lightest(weights[row], k - 1, heaviest)
             octave = nodes_per_octave(k)
-            nodes = np.empty(octave * (int(np.log2(end / FIRST)) + 2))
+            nodes = np.empty(int(octave * np.log2(end / FIRST)) + 2)
             for q in range(len(nodes)):
                 nodes[q] = FIRST * 2.0 ** (q / octave)
             others = 0
@@ -118,6 +117,19 @@ def marginal_propensities(weights: Floats, positions: IntArray) -> Floats:
             _later_places(shown, outside[:others], often[:others], nodes, marginal[row])
             mark(inside, positions[row], False)
     return marginal
+
+
+@compiled
+def _lightest(weights: Floats, heavy: int, heaviest: Floats) -> float:
+    """The sum of all weights (p,) but so many, the heaviest, which are kept in `heaviest` meanwhile."""
+    heaviest[:] = 0.0
+    light = 0.0
+    for weight in weights:
+        for place in range(heavy):
+            if weight > heaviest[place]:
+                heaviest[place], weight = weight, heaviest[place]
+        light += weight
+    return light
 
 
 @compiled
@@ -142,8 +154,9 @@ def _later_places(shown: Floats, outside: Floats, often: Floats, nodes: Floats, 
     for place in range(1, k):
         _include(before[place - 1], arrived[place - 1], before[place])
         _include(behind[k - place], arrived[k - place], behind[k - 1 - place])
+    step = 2.0 ** (1.0 / octave)
     for place in range(1, k):
-        found = 0.0
+        found, first, second = 0.0, 0.0, 0.0
         for q in range(size):
             time = shown[place] * nodes[q]
             if time > 2 * LAST:
@@ -151,5 +164,13 @@ def _later_places(shown: Floats, outside: Floats, often: Floats, nodes: Floats, 
             exactly = 0.0
             for c in range(place + 1):
                 exactly += before[place, c, q] * behind[place, place - c, q]
-            found += time * (1.0 - arrived[place, q]) * exactly
+            here = time * (1.0 - arrived[place, q]) * exactly
+            found += here
+            if q == 0:
+                first = here
+            elif q == 1:
+                second = here
+        rises = step ** (place + 1)  # per node before the first: here = power + linear, which rise at two rates
+        linear = (second - rises * first) / (rises * (step - 1.0))
+        found += (first - linear) / (rises - 1.0) + linear / (rises * step - 1.0)
         marginal[place] = np.log(2.0) / octave * found

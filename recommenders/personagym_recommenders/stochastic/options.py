@@ -81,6 +81,8 @@ class ScoredOptions(Storable, ABC):
 
     def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
         """Fit the recommenders, and ask them for every user's candidates and scores; returns itself."""
+        from personagym_recommenders.stochastic.kernels import standardise
+
         self.recommender.fit(log, catalogue)
         retrieval = self.recommender if self.retrieval is None else self.retrieval.fit(log, catalogue)
         self.seen_ = binary_matrix(log.users, log.items, (log.n_users, log.n_items))
@@ -97,7 +99,7 @@ class ScoredOptions(Storable, ABC):
             self.items_[users] = top_k(np.where(fresh, ranked, last), np.ones(fresh.shape, np.bool_), p)
             scores = ranked if self.retrieval is None else np.asarray(self.recommender.score(observation), np.float64)
             chosen = np.take_along_axis(scores, self.items_[users], axis=1)
-            self.scores_[users] = _standardised(chosen, np.take_along_axis(fresh, self.items_[users], axis=1))
+            self.scores_[users] = standardise(chosen, np.take_along_axis(fresh, self.items_[users], axis=1))
         return self
 
     def recommend(self, observation: Observation, k: int, candidates: BoolArray | None = None) -> IntArray:
@@ -108,11 +110,18 @@ class ScoredOptions(Storable, ABC):
 
     def draw(self, observation: Observation, k: int, keys: UIntArray, candidates: BoolArray | None = None) -> IntArray:
         """(n, k) see `StochasticRecommender.draw`."""
-        options = self.options(observation, candidates)
-        least = (options.scores > -np.inf).sum(axis=1).min(initial=options.scores.shape[1])
-        if k < 1 or least < k:
-            raise ValueError(f"slates of {k} places cannot be filled: a row has {least} items to choose from")
+        options = self._enough_options(observation, k, candidates)
         return np.take_along_axis(options.items, self.choose(options, keys, k), axis=1)
+
+    def draw_with_propensities(
+        self, observation: Observation, k: int, keys: UIntArray
+    ) -> tuple[IntArray, Propensities]:
+        """What `draw` gives, and `propensities` of it; scores are asked for once."""
+        options = self._enough_options(observation, k, None)
+        positions = self.choose(options, keys, k)
+        prefix, marginal = self.probabilities(options, positions)
+        slates = np.take_along_axis(options.items, positions, axis=1)
+        return slates, Propensities(prefix[:, -1], prefix, marginal, np.zeros_like(marginal))
 
     def propensities(
         self, observation: Observation, slates: IntArray, candidates: BoolArray | None = None
@@ -145,6 +154,8 @@ class ScoredOptions(Storable, ABC):
         Raises:
             ValueError: not fitted, or an unknown user.
         """
+        from personagym_recommenders.stochastic.kernels import standardise
+
         if not hasattr(self, "seen_"):
             raise ValueError(f"{type(self).__name__} must be fitted before it is used")
         users = observation["user"]
@@ -153,7 +164,15 @@ class ScoredOptions(Storable, ABC):
             return Options(self.items_[users], self._left(observation))
         allowed = unconsumed(self.seen_, observation) if candidates is None else np.asarray(candidates, np.bool_)
         scores = np.asarray(self.recommender.score(observation), np.float64)
-        return Options(np.broadcast_to(np.arange(allowed.shape[1]), allowed.shape), _standardised(scores, allowed))
+        return Options(np.broadcast_to(np.arange(allowed.shape[1]), allowed.shape), standardise(scores, allowed))
+
+    def _enough_options(self, observation: Observation, k: int, candidates: BoolArray | None) -> Options:
+        """What the rows may show, at least k items each."""
+        options = self.options(observation, candidates)
+        least = (options.scores > -np.inf).sum(axis=1).min(initial=options.scores.shape[1])
+        if k < 1 or least < k:
+            raise ValueError(f"slates of {k} places cannot be filled: a row has {least} items to choose from")
+        return options
 
     def _left(self, observation: Observation) -> npt.NDArray[np.float64]:
         """(n, p) scores of the users' candidates, minus infinity where the session has consumed the item."""
@@ -172,11 +191,3 @@ def _positions(options: Options, slates: IntArray) -> IntArray:
     positions = find_positions(options.items, np.asarray(slates, np.int64))
     shown = np.take_along_axis(options.scores, np.maximum(positions, 0), axis=1) > -np.inf
     return np.where(shown, positions, -1)
-
-
-def _standardised(scores: npt.NDArray[np.float64], allowed: BoolArray) -> npt.NDArray[np.float64]:
-    """(n, p) scores of mean 0 and standard deviation 1 over what is allowed; 0 where all of a row are equal."""
-    count = np.maximum(allowed.sum(axis=1, keepdims=True), 1)
-    centred = scores - np.sum(scores, axis=1, where=allowed, keepdims=True) / count
-    spread = np.sqrt(np.sum(centred**2, axis=1, where=allowed, keepdims=True) / count)
-    return np.where(allowed, centred / np.where(spread > 0, spread, 1.0), -np.inf)

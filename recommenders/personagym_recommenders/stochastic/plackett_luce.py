@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.protocols import Observation, Propensities
 from personagym_env.session.random import UIntArray
 from personagym_recommenders.base import ScoringRecommender
 from personagym_recommenders.stochastic.options import Options, ScoredOptions
@@ -53,6 +54,20 @@ class PlackettLuce(ScoredOptions):
 
         return draw_without_replacement(self.weights(options), np.ascontiguousarray(options.items), keys, k)
 
+    def draw_with_propensities(
+        self, observation: Observation, k: int, keys: UIntArray
+    ) -> tuple[IntArray, Propensities]:
+        """See `ScoredOptions.draw_with_propensities`; weights are computed once."""
+        from personagym_recommenders.stochastic.kernels import draw_without_replacement, prefix_propensities
+        from personagym_recommenders.stochastic.marginal_kernels import marginal_propensities
+
+        options = self._enough_options(observation, k, None)
+        weights = self.weights(options)
+        positions = draw_without_replacement(weights, np.ascontiguousarray(options.items), keys, k)
+        prefix, marginal = prefix_propensities(weights, positions), marginal_propensities(weights, positions)
+        slates = np.take_along_axis(options.items, positions, axis=1)
+        return slates, Propensities(prefix[:, -1], prefix, marginal, np.zeros_like(marginal))
+
     def probabilities(self, options: Options, positions: IntArray) -> tuple[FloatArray, FloatArray]:
         """(n, k) each, see `ScoredOptions.probabilities`."""
         from personagym_recommenders.stochastic.kernels import prefix_propensities
@@ -69,10 +84,12 @@ class PlackettLuce(ScoredOptions):
 
     def weights(self, options: Options) -> npt.NDArray[np.float64]:
         """(n, p) weights of the options, which sum to 1 in each row; 0 where an item may not be shown."""
+        from personagym_recommenders.stochastic.kernels import mix_with_floor
+
         best = options.scores.max(axis=1, keepdims=True)
-        share = np.exp((options.scores - np.where(np.isfinite(best), best, 0.0)) / self.temperature)
-        share *= (1 - self.floor) / np.maximum(share.sum(axis=1, keepdims=True), 1e-300)
-        allowed = options.scores > -np.inf
-        equal = self.floor / np.maximum(allowed.sum(axis=1, keepdims=True), 1)
+        share = options.scores - np.where(np.isfinite(best), best, 0.0)
+        share /= self.temperature
+        np.exp(share, out=share)
         # Without a floor, options whose weight would vanish stay possible, by a weight that products can still bear.
-        return np.where(allowed, np.maximum(share + equal, 1e-200), 0.0)
+        mix_with_floor(share, options.scores, self.floor, 1e-200)
+        return share

@@ -139,9 +139,10 @@ def test_fingerprints_tell_policies_and_worlds_apart(collected: Collected) -> No
 class _Repeats(PlackettLuce):
     """Shows its first item at every place."""
 
-    def draw(self, observation, k, keys, candidates=None):  # type: ignore[no-untyped-def]
+    def draw_with_propensities(self, observation, k, keys):  # type: ignore[no-untyped-def]
         """The first item again and again."""
-        return np.repeat(super().draw(observation, k, keys, candidates)[:, :1], k, axis=1)
+        slates, propensities = super().draw_with_propensities(observation, k, keys)
+        return np.repeat(slates[:, :1], k, axis=1), propensities
 
 
 def test_a_policy_that_repeats_an_item_is_refused(collected: Collected, tmp_path: Path) -> None:

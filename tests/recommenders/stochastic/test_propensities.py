@@ -184,9 +184,19 @@ class Averaged(PlackettLuce):
         return prefix, np.take_along_axis(weights, np.maximum(positions, 0), axis=1) * (positions >= 0)
 
 
+class Forgetful(PlackettLuce):
+    """Tells of other slates than it drew."""
+
+    def draw_with_propensities(self, observation, k, keys):
+        """Propensities of the neighbour's slate."""
+        slates, told = super().draw_with_propensities(observation, k, keys)
+        return slates, told._replace(joint=np.roll(told.joint, 1))
+
+
 @pytest.mark.parametrize(
     ("broken", "message"),
     [
+        (Forgetful, "the same joint"),
         (Flattered, "sum to 1"),
         (Tilted, "was drawn"),
         (Restless, "any place of a batch"),
