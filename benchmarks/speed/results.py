@@ -267,3 +267,30 @@ class PPOThroughput(Result):
 
     comparisons: tuple[PPOComparison, ...]
     profile: PPOProfile
+
+
+@dataclass(frozen=True)
+class CollectRate:
+    """Decisions of a log per second over repeats."""
+
+    candidates: int | None
+    """Items that the recommender draws from; None for the whole catalogue."""
+    median: float
+    """Per second that passes."""
+    low: float
+    high: float
+    processor_median: float
+    """Per second of one processor, whatever else the machine does."""
+    processor_low: float
+    processor_high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CollectSpeed(Result):
+    """Decisions per second of collecting a log."""
+
+    KIND = "speed of collecting"
+    FORMAT = 1
+    COMMAND = "python benchmarks/speed/collect.py"
+
+    rates: tuple[CollectRate, ...]

@@ -4,7 +4,16 @@ from collections.abc import Sequence
 
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
-from speed.results import DecisionRate, Growth, KernelGains, MixedAdapters, MixedRate, PPOThroughput, Throughput
+from speed.results import (
+    CollectSpeed,
+    DecisionRate,
+    Growth,
+    KernelGains,
+    MixedAdapters,
+    MixedRate,
+    PPOThroughput,
+    Throughput,
+)
 
 
 def throughput_table(found: Throughput) -> Table:
@@ -192,3 +201,25 @@ def ppo_table(found: PPOThroughput) -> Table:
         for one in found.comparisons
     )
     return Table.plain("PPO, end to end", columns, rows)
+
+
+def collect_table(found: CollectSpeed) -> Table:
+    """Decisions per second by what the recommender draws from."""
+    columns = (
+        name_column("drawn from"),
+        Column("rate", "decisions/s"),
+        Column("processor", "decisions per processor second"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(f"{rate.candidates} candidates" if rate.candidates else "the whole catalogue"),
+                Cell(Interval(rate.median, rate.low, rate.high), ",.0f"),
+                Cell(Interval(rate.processor_median, rate.processor_low, rate.processor_high), ",.0f"),
+            )
+        )
+        for rate in found.rates
+    )
+    return Table.plain(
+        "Decisions per second of collecting a log: median, lowest and highest of the repeats", columns, rows
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from personagym_env.data.tables import FloatArray
+from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.logs.decisions import LoggedDecisions
 
 TOLERANCE = 1e-5
@@ -23,6 +23,8 @@ class Limits:
     n_items: int
     scale: tuple[float, ...]
     reward_range: tuple[float, float]
+    one_policy: bool
+    """Whether one policy that does not change has shown all slates, as in a log that names its fingerprint."""
 
 
 def check_decisions(decisions: LoggedDecisions, limits: Limits, where: object) -> None:
@@ -41,6 +43,8 @@ def check_decisions(decisions: LoggedDecisions, limits: Limits, where: object) -
     checks.order()
     checks.outcomes()
     checks.propensities()
+    if limits.one_policy:
+        checks.sums()
 
 
 class _Checks:
@@ -111,6 +115,33 @@ class _Checks:
         self.refuse(first, "equal prefix and marginal at the first place", np.column_stack([prefix, marginal]))
         below = (marginal + loose < prefix).any(axis=1)
         self.refuse(below, "marginals of at least the prefix that they contain", np.column_stack([prefix, marginal]))
+
+    def sums(self) -> None:
+        """At the start of an episode a policy knows the user alone, so propensities of what it shows sum to 1 at most.
+
+        Those of whole slates, and those of the items at the first place.
+        """
+        log = self.log
+        self._opening_sums("opening slates", log.slate, log.propensities.joint)
+        if not np.isnan(log.propensities.prefix).any():
+            self._opening_sums("items at the first place", log.slate[:, :1], log.propensities.prefix[:, 0])
+
+    def _opening_sums(self, what: str, shown: IntArray, propensity: FloatArray) -> None:
+        """Of what is shown (d, k) with a propensity (d,)."""
+        log = self.log
+        openings = np.flatnonzero(log.step == 0)
+        _, first, which = np.unique(
+            np.column_stack([log.user, shown])[openings], axis=0, return_index=True, return_inverse=True
+        )
+        rows, which = openings[first], which.reshape(-1)
+        wrong = np.zeros(len(log), np.bool_)
+        wrong[openings] = np.abs(propensity[openings] - propensity[rows][which]) > TOLERANCE * propensity[openings]
+        pairs = np.column_stack([propensity, propensity])
+        pairs[openings, 1] = propensity[rows][which]
+        self.refuse(wrong, f"one propensity wherever a user is shown the same {what}", pairs)
+        total = np.zeros(len(log))
+        total[rows] = np.bincount(log.user[rows], propensity[rows])[log.user[rows]]
+        self.refuse(total > 1 + TOLERANCE, f"propensities of a user's {what} that sum to at most 1", total)
 
     def _probabilities(self, name: str, values: FloatArray) -> None:
         wrong = ~((values > 0) & (values <= 1 + TOLERANCE)).all(axis=1)

@@ -98,7 +98,8 @@ class LoggedSessions:
     def limits(self) -> Limits:
         """What its values may be."""
         header = self.header
-        return Limits(header.n_users, header.n_items, header.scale, header.reward_range)
+        named = bool(header.policy_fingerprint)
+        return Limits(header.n_users, header.n_items, header.scale, header.reward_range, one_policy=named)
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column of the whole log, unchecked; only this column is read.

@@ -58,6 +58,14 @@ def test_growth(tmp_path: Path) -> None:
     assert result["profile"]["next_bottleneck"] == max(shares, key=shares.get)
 
 
+def test_collect(tmp_path: Path) -> None:
+    result = run("collect", tmp_path / "collect.json", "--users", "bias", "--episodes", "64", "--repeats", "1")
+    assert [rate["candidates"] for rate in result["rates"]] == [100, None]
+    for rate in result["rates"]:
+        assert 0 < rate["low"] == rate["median"] == rate["high"]
+        assert rate["processor_median"] > 0
+
+
 def test_mixed_adapters(tmp_path: Path) -> None:
     sizes = ("--adapters", "3", "--width", "128", "--layers", "3", "--users", "4")
     result = run("mixed_adapters", tmp_path / "mixed.json", *sizes, "--repeats", "1", "--seconds", "0.01")

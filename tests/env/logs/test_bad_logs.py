@@ -29,6 +29,27 @@ def _row_of(columns: dict[str, Any], step: int, clicked: bool = False) -> int:
     return int(np.flatnonzero(wanted)[1])
 
 
+def _again(columns: dict[str, Any]) -> int:
+    """The first row of an episode which is made to show its user the slate that an earlier one began with."""
+    openings = np.flatnonzero(columns["step"] == 0)
+    for row in openings:
+        if len(before := openings[(columns["user"][openings] == columns["user"][row]) & (openings < row)]):
+            for name in ("slate", "propensity", "prefix", "marginal"):
+                columns[name][row] = columns[name][before[0]]
+            return int(row)
+    raise AssertionError("no user has two episodes")
+
+
+def _row_beside(columns: dict[str, Any]) -> int:
+    """The first row of an episode whose user was shown another first item at the start of another one."""
+    openings = np.flatnonzero(columns["step"] == 0)
+    for row in openings:
+        same = openings[columns["user"][openings] == columns["user"][row]]
+        if len(np.unique(columns["slate"][same, 0])) > 1:
+            return int(row)
+    raise AssertionError("no user was shown two first items")
+
+
 def _spoilt(columns: dict[str, Any], what: str) -> int:
     """Spoil one thing; gives the row that an error should name."""
     row = _row_of(columns, 1, clicked=True)
@@ -72,6 +93,14 @@ def _spoilt(columns: dict[str, Any], what: str) -> int:
         columns["propensity"][row] *= 0.9
     elif what == "first marginal":
         columns["marginal"][row, 0] *= 0.9
+    elif what == "two propensities":
+        row = _again(columns)
+        for name in ("prefix", "marginal"):
+            columns[name][row, 0] *= 0.99
+    elif what == "too much":
+        opening = columns["step"] == 0
+        columns["prefix"][opening, 0] = columns["marginal"][opening, 0] = 0.9
+        row = _row_beside(columns)
     elif what == "small marginal":
         columns["marginal"][row, 2] = columns["prefix"][row, 2] / 2
     return row
@@ -97,6 +126,8 @@ def _spoilt(columns: dict[str, Any], what: str) -> int:
         ("rising prefix", "expected prefix propensities that fall from place to place"),
         ("joint", "expected the last prefix propensity to be that of the slate"),
         ("first marginal", "expected equal prefix and marginal at the first place"),
+        ("two propensities", "expected one propensity wherever a user is shown the same items at the first place, got"),
+        ("too much", r"expected propensities of a user's items at the first place that sum to at most 1, got 1\.8"),
         ("small marginal", "expected marginals of at least the prefix that they contain"),
     ],
 )
