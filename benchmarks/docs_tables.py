@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ablations.results import Blends, RecBoleModels, blends_table, recbole_models_table
+from personagym_benchmarks.transfer.board import Transfer
+from personagym_benchmarks.transfer.tables import controls_table, overview_table
+from personagym_benchmarks.transfer.verdicts import verdict_table
 from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
 from personagym_env.evaluation.agreement.tables import judges_table
 from personagym_env.evaluation.fidelity import tables as fidelity
@@ -32,7 +35,7 @@ COMPARED = ("name", "rmse", "mae", "nll", "auc")
 
 def tables() -> dict[str, str]:
     """Every table of the documentation, in Markdown, by its marker."""
-    parts = (_of_leaderboard(), _of_agreement(), _of_fidelity(), _of_speed(), _of_rest())
+    parts = (_of_leaderboard(), _of_agreement(), _of_fidelity(), _of_transfer(), _of_speed(), _of_rest())
     return {name: markdown(table) for part in parts for name, table in part}
 
 
@@ -79,6 +82,8 @@ def _of_fidelity() -> Iterator[tuple[str, Table]]:
     for board in FidelityReport.load(RESULTS / "fidelity-floors.json").boards:
         yield f"floors-{board.protocol}", fidelity.ratings_table(board).select("name", "rmse", "mae", "nll")
         yield f"floors-{board.protocol}-differences", _differences(board)
+    (canonical,) = FidelityReport.load(RESULTS / "u1.json").boards
+    yield "u1-published", fidelity.published_table(canonical)
     for file in ("equal-rows", "variants"):
         (board,) = FidelityReport.load(RESULTS / f"fidelity-{file}.json").boards
         yield f"{file}-temporal-differences", _differences(board)
@@ -98,6 +103,15 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     yield "mixed-adapters", mixed_times_table(MixedAdapters.load(RESULTS / "mixed_adapters.json"))
     ppo = ppo_table(PPOThroughput.load(RESULTS / "ppo_throughput.json"))
     yield "ppo", ppo.select("name", "vector", "single", "times", "rollouts")
+
+
+def _of_transfer() -> Iterator[tuple[str, Table]]:
+    study = Transfer.load(RESULTS / "transfer.json")
+    yield "transfer-verdicts", verdict_table(study)
+    yield "transfer-answers", overview_table(study, "answers")
+    yield "transfer-cold-items", overview_table(study, "cold_items")
+    yield "transfer-few-ratings", overview_table(study, "few_ratings")
+    yield "transfer-controls", controls_table(study)
 
 
 def _of_rest() -> Iterator[tuple[str, Table]]:

@@ -1,6 +1,7 @@
 """The tables of the transfer study."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 from personagym_benchmarks.transfer.board import Comparison, Transfer, TransferBoard, TransferRow
 from personagym_benchmarks.transfer.verdicts import verdict_table
@@ -56,6 +57,39 @@ def differences_table(board: TransferBoard, part: Comparison, what: str) -> Tabl
     lines = (Row((Cell(f"{one.left} – {one.right}"), *_cells(one.figures, columns, ".4f"))) for one in part.differences)
     head = name_column("left less right")
     return Table.plain(f"{board.dataset}: {what}", (head, *columns), lines, "Paired over users; 95 % intervals.")
+
+
+def overview_table(study: Transfer, part: Literal["answers", "cold_items", "few_ratings"]) -> Table:
+    """One part of all logs: floors and users, a section for each log."""
+    parts = {board.dataset: getattr(board, part) for board in study.boards}
+    keys = {key for found in parts.values() if found is not None for row in found.rows for key in row.figures}
+    columns = [column for column in MEASURES if column.key in keys]
+    sections = (
+        Section(
+            tuple(
+                Row(
+                    (Cell(f"{name}: {row.name}"), *_cells(row.figures, columns)), "floor" if row.kind == "floor" else ""
+                )
+                for row in found.rows
+                if row.kind != "control"
+            ),
+            name,
+        )
+        for name, found in parts.items()
+        if found is not None
+    )
+    return Table(part.replace("_", " "), (name_column("data set and users"), *columns), tuple(sections))
+
+
+def controls_table(study: Transfer) -> Table:
+    """What is left of zero-shot users who are told less, log by log."""
+    rows = (
+        Row((Cell(f"{board.dataset}: {row.name}"), *_cells(row.figures, MEASURES)))
+        for board in study.boards
+        for row in board.answers.rows
+        if row.kind == "control"
+    )
+    return Table.plain("Controls of zero-shot users", (name_column("data set and control"), *MEASURES), rows)
 
 
 def _note(board: TransferBoard, part: Comparison) -> str:

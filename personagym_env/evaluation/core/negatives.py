@@ -3,7 +3,7 @@
 Shapes: v users asked about, q items each, m items.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,8 @@ Negatives = Literal["uniform", "popular"]
 """Unseen items drawn uniformly, or matched in popularity to what the user chose."""
 SUFFIX: Mapping[Negatives, str] = {"uniform": "", "popular": "_popular"}
 """What the name of a figure ends in, by what the real items are told from."""
+CELLS_AT_ONCE = 2**24
+"""Users x items in memory at once: fewer users than `USERS_PER_CALL` where there are more than 16,384 items."""
 POPULARITY_WINDOW = 10.0
 """Places of the popularity ranking within which matched items are drawn at random."""
 
@@ -30,12 +32,12 @@ def unseen_items(split: Split, users: IntArray, n: int, rng: np.random.Generator
         ValueError: a user has fewer than n such items.
     """
     drawn = np.empty((len(users), n), np.int64)
-    for start in range(0, len(users), USERS_PER_CALL):
-        block = users[start : start + USERS_PER_CALL]
+    for places in _blocks(len(users), split.train.n_items):
+        block = users[places]
         seen = _seen(split, block)
         _check_room(seen, n)
         keys = np.where(seen, 2.0, rng.random(seen.shape))
-        drawn[start : start + len(block)] = np.argsort(keys, axis=1)[:, :n]
+        drawn[places] = np.argsort(keys, axis=1)[:, :n]
     return drawn
 
 
@@ -63,8 +65,7 @@ def matched_items(split: Split, users: IntArray, n: int, rng: np.random.Generato
     rank[np.lexsort((rng.random(len(count)), count))] = np.arange(len(count))
     wanted = rank[split.test.items[rows_in_turn(split.test, users, n, rng)]]  # (v, n)
     drawn = np.empty((len(users), n), np.int64)
-    for start in range(0, len(users), USERS_PER_CALL):
-        block = slice(start, start + USERS_PER_CALL)
+    for block in _blocks(len(users), len(count)):
         taken = _seen(split, users[block])
         _check_room(taken, n)
         everybody = np.arange(len(taken))
@@ -85,6 +86,12 @@ def rows_in_turn(log: Interactions, users: IntArray, n: int, rng: np.random.Gene
 def popularity(split: Split, items: IntArray) -> FloatArray:
     """Training ratings of each item."""
     return np.bincount(split.train.items, minlength=split.train.n_items).astype(np.float64)[items]
+
+
+def _blocks(users: int, n_items: int) -> Iterator[slice]:
+    """Places of so many users at once as are few enough for tables over all items."""
+    size = max(1, min(USERS_PER_CALL, CELLS_AT_ONCE // n_items))
+    return (slice(start, start + size) for start in range(0, users, size))
 
 
 def _seen(split: Split, users: IntArray) -> BoolArray:

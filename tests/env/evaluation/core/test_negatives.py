@@ -37,6 +37,14 @@ def test_items_are_unseen_distinct_and_repeatable(split: Split, draw: object) ->
         draw(split, users, 300, np.random.default_rng(4))
 
 
+def test_a_large_catalogue_draws_the_same_of_fewer_users_at_once(split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    users = np.flatnonzero(split.test.counts)
+    at_once = unseen_items(split, users, 9, np.random.default_rng(4))
+    monkeypatch.setattr("personagym_env.evaluation.core.negatives.CELLS_AT_ONCE", 3 * M)
+    np.testing.assert_array_equal(unseen_items(split, users, 9, np.random.default_rng(4)), at_once)
+    assert matched_items(split, users, 9, np.random.default_rng(4)).shape == at_once.shape
+
+
 def test_popularity_tells_real_items_from_uniform_ones_and_not_from_matched_ones(split: Split) -> None:
     users = np.flatnonzero(split.test.counts)
     positive = popularity(split, split.test.items)
