@@ -78,10 +78,9 @@ def link_alone(users: LinkedUsers, rng: np.random.Generator) -> ConstantAnswers:
 class _OtherMemory(Memory):
     """A memory that recalls something else, and is the same in all other respects."""
 
-    def __init__(self, memory: Memory, recall: Callable[[IntArray], Codes], own: Codes) -> None:
+    def __init__(self, memory: Memory, recall: Callable[[IntArray], Codes]) -> None:
         self.__dict__.update(memory.__dict__)
         self._recall_instead = recall
-        self.own = own
 
     def recall(self, users: IntArray) -> Codes:
         """(b, m, f) see `Memory.recall`."""
@@ -89,20 +88,19 @@ class _OtherMemory(Memory):
 
 
 def with_masked_memory(users: LinkedUsers, rng: np.random.Generator) -> LinkedUsers:
-    """The population whose memory says the same of every item to everybody: the median of each field.
+    """The population whose memory says the same of every item that is asked about: each field's median.
 
     Raises:
         ValueError: the users have no memory.
     """
     memory = _memory_of(users)
-    few = rng.choice(users.n_users, min(users.n_users, _USERS), replace=False)
-    median = np.median(memory.recall(few).reshape(-1, len(memory.words)), axis=0).astype(memory.own.dtype)
+    known = memory.recall(rng.choice(users.n_users, min(users.n_users, _USERS), replace=False))
+    median = np.median(known.reshape(-1, known.shape[-1]), axis=0).astype(known.dtype)
 
     def recall(asked: IntArray) -> Codes:
         return np.broadcast_to(median, (len(asked), users.n_items, len(median)))
 
-    masked = _OtherMemory(memory, recall, np.broadcast_to(median, memory.own.shape))
-    return _remembering(users, masked, "memory masked")
+    return _remembering(users, _OtherMemory(memory, recall), "memory masked")
 
 
 def with_memory_of_others(users: LinkedUsers, rng: np.random.Generator) -> LinkedUsers:
@@ -115,9 +113,7 @@ def with_memory_of_others(users: LinkedUsers, rng: np.random.Generator) -> Linke
     circle = rng.permutation(users.n_users)
     other = np.empty_like(circle)
     other[circle] = np.roll(circle, 1)
-    return _remembering(
-        users, _OtherMemory(memory, lambda asked: memory.recall(other[asked]), memory.own), "memory of others"
-    )
+    return _remembering(users, _OtherMemory(memory, lambda asked: memory.recall(other[asked])), "memory of others")
 
 
 def _memory_of(users: LinkedUsers) -> Memory:
