@@ -8,6 +8,7 @@ that was trained without it.
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -52,9 +53,13 @@ def run(args: TransferSettings, context: RunContext) -> Transfer:
         raise ValueError(f"data sets need distinct names, got {', '.join(names)}")
     users = named_users(args, names)
     studies = [_study_of(args, dataset, users, context) for dataset in logs]
+    told = {"datasets": names, "agents": [one.name for one in users]}  # without places on this machine
+    base = None if args.zero_shot_base is None else Path(args.zero_shot_base).name
     return Transfer(
         boards=tuple(board for study in studies for board in study.boards),
-        setting=recorded(args) | {"processor seconds": round(time.process_time() - begin)},
+        setting=recorded(args)
+        | told
+        | {"zero_shot_base": base, "processor seconds": round(time.process_time() - begin)},
         environment=environment_snapshot(),
         benchmarks={name: one for study in studies for name, one in study.benchmarks.items()},
     )

@@ -48,6 +48,8 @@ def study(folders: tuple[str, str], small_bundle: Path, tmp_path_factory: pytest
 def test_every_population_has_a_row_and_a_difference(study: Transfer) -> None:
     assert [one.hash is None for one in study.benchmarks.values()] == [False, False]
     assert "since the log has no times" in study.boards[1].description
+    assert study.setting["datasets"] == ["timed", "untimed"]
+    assert "/" not in str(study.setting)
     for board in study.boards:
         assert not board.left_out
         names = [row.name for row in board.answers.rows]
