@@ -113,6 +113,11 @@ class FactorModel:
         variance = np.maximum(self.user_moments[users] @ self.item_moments.T - product**2, 0)
         return Opinion(np.float32(self.global_mean) + product, variance)
 
+    def means_at(self, users: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """(n,) see `RatingModel.means_at`."""
+        product = np.einsum("nd,nd->n", self.users[users], self.items[items])
+        return np.asarray(np.float32(self.global_mean) + product, np.float32)
+
 
 def fit_factors(
     log: Interactions, settings: FactorSettings | None = None, *, rng: np.random.Generator | None = None

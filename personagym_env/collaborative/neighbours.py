@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.collaborative.similarity import DENSE_ROWS, CommonColumns, nearest, nearest_of_common
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
+
+PAIRS_AT_ONCE = 2**16
+"""Pairs whose neighbours are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,18 @@ class NeighbourModel:
         total = (self.residuals[users] @ self.similarities).toarray()
         weight = (self.rated[users] @ self.similarities).toarray()
         return Opinion((expected.mean + total / (weight + self.damping)).astype(np.float32), expected.variance)
+
+    def means_at(self, users: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """(n,) see `RatingModel.means_at`."""
+        by_item = self.similarities.T.tocsr()
+        parts = []
+        for begin in range(0, len(users), PAIRS_AT_ONCE):
+            block = slice(begin, begin + PAIRS_AT_ONCE)
+            weights = by_item[items[block]]
+            total, weight = (part[users[block]].multiply(weights).sum(axis=1) for part in (self.residuals, self.rated))
+            parts.append(total / (weight + self.damping))
+        found = np.concatenate(parts) if parts else np.zeros(0)
+        return np.asarray(self.bias.means_at(users, items) + found, np.float32)
 
 
 def fit_neighbours(log: Interactions, settings: NeighbourSettings | None = None) -> NeighbourModel:

@@ -28,6 +28,9 @@ class RatingModel(Protocol):
     def predict(self, users: IntArray) -> Opinion:
         """The opinion of (b,) users about all m items."""
 
+    def means_at(self, users: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
+        """(n,) the means of n pairs, without those of the users' other items; equal up to rounding."""
+
 
 def user_blocks(users: IntArray, n_items: int) -> list[IntArray]:
     """Users in blocks whose answers about all items are few enough to be computed at once."""

@@ -19,7 +19,7 @@ from personagym_agents.classical.choice import (
     sample_unseen,
 )
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
-from personagym_agents.classical.trees import TreeModel, fit_trees
+from personagym_agents.classical.trees import fit_trees
 from personagym_env.collaborative.affinity import fit_affinity
 from personagym_env.collaborative.factors import FactorSettings, fit_factors
 from personagym_env.collaborative.neighbours import fit_neighbours
@@ -34,6 +34,8 @@ CALIBRATION_SHARE = 0.2
 """Each user's last part of the training rows, on which link and choice model are fitted."""
 CALIBRATION_ROWS = 50_000
 """Rows that link and choice model are fitted on at most, drawn at random."""
+CALIBRATION_CELLS = 2**28
+"""Users x items that are worked out for those rows at most: of a large catalogue the rows of fewer users."""
 FIT_VERSION = 1
 """Raised with every change of the fits that moves answers by more than rounding."""
 LARGEST_LOGIT = 12.0
@@ -194,11 +196,7 @@ RATING_FITS: dict[str, RatingFit] = {
 
 def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> FittedUsers:
     model = fit(log)
-    means = (
-        model.means_at(log.users, log.items)
-        if isinstance(model, TreeModel)
-        else at_pairs(lambda users: model.predict(users).mean, log.users, log.items, log.n_items)
-    )
+    means = model.means_at(log.users, log.items)
     affinity = fit_affinity(log) if with_affinity else None
     return FittedUsers(model, fit_spread(log, means), fit_choice_features(log, affinity))
 
@@ -210,6 +208,10 @@ def _calibrate(
     rng = np.random.default_rng(seed)
     if len(rows) > CALIBRATION_ROWS:
         rows = rows.take(rng.choice(len(rows), CALIBRATION_ROWS, replace=False))
+    people = np.flatnonzero(rows.counts)
+    most = max(1, CALIBRATION_CELLS // rows.n_items)
+    if len(people) > most:
+        rows = rows.take(np.isin(rows.users, rng.choice(people, most, replace=False)))
     unseen = sample_unseen(seen, rows.users, rng)
 
     def everything(users: IntArray) -> FloatArray:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from personagym_agents.classical.choice import sample_unseen
 from personagym_agents.classical.users import RATING_FITS, TABLE_CELLS, ClassicalUsers, fit_classical
 from personagym_env.collaborative.factors import fit_factors
 from personagym_env.collaborative.rating_model import at_pairs
@@ -177,6 +178,18 @@ def test_a_log_without_ratings_gives_users_who_choose(name, train):
     said = sessions.react(np.array([0]), np.arange(10)[None])
     assert (said.rating == 1).all()
     assert np.ptp(said.choice_probability) > 0
+
+
+def test_a_large_catalogue_is_calibrated_on_fewer_users(train, monkeypatch):
+    monkeypatch.setattr("personagym_agents.classical.users.CALIBRATION_CELLS", 9 * train.n_items)
+    asked = []
+    original = sample_unseen
+    monkeypatch.setattr(
+        "personagym_agents.classical.users.sample_unseen",
+        lambda log, users, rng: asked.append(set(users.tolist())) or original(log, users, rng),
+    )
+    check_user_agent(fit_classical("bias", train))
+    assert [len(users) for users in asked] == [9]
 
 
 def test_wrong_use_is_named(users, train):

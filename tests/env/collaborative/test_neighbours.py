@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from personagym_env.collaborative.affinity import fit_affinity
+from personagym_env.collaborative.factors import fit_factors
 from personagym_env.collaborative.neighbours import NeighbourSettings, fit_neighbours
 from personagym_env.data.tables import Interactions
 
@@ -65,3 +66,12 @@ def test_large_catalogues_have_the_same_neighbours(monkeypatch: pytest.MonkeyPat
         np.testing.assert_allclose(other, one, atol=1e-5)
     few = fit_neighbours(log, NeighbourSettings(neighbours=3)).similarities
     assert np.diff(few.T.tocsr().indptr).max() == 3
+
+
+@pytest.mark.parametrize("pairs", [7, 2**16])
+def test_pairs_are_answered_like_whole_rows(pairs: int, twins: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("personagym_env.collaborative.neighbours.PAIRS_AT_ONCE", pairs)
+    for model in (fit_neighbours(twins), fit_factors(twins)):
+        expected = model.predict(np.arange(twins.n_users)).mean[twins.users, twins.items]
+        np.testing.assert_allclose(model.means_at(twins.users, twins.items), expected, atol=1e-5)
+        assert len(model.means_at(twins.users[:0], twins.items[:0])) == 0
