@@ -4,7 +4,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,14 @@ from personagym_recommenders.storage import load_storable
 
 OWN_CLASS = "own"
 """Model class of recommenders that do not come from the registry."""
+
+_WITH_TORCH: Mapping[str, str] = {
+    "SB3Recommender": "personagym_recommenders.rl.sb3_recommender",
+    "BehaviourCloning": "personagym_recommenders.offline.behaviour_cloning",
+    "CQL": "personagym_recommenders.offline.cql",
+    "IQL": "personagym_recommenders.offline.iql",
+}
+"""Modules of the saved recommenders that need torch, by class."""
 
 
 class NamedRecommender(NamedTuple):
@@ -144,9 +152,9 @@ def _find_saved(place: Path) -> Path:
 
 
 def _load_saved(place: Path) -> Recommender:
-    if read_saved(place).kind == "SB3Recommender":
-        # Here, because it imports torch, which no other recommender of this package needs.
-        import personagym_recommenders.rl.sb3_recommender  # noqa: F401
+    # Imported here, because these import torch, which no other recommender of this package needs.
+    if (module := _WITH_TORCH.get(read_saved(place).kind)) is not None:
+        importlib.import_module(module)
     saved = load_storable(place)
     if not isinstance(saved, Recommender):
         raise TypeError(f"{place} holds a saved {type(saved).__name__}, which is no recommender")

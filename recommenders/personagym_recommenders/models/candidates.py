@@ -125,8 +125,30 @@ class CandidateFeatures(Storable):
             items, everything = self._ask(users, observation["profile"])
             opinions = np.take_along_axis(everything, items[:, :, None], axis=1)
             allowed = np.take_along_axis(np.asarray(pool, np.bool_), items, axis=1)
+        return Candidates(items, self.with_session(observation, items, opinions), allowed)
+
+    def opinions_of(self, users: IntArray, items: IntArray, profiles: FloatArray) -> npt.NDArray[np.float32]:
+        """(n, k, r) what the recommenders think of any items (n, k) at the start of a session, by user (n,).
+
+        Args:
+            users: (n,) internal user ids.
+            items: (n, k) internal item ids, candidates or not.
+            profiles: (u, f) profile features of all users.
+        """
+        found = np.empty((*items.shape, len(self.recommenders)), np.float32)
+        for first in range(0, len(profiles), _BLOCK):
+            block = np.arange(first, min(first + _BLOCK, len(profiles)))
+            rows = np.flatnonzero((users >= first) & (users < first + _BLOCK))
+            if len(rows):
+                found[rows] = self._ask(block, profiles[block])[1][users[rows, None] - first, items[rows]]
+        return found
+
+    def with_session(
+        self, observation: Observation, items: IntArray, opinions: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.float32]:
+        """(n, k, d) features of items (n, k), of which the recommenders have opinions (n, k, r)."""
         repetition = np.take_along_axis(self._repetition(observation), items, axis=1)
-        return Candidates(items, np.concatenate([opinions, repetition[:, :, None]], axis=2), allowed)
+        return np.concatenate([opinions, repetition[:, :, None]], axis=2)
 
     def _ask(self, users: IntArray, profile: FloatArray) -> tuple[IntArray, npt.NDArray[np.float32]]:
         """All items, most promising first (n, m), and what the recommenders think of each, by item id (n, m, r)."""

@@ -1,0 +1,1 @@
+"""Policies learned from a collected log alone: behaviour cloning, conservative Q-learning, implicit Q-learning."""
