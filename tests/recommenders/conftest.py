@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from fixtures.small_logs import *  # noqa: F403
 from personagym_env.data.tables import Catalogue, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Observation
 
