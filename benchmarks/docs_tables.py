@@ -16,26 +16,46 @@ from personagym_env.evaluation.leaderboard.board import Leaderboard
 from personagym_env.evaluation.leaderboard.policies import PolicyComparison
 from personagym_env.evaluation.leaderboard.policy_tables import policies_table
 from personagym_env.evaluation.leaderboard.tables import agreement_table, ranking_table
+from personagym_env.evaluation.off_policy.board import OffPolicyBoard
+from personagym_env.evaluation.off_policy.tables import estimators_table, goals_table
 from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.evaluation.reporting.table import Cell, Row, Table, name_column, words_column
 from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.tables import distances_table
 from personagym_env.files import write_atomically
 from personagym_recommenders import REGISTRY, RecommenderSpec
-from speed.results import EngineSpeed, Growth, KernelGains, MixedAdapters, PPOThroughput, Throughput
-from speed.tables import engine_table, growth_table, kernels_table, mixed_times_table, ppo_table, throughput_table
+from speed.results import CollectSpeed, EngineSpeed, Growth, KernelGains, MixedAdapters, PPOThroughput, Throughput
+from speed.tables import (
+    collect_table,
+    engine_table,
+    growth_table,
+    kernels_table,
+    mixed_times_table,
+    ppo_table,
+    throughput_table,
+)
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 OFFLINE_SHOWN = ("recall", "ndcg", "coverage")
 """Offline metrics that the documentation sets beside the users; the report has all."""
+OFF_POLICY_SIZE = 100_000
+"""Decisions of the logs on which the documentation shows the off-policy estimators."""
 COMPARED = ("name", "rmse", "mae", "nll", "auc")
 """Columns of differences that the documentation has."""
 
 
 def tables() -> dict[str, str]:
     """Every table of the documentation, in Markdown, by its marker."""
-    parts = (_of_leaderboard(), _of_agreement(), _of_fidelity(), _of_transfer(), _of_speed(), _of_rest())
+    parts = (
+        _of_leaderboard(),
+        _of_agreement(),
+        _of_fidelity(),
+        _of_transfer(),
+        _of_off_policy(),
+        _of_speed(),
+        _of_rest(),
+    )
     return {name: markdown(table) for part in parts for name, table in part}
 
 
@@ -100,6 +120,7 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     yield "kernels", kernels_table(KernelGains.load(RESULTS / "kernels.json"))
     growth = growth_table(Growth.load(RESULTS / "growth.json"))
     yield "growth", growth.select("name", "step", "reset", "memory")
+    yield "collect", collect_table(CollectSpeed.load(RESULTS / "collect.json"))
     yield "mixed-adapters", mixed_times_table(MixedAdapters.load(RESULTS / "mixed_adapters.json"))
     ppo = ppo_table(PPOThroughput.load(RESULTS / "ppo_throughput.json"))
     yield "ppo", ppo.select("name", "vector", "single", "times", "rollouts")
@@ -112,6 +133,13 @@ def _of_transfer() -> Iterator[tuple[str, Table]]:
     yield "transfer-cold-items", overview_table(study, "cold_items")
     yield "transfer-few-ratings", overview_table(study, "few_ratings")
     yield "transfer-controls", controls_table(study)
+
+
+def _of_off_policy() -> Iterator[tuple[str, Table]]:
+    board = OffPolicyBoard.load(RESULTS / "off_policy.json")
+    shown = estimators_table(board, OFF_POLICY_SIZE)
+    yield "off-policy", shown.select("users", "mode", "estimator", "rmse", "coverage", "trusted", "tau", "regret")
+    yield "off-policy-goals", goals_table(board)
 
 
 def _of_rest() -> Iterator[tuple[str, Table]]:

@@ -18,7 +18,7 @@ from personagym_benchmarks.console import make_console
 from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.reporting.terminal import rich_table
-from personagym_env.logs.collect import collect
+from personagym_env.logs.collect import ROWS, collect
 from personagym_env.logs.sessions import open_log
 from personagym_env.world import World, make_world
 from personagym_recommenders import EASE
@@ -36,18 +36,18 @@ class Args:
     candidates: tuple[int, ...] = (100, 0)
     """Items that the recommender draws from; 0 for the whole catalogue."""
     episodes: int = 16_384
-    """Of a log with candidates; an eighth with the whole catalogue."""
+    """Of a log with candidates; a quarter with the whole catalogue."""
     slate_size: int = 5
     workers: int = 2
     """Parts that are played side by side."""
-    repeats: int = 5
+    repeats: int = 3
     output: Path = Path("runs/collect.json")
 
 
 def collected(policy: PlackettLuce, world: World, episodes: int, args: Args) -> tuple[float, float]:
     """Decisions per second that passes, and per second of a processor, of one log."""
     folder = Path(tempfile.mkdtemp(prefix="collect-"))
-    rows = max(1, episodes // (8 * args.workers * 2))  # two parts for each worker, each of eight episodes a row
+    rows = min(ROWS, max(1, episodes // args.workers))
     try:
         passed, spent = time.perf_counter(), time.process_time()
         collect(
@@ -58,6 +58,7 @@ def collected(policy: PlackettLuce, world: World, episodes: int, args: Args) -> 
             policy_fingerprint="",
             slate_size=args.slate_size,
             rows=rows,
+            episodes_per_row=max(1, episodes // (args.workers * rows)),
             workers=args.workers,
         )
         passed, spent = time.perf_counter() - passed, time.process_time() - spent
@@ -77,7 +78,7 @@ def main(args: Args) -> None:
     taken: dict[int, list[tuple[float, float]]] = {count: [] for count in policies}
     for repeat in range(args.repeats + 1):
         for count, policy in policies.items():
-            rates = collected(policy, world, args.episodes if count else max(args.episodes // 8, 1), args)
+            rates = collected(policy, world, args.episodes if count else max(args.episodes // 4, 1), args)
             if repeat:
                 taken[count].append(rates)
     found = CollectSpeed(

@@ -14,7 +14,28 @@ def tables(board: OffPolicyBoard) -> Iterator[Table]:
         yield _policies(study)
         for size in sorted({line.size for line in study.orders}):
             yield _estimators(study, size)
-    yield _goals(board)
+    yield goals_table(board)
+
+
+def estimators_table(board: OffPolicyBoard, size: int) -> Table:
+    """Every estimator of every study on logs of one size."""
+    rows = (
+        Row((Cell(study.users), Cell(study.mode), *cells))
+        for study in board.studies
+        for cells in _estimator_cells(study, size)
+    )
+    columns = (name_column("users"), words_column("mode", "logs"), *_ESTIMATOR_COLUMNS)
+    return Table.plain(f"Estimators on logs of {size:,} decisions", columns, rows)
+
+
+def goals_table(board: OffPolicyBoard) -> Table:
+    """What was aimed at, and what was found."""
+    columns = tuple(words_column(name, name) for name in ("goal", "aim", "found", "reached"))
+    rows = (
+        Row((Cell(goal.name), Cell(goal.aim), Cell(goal.found), Cell("yes" if goal.reached else "no")))
+        for goal in board.goals
+    )
+    return Table.plain("goals", columns, rows)
 
 
 def summary(study: Study, size: int) -> list[tuple[str, float, float, float, float, OrderLine]]:
@@ -69,27 +90,24 @@ def _policies(study: Study) -> Table:
     return Table.plain(title, columns, rows)
 
 
-def _estimators(study: Study, size: int) -> Table:
-    columns = (
-        name_column("estimator"),
-        Column("rmse", "RMSE", unit="of the range", meaning="Root mean square error, over logs and policies."),
-        Column("bias", "bias", unit="of the range", meaning="Mean absolute bias of a policy's estimates."),
-        Column("coverage", "coverage", meaning="Share of 95 % intervals that hold the true value."),
-        Column("trusted", "without warning", meaning="Coverage of estimates that come without a warning."),
-        Column("tau", "tau", meaning="Kendall's tau with the true order, near neighbours not counted."),
-        Column("regret", "regret", unit="of the range", meaning="Lost by deploying the estimated winner."),
-    )
-    rows = []
+_ESTIMATOR_COLUMNS = (
+    words_column("estimator", "estimator"),
+    Column("rmse", "RMSE", unit="of the range", meaning="Root mean square error, over logs and policies."),
+    Column("bias", "bias", unit="of the range", meaning="Mean absolute bias of a policy's estimates."),
+    Column("coverage", "coverage", meaning="Share of 95 % intervals that hold the true value."),
+    Column("trusted", "without warning", meaning="Coverage of estimates that come without a warning."),
+    Column("tau", "tau", meaning="Kendall's tau with the true order, near neighbours not counted."),
+    Column("regret", "regret", unit="of the range", meaning="Lost by deploying the estimated winner."),
+)
+
+
+def _estimator_cells(study: Study, size: int) -> Iterator[tuple[Cell, ...]]:
+    """Cells of `_ESTIMATOR_COLUMNS` of each estimator."""
     for name, rmse, bias, coverage, without, order in summary(study, size):
         shares = (Cell(one, ".1%") for one in (rmse, bias, coverage, without))
-        rows.append(Row((Cell(name), *shares, Cell(order.tau, ".2f"), Cell(order.regret, ".1%"))))
-    return Table.plain(f"{study.users}, {study.mode}: logs of {size:,} decisions", columns, rows)
+        yield (Cell(name), *shares, Cell(order.tau, ".2f"), Cell(order.regret, ".1%"))
 
 
-def _goals(board: OffPolicyBoard) -> Table:
-    columns = tuple(words_column(name, name) for name in ("goal", "aim", "found", "reached"))
-    rows = (
-        Row((Cell(goal.name), Cell(goal.aim), Cell(goal.found), Cell("yes" if goal.reached else "no")))
-        for goal in board.goals
-    )
-    return Table.plain("goals", columns, rows)
+def _estimators(study: Study, size: int) -> Table:
+    rows = (Row(cells) for cells in _estimator_cells(study, size))
+    return Table.plain(f"{study.users}, {study.mode}: logs of {size:,} decisions", _ESTIMATOR_COLUMNS, rows)

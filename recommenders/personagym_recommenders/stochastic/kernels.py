@@ -133,6 +133,7 @@ def remove_consumed(scores: Floats, items: IntArray, users: IntArray, history: I
                 for i in range(items.shape[1]):
                     if items[users[row], i] == consumed:
                         scores[row, i] = -np.inf
+                        break
 
 
 @compiled
