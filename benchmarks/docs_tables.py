@@ -138,7 +138,7 @@ def _of_transfer() -> Iterator[tuple[str, Table]]:
 def _of_off_policy() -> Iterator[tuple[str, Table]]:
     board = OffPolicyBoard.load(RESULTS / "off_policy.json")
     shown = estimators_table(board, OFF_POLICY_SIZE)
-    yield "off-policy", shown.select("users", "mode", "estimator", "rmse", "coverage", "trusted", "tau", "regret")
+    yield "off-policy", shown.select("name", "mode", "estimator", "rmse", "coverage", "trusted", "tau", "regret")
     yield "off-policy-goals", goals_table(board)
 
 
