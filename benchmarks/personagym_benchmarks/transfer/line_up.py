@@ -23,6 +23,8 @@ from personagym_env.evaluation.fidelity.fidelity_test import Answers
 from personagym_recommenders import RecommenderContext, available, make_contestants
 
 LEAST_RECOMMENDERS = 16
+MOST_ITEMS = 20_000
+"""Items of a catalogue up to which recommenders that compare all pairs of items fit in minutes."""
 LEAST_USERS = 30
 """Users whose held-out items are enough for the picks; where there are fewer, fewer items are picked."""
 PICKS = (5, 3, 2)
@@ -48,8 +50,11 @@ def choose_pool(questions: Questions) -> ClosedPool:
     """The pool of those with twice as many held-out items as are picked.
 
     Raises:
-        ValueError: too few users have enough held-out items for any number of picks.
+        ValueError: the catalogue is too large for the recommenders, or too few users have held-out items enough for
+            any number of picks.
     """
+    if questions.log.n_items > MOST_ITEMS:
+        raise ValueError(f"recommenders of {questions.log.n_items:,} items take hours; up to {MOST_ITEMS:,} take part")
     pools = [ClosedPool(questions.test.split.test, k, 2 * k) for k in PICKS]
     found = next((pool for pool in pools if len(pool.users) >= LEAST_USERS), None)
     if found is None:

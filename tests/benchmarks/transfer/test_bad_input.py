@@ -107,6 +107,13 @@ def test_a_log_at_the_edge_is_measured(
     assert "nan" not in "".join(map(markdown, transfer_tables(study)))
 
 
+def test_recommenders_of_a_large_catalogue_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("personagym_benchmarks.transfer.study.load_dataset", lambda _: LOGS["one user"])
+    monkeypatch.setattr("personagym_benchmarks.transfer.line_up.MOST_ITEMS", 39)
+    study = run(replace(QUICK, agents=("bias",), refitted=(), parts=("line-up",)), RunContext(tmp_path))
+    assert study.boards[0].left_out == {"line-up": "recommenders of 40 items take hours; up to 39 take part"}
+
+
 @pytest.mark.parametrize("name", NOTHING_HELD_OUT)
 def test_a_log_of_which_nothing_is_held_out_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
