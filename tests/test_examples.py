@@ -51,3 +51,11 @@ def test_ppo_tells_how_it_learns(small_log: Path) -> None:
     size = {"steps": 256, "num_envs": 8, "num_steps": 16, "dimensions": 4}
     told = run("ppo.py", dataset=small_log, agent="bias", **size).splitlines()
     assert re.fullmatch(r" +256 steps, +\d+ s: mean return \d+\.\d\d", told[-1])
+
+
+def test_offline_rl_deploys_what_the_log_promises_most_of(small_log: Path, tmp_path: Path) -> None:
+    size = {"episodes": 40, "steps": 8, "judged": 3}
+    told = run("offline_rl.py", dataset=small_log, agent="bias", output=tmp_path, **size, **{"held-out": 30})
+    chosen = re.search(r"^(.+) is deployed: mean return \d+\.\d\d$", told, re.MULTILINE)
+    assert chosen is not None
+    assert load_recommender(str(tmp_path / chosen[1])).name == chosen[1]

@@ -11,6 +11,7 @@ from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
 from personagym_benchmarks.cli.off_policy import OffPolicyCommand
+from personagym_benchmarks.cli.offline_policies import OfflinePoliciesCommand
 from personagym_benchmarks.cli.open_bandit import OpenBanditCommand
 from personagym_benchmarks.cli.play import PlayCommand
 from personagym_benchmarks.cli.policies import PoliciesCommand
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "off-policy": OffPolicyCommand,
     "open-bandit": OpenBanditCommand,
     "policies": PoliciesCommand,
+    "offline-policies": OfflinePoliciesCommand,
     "transfer": TransferCommand,
     "train": TrainCommand,
     "profile": ProfileCommand,
