@@ -17,8 +17,8 @@ from personagym_env.evaluation.leaderboard.policies import PolicyComparison
 from personagym_env.evaluation.leaderboard.policy_tables import policies_table
 from personagym_env.evaluation.leaderboard.tables import agreement_table, ranking_table
 from personagym_env.evaluation.off_policy.board import OffPolicyBoard
-from personagym_env.evaluation.off_policy.tables import estimators_table, goals_table
 from personagym_env.evaluation.off_policy.offline_policies import OfflineComparison, differences_table, offline_table
+from personagym_env.evaluation.off_policy.tables import estimators_table, goals_table
 from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.evaluation.reporting.table import Cell, Row, Table, name_column, words_column
 from personagym_env.evaluation.validation.board import Validation
