@@ -32,7 +32,7 @@ def test_every_name_makes_a_recommender(name, context):
 
 
 def test_every_recommender_of_the_package_has_a_name():
-    """But for `SB3Recommender`, which is made of a policy and comes from its folder."""
+    """But for trained policies, which come from their folder."""
     found = set()
     for module in pkgutil.walk_packages(personagym_recommenders.__path__, "personagym_recommenders."):
         for name, one in vars(importlib.import_module(module.name)).items():
@@ -40,7 +40,7 @@ def test_every_recommender_of_the_package_has_a_name():
                 found.add(one)
     concrete = {one for one in found if not inspect.isabstract(one)}
     named = {*(spec.factory for spec in REGISTRY.values()), *DRAWN.values()}
-    assert {one.__name__ for one in concrete - named} == {"SB3Recommender"}
+    assert {one.__name__ for one in concrete - named} == {"SB3Recommender", "BehaviourCloning", "CQL", "IQL"}
 
 
 def test_tags_tell_who_takes_part(dataset, context):
