@@ -97,10 +97,16 @@ def goals(studies: Sequence[Study], recommended: Mapping[Mode, str], seconds: fl
     high = float(np.mean(np.array(covered) >= 0.93)) if covered else float("nan")
     found = [
         Goal(
-            "coverage of the recommended estimator where the overlap suffices",
-            "at least 93 %",
-            f"{mean:.1%} of logs on average over {len(enough)} cells; {high:.0%} of the cells reach 93 %",
+            "coverage of the recommended estimator where the overlap suffices, on average",
+            "at least 93 % of logs",
+            f"{mean:.1%} over {len(enough)} cells",
             mean >= 0.93,
+        ),
+        Goal(
+            "cells of sufficient overlap in which it covers at least 93 % of logs",
+            "at least 93 % of the cells",
+            f"{high:.0%}",
+            high >= 0.93,
         ),
         Goal(
             "cells whose overlap suffices",
