@@ -84,8 +84,8 @@ def marginal_propensities(weights: Floats, positions: IntArray) -> Floats:
 
     In the race of `draw_without_replacement`, option i comes to place j if j others arrive before it:
     the integral over t of `w_i exp(-w_i t) P(j of the others have arrived by t)`. The number of arrivals is Poisson
-    binomial, so one recursion over the options gives it for all nodes of a quadrature in log t. Right to six
-    digits; the first place needs no integral.
+    binomial, so one recursion over the options gives it for all nodes of a quadrature in log t; of many options light
+    ones stand together (`merge_light`). Right to six digits; the first place needs no integral.
     """
     n, k = positions.shape
     p = weights.shape[1]

@@ -15,6 +15,9 @@ _LIGHTEST_END = 12.0
 """Mean arrivals of an option until the end of the race up to which it counts as light."""
 _BINS = 24
 """Octaves of weights; what is lighter than all falls into the last."""
+_FEWEST = 16
+"""Options of an octave from which on they are merged. Of fewer, a node would stand for a broken number of options that
+is small, whose arrivals are no probabilities."""
 
 
 @compiled
@@ -28,7 +31,7 @@ def merge_light(weights: Floats, often: Floats, n: int, end: float) -> int:
         end: of the race, in the unit of 1 / weights.
 
     Returns:
-        How many are left: the heavy ones as they were, then at most two for each range of light weights.
+        How many are left: the heavy ones and those of thin octaves as they were, and two at most for each other octave.
     """
     bins = np.zeros((_BINS, 4))  # count, sum, and second and third central moments of the weights
     heavy = 0
@@ -43,13 +46,18 @@ def merge_light(weights: Floats, often: Floats, n: int, end: float) -> int:
         bins[b, 1] += weights[i]
     for i in range(heavy, n):
         b = _bin(weights[i], lightest)
+        if bins[b, 0] < _FEWEST:
+            weights[heavy], weights[i] = weights[i], weights[heavy]
+            heavy += 1
+    for i in range(heavy, n):
+        b = _bin(weights[i], lightest)
         off = weights[i] - bins[b, 1] / bins[b, 0]
         bins[b, 2] += off * off
         bins[b, 3] += off * off * off
     left = heavy
     for b in range(_BINS):
         count = bins[b, 0]
-        if count == 0:
+        if count < _FEWEST:
             continue
         mean, variance = bins[b, 1] / count, bins[b, 2] / count
         if variance <= 1e-18 * mean * mean:
