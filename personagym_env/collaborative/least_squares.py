@@ -12,7 +12,6 @@ import numpy as np
 from scipy import sparse
 
 from personagym_env.collaborative.moments import Matrix, packed_outer, unpacked
-from personagym_env.data.tables import FloatArray, Interactions
 
 _START = 0.1
 """Standard deviation of the random start, which breaks the symmetry of the factors."""
@@ -28,29 +27,34 @@ class Factors(NamedTuple):
 
 
 def fit_least_squares(
-    log: Interactions, values: FloatArray, rank: int, penalty: float, sweeps: int, rng: np.random.Generator
+    totals: sparse.csr_array,
+    weights: sparse.csr_array,
+    rank: int,
+    penalty: float,
+    sweeps: int,
+    rng: np.random.Generator,
 ) -> Factors:
     """Alternate between users and items.
 
     Args:
-        log: whose rows are explained.
-        values: (n,) what is explained at each row.
+        totals: (u, m) what is explained: of each pair the sum of its values, each times its weight.
+        weights: (u, m) of each pair the sum of its weights, 1 for each value where all count alike.
         rank: length of the factors, at least 1.
         penalty: above 0, in squared units of the values.
         sweeps: rounds over users and items, at least 1.
         rng: draws the start of the items.
     """
-    residual, rated = log.matrix(values), log.matrix(np.ones(len(log)))
-    by_item = sparse.csr_array(residual.T), sparse.csr_array(rated.T)
-    users, items = np.zeros((log.n_users, rank)), rng.normal(0, _START, (log.n_items, rank))
+    by_item = sparse.csr_array(totals.T), sparse.csr_array(weights.T)
+    n_users, n_items = totals.shape
+    users, items = np.zeros((n_users, rank)), rng.normal(0, _START, (n_items, rank))
     for _ in range(sweeps):
-        users = _solved(residual, rated, items, penalty)
+        users = _solved(totals, weights, items, penalty)
         items = _solved(*by_item, users, penalty)
     return Factors(users, items)
 
 
-def _solved(residual: sparse.csr_array, rated: sparse.csr_array, other: Matrix, penalty: float) -> Matrix:
+def _solved(totals: sparse.csr_array, weights: sparse.csr_array, other: Matrix, penalty: float) -> Matrix:
     """(u or m, f) the ridge regression of each row's values on the factors of the other side."""
     rank = other.shape[1]
-    gram = unpacked(np.asarray(rated @ packed_outer(other)), rank) + penalty * np.eye(rank)
-    return np.asarray(np.linalg.solve(gram, np.asarray(residual @ other)[:, :, None])[:, :, 0])
+    gram = unpacked(np.asarray(weights @ packed_outer(other)), rank) + penalty * np.eye(rank)
+    return np.asarray(np.linalg.solve(gram, np.asarray(totals @ other)[:, :, None])[:, :, 0])

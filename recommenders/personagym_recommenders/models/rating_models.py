@@ -92,7 +92,8 @@ class MatrixFactorisation(_OnBias):
     def learn(self, log: Interactions, catalogue: Catalogue) -> None:
         """Alternate between users and items."""
         rng = np.random.default_rng(self.seed)
-        found = fit_least_squares(log, self.residuals(log), self.rank, self.regularisation, self.sweeps, rng)
+        totals, counts = log.matrix(self.residuals(log)), log.matrix(np.ones(len(log)))
+        found = fit_least_squares(totals, counts, self.rank, self.regularisation, self.sweeps, rng)
         self.user_factors_, self.item_factors_ = found
 
     def taste(self, users: IntArray) -> FloatArray:

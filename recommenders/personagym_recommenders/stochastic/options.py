@@ -4,6 +4,7 @@ Shapes: n rows, p options of a row, u users, m items, k slate places.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -38,7 +39,8 @@ class ScoredOptions(Storable, ABC):
     """A stochastic recommender over the scores of another one; a subclass says how it draws from them.
 
     Scores are standardised row by row, to mean 0 and standard deviation 1 over the options, so that a temperature
-    means the same for a recommender that counts and for one that predicts ratings.
+    means the same for a recommender that counts and for one that predicts ratings. With `by_rank` only their order
+    counts: option r of a row, from 1 for the best, has the score -log(r), whatever the recommender's numbers are like.
 
     With `candidates`, a user's options are the items that `retrieval` ranks highest at the start of a session, so many
     of them, with their scores at that moment; both are asked once, when this one is fitted. What the session has
@@ -52,6 +54,8 @@ class ScoredOptions(Storable, ABC):
         candidates: options of each user at the start of a session, enough for a slate after the longest one; None
             for the whole catalogue.
         retrieval: whose ranking the candidates come from; None for `recommender` itself. `fit` fits it too.
+        by_rank: whether ranks stand in the place of scores.
+        withheld: items that nobody is shown unless the caller names them, such as those that have not arrived yet.
     """
 
     seen_: sparse.csr_array
@@ -62,7 +66,12 @@ class ScoredOptions(Storable, ABC):
     """(u, p) their standardised scores, minus infinity for what the user has consumed."""
 
     def __init__(
-        self, recommender: ScoringRecommender, candidates: int | None, retrieval: ScoringRecommender | None
+        self,
+        recommender: ScoringRecommender,
+        candidates: int | None,
+        retrieval: ScoringRecommender | None,
+        by_rank: bool = False,
+        withheld: Sequence[int] = (),
     ) -> None:
         if not isinstance(recommender, ScoringRecommender):
             raise TypeError(f"{type(self).__name__} draws by scores, and {type(recommender).__name__} has none")
@@ -73,6 +82,8 @@ class ScoredOptions(Storable, ABC):
         self.recommender = recommender
         self.candidates = candidates
         self.retrieval = retrieval
+        self.by_rank = by_rank
+        self.withheld = tuple(int(item) for item in withheld)
 
     @property
     @abstractmethod
@@ -81,10 +92,14 @@ class ScoredOptions(Storable, ABC):
 
     def fit(self, log: Interactions, catalogue: Catalogue) -> Self:
         """Fit the recommenders, and ask them for every user's candidates and scores; returns itself."""
-        from personagym_recommenders.stochastic.kernels import standardise
-
         self.recommender.fit(log, catalogue)
-        retrieval = self.recommender if self.retrieval is None else self.retrieval.fit(log, catalogue)
+        if self.retrieval is not None:
+            self.retrieval.fit(log, catalogue)
+        return self.ask_fitted(log, catalogue)
+
+    def ask_fitted(self, log: Interactions, catalogue: Catalogue) -> Self:
+        """As `fit`, with recommenders that are fitted already, perhaps on other rows or a log of slates."""
+        retrieval = self.recommender if self.retrieval is None else self.retrieval
         self.seen_ = binary_matrix(log.users, log.items, (log.n_users, log.n_items))
         p = min(self.candidates or 0, log.n_items)
         self.items_ = np.empty((log.n_users, p), np.int64)
@@ -93,13 +108,13 @@ class ScoredOptions(Storable, ABC):
         for first in range(0, log.n_users if p else 0, _BLOCK):
             users = np.arange(first, min(first + _BLOCK, log.n_users))
             observation = opening_observation(users, profiles, 1)
-            fresh = unconsumed(self.seen_, observation)
+            fresh = self._offered(observation)
             ranked = np.asarray(retrieval.score(observation), np.float64)
             last = ranked.min(axis=1, keepdims=True) - 1  # behind all that the user has not consumed
             self.items_[users] = top_k(np.where(fresh, ranked, last), np.ones(fresh.shape, np.bool_), p)
             scores = ranked if self.retrieval is None else np.asarray(self.recommender.score(observation), np.float64)
             chosen = np.take_along_axis(scores, self.items_[users], axis=1)
-            self.scores_[users] = standardise(chosen, np.take_along_axis(fresh, self.items_[users], axis=1))
+            self.scores_[users] = self._comparable(chosen, np.take_along_axis(fresh, self.items_[users], axis=1))
         return self
 
     def recommend(self, observation: Observation, k: int, candidates: BoolArray | None = None) -> IntArray:
@@ -154,17 +169,32 @@ class ScoredOptions(Storable, ABC):
         Raises:
             ValueError: not fitted, or an unknown user.
         """
-        from personagym_recommenders.stochastic.kernels import standardise
-
         if not hasattr(self, "seen_"):
             raise ValueError(f"{type(self).__name__} must be fitted before it is used")
         users = observation["user"]
         check_users(users, self.seen_.shape[0])
         if candidates is None and self.items_.shape[1]:
             return Options(self.items_[users], self._left(observation))
-        allowed = unconsumed(self.seen_, observation) if candidates is None else np.asarray(candidates, np.bool_)
+        allowed = self._offered(observation) if candidates is None else np.asarray(candidates, np.bool_)
         scores = np.asarray(self.recommender.score(observation), np.float64)
-        return Options(np.broadcast_to(np.arange(allowed.shape[1]), allowed.shape), standardise(scores, allowed))
+        return Options(np.broadcast_to(np.arange(allowed.shape[1]), allowed.shape), self._comparable(scores, allowed))
+
+    def _offered(self, observation: Observation) -> BoolArray:
+        """(n, m) what each row may be shown where the caller does not say."""
+        offered = unconsumed(self.seen_, observation)
+        offered[:, list(self.withheld)] = False
+        return offered
+
+    def _comparable(self, scores: npt.NDArray[np.float64], allowed: BoolArray) -> npt.NDArray[np.float64]:
+        """(n, p) scores that mean the same for any recommender, minus infinity where not allowed."""
+        from personagym_recommenders.stochastic.kernels import standardise
+
+        if not self.by_rank:
+            return standardise(scores, allowed)
+        order = np.argsort(-np.where(allowed, scores, -np.inf), axis=1, kind="stable")
+        rank = np.empty_like(order)
+        np.put_along_axis(rank, order, np.arange(1, scores.shape[1] + 1)[None], axis=1)
+        return np.where(allowed, -np.log(rank), -np.inf)
 
     def _enough_options(self, observation: Observation, k: int, candidates: BoolArray | None) -> Options:
         """What the rows may show, at least k items each."""

@@ -1,5 +1,7 @@
 """Plackett-Luce over scores: slates drawn place by place, in proportion to softmax weights."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -17,14 +19,16 @@ class PlackettLuce(ScoredOptions):
     So every option that is left comes first with probability at least `floor / p`, and the propensity of a slate of k
     options is at least `(floor / p) ** k`. Joint and prefix propensities are products of ratios, and marginals come
     from an integral that is right to six digits. Limiting cases: a high temperature gives uniformly random slates, a
-    low one without floor the k best.
+    low one without floor the k best. By rank the weight of option r is in proportion to `r ** (-1 / temperature)`.
 
     Args:
         recommender: whose scores; `fit` fits it.
-        temperature: in standard deviations of a row's scores, above 0.
+        temperature: in standard deviations of a row's scores, above 0; by rank the inverse of Zipf's exponent.
         candidates: options of each user, see `ScoredOptions`.
         floor: share of the weight that all options have in equal parts, in 0..1.
         retrieval: where the candidates come from, see `ScoredOptions`.
+        by_rank: whether ranks stand in the place of scores.
+        withheld: items that nobody is shown.
     """
 
     def __init__(
@@ -34,8 +38,10 @@ class PlackettLuce(ScoredOptions):
         candidates: int | None = None,
         floor: float = 0.05,
         retrieval: ScoringRecommender | None = None,
+        by_rank: bool = False,
+        withheld: Sequence[int] = (),
     ) -> None:
-        super().__init__(recommender, candidates, retrieval)
+        super().__init__(recommender, candidates, retrieval, by_rank, withheld)
         if not temperature > 0:
             raise ValueError(f"temperature must be above 0, got {temperature}")
         if not 0 <= floor <= 1:

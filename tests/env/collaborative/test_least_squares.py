@@ -15,10 +15,15 @@ def log() -> Interactions:
     return Interactions.from_columns(users, items, ratings, None, n_users=60, n_items=40, scale=(1.0, 3.0, 5.0))
 
 
+def fit(log, values, rank, penalty, sweeps):
+    rng = np.random.default_rng(0)
+    return fit_least_squares(log.matrix(values), log.matrix(np.ones(len(log))), rank, penalty, sweeps, rng)
+
+
 def test_planted_factors_are_recovered(log):
     rng = np.random.default_rng(4)
     truth = rng.normal(size=(60, 2)) @ rng.normal(size=(2, 40))
-    found = fit_least_squares(log, truth[log.users, log.items], 2, 0.1, 30, np.random.default_rng(0))
+    found = fit(log, truth[log.users, log.items], 2, 0.1, 30)
     unseen = log.matrix().toarray() == 0
     left = (found.users @ found.items.T - truth)[unseen]
     assert left.std() < 0.1 * truth[unseen].std()
@@ -26,14 +31,24 @@ def test_planted_factors_are_recovered(log):
 
 def test_each_side_solves_its_ridge_regression(log):
     values = np.random.default_rng(2).normal(size=len(log))
-    users, items = fit_least_squares(log, values, 3, 2.0, 4, np.random.default_rng(0))
+    users, items = fit(log, values, 3, 2.0, 4)
     rows = log.items == 7
     own = users[log.users[rows]]
     np.testing.assert_allclose(items[7], np.linalg.solve(own.T @ own + 2 * np.eye(3), own.T @ values[rows]))
 
 
+def test_a_value_of_weight_two_counts_like_two_values(log):
+    values, weights = np.random.default_rng(5).normal(size=len(log)), 1.0 + (np.arange(len(log)) % 2)
+    totals, counts = log.matrix(values * weights), log.matrix(weights)
+    found = fit_least_squares(totals, counts, 2, 1.0, 3, np.random.default_rng(0))
+    rows = np.flatnonzero(log.items == 7)
+    twice = np.repeat(rows, weights[rows].astype(int))
+    own = found.users[log.users[twice]]
+    np.testing.assert_allclose(found.items[7], np.linalg.solve(own.T @ own + np.eye(2), own.T @ values[twice]))
+
+
 def test_a_large_penalty_leaves_nothing(log):
-    found = fit_least_squares(log, np.ones(len(log)), 2, 1e9, 2, np.random.default_rng(0))
+    found = fit(log, np.ones(len(log)), 2, 1e9, 2)
     assert np.abs(found.users @ found.items.T).max() < 1e-9
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from personagym_env.conformance.stochastic import check_stochastic
+from personagym_env.evaluation.core.offline import opening_observation
 from personagym_env.session.random import splitmix64
 from personagym_recommenders import EASE, MostPopular, Random
 from personagym_recommenders.stochastic import kernels, merged_options
@@ -19,6 +20,7 @@ from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
     "recommender",
     [
         PlackettLuce(EASE(), 0.7),
+        PlackettLuce(EASE(), 0.5, candidates=20, by_rank=True, withheld=(3,)),
         PlackettLuce(MostPopular(), 2.0, candidates=12),
         PlackettLuce(EASE(), 0.05, candidates=12, floor=0.0),
         PlackettLuce(Random(), 1.0, candidates=12, retrieval=EASE()),
@@ -75,6 +77,33 @@ def test_many_light_options_stand_as_few() -> None:
         orders = np.roll(slates, place, axis=1)
         total = marginal_propensities(np.tile(weights, (300, 1)), orders)[:, place].sum()
         assert total == pytest.approx(1, abs=1e-5)
+
+
+def test_few_heavy_options_among_light_ones_stand_for_themselves() -> None:
+    tail = 1.0 / np.arange(12, 250) ** 2
+    weights = np.concatenate([[0.1158, 0.0715, 0.0623], 0.7504 * tail / tail.sum()])
+    slates = (np.arange(len(weights))[:, None] + 7 * np.arange(1, 11)) % len(weights)
+    slates[:, 9] = np.arange(len(weights))
+    marginals = marginal_propensities(np.tile(weights, (len(weights), 1)), slates)[:, 9]
+    assert marginals.min() > 0
+    assert marginals.sum() == pytest.approx(1, abs=1e-6)
+
+
+def test_ranks_stand_in_the_place_of_scores_and_what_is_withheld_is_not_shown(checkerboard):
+    candidates = len(checkerboard.catalogue)
+    for given in (None, candidates):
+        policy = PlackettLuce(EASE(), 0.5, given, floor=0.0, by_rank=True, withheld=[0, 3])
+        policy.fit(checkerboard.log, checkerboard.catalogue)
+        observation = opening_observation(np.arange(4), np.zeros((48, 1), np.float32), 2)
+        options = policy.options(observation)
+        for row, user in enumerate(observation["user"]):
+            shown = np.sort(options.items[row][options.scores[row] > -np.inf])
+            seen = checkerboard.log.items[checkerboard.log.users == user]
+            np.testing.assert_array_equal(shown, np.setdiff1d(np.arange(candidates), [*seen, 0, 3]))
+            weights = np.sort(policy.weights(options)[row])[::-1][: len(shown)]
+            np.testing.assert_allclose(weights / weights[0], np.arange(1, len(shown) + 1) ** -2.0)
+    everything = np.ones((4, candidates), np.bool_)
+    assert (policy.options(observation, everything).scores > -np.inf).all()
 
 
 def test_luck_is_that_of_the_sessions():
