@@ -13,6 +13,7 @@ from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray, Interactions
 from personagym_env.data.traits import profile_features, user_traits
+from personagym_env.fit_cache.kept import keeping_fits
 from personagym_env.protocols import UserAgent
 from personagym_env.session.fitting.sessions import SessionFit, fit_sessions
 from personagym_env.session.kernel import Dynamics
@@ -93,6 +94,9 @@ def make_world(
 ) -> World:
     """Build a world from names, paths and numbers.
 
+    What takes long to fit is kept in the cache folder (`personagym_env.fit_cache.kept`), and taken from there the next
+    time.
+
     Args:
         dataset: a name or path for `personagym_env.data.sources.load_dataset`, or the data set itself.
         agent: what `personagym_agents.load` takes - a name such as "mf" or "frozen:persona", the path of a bundle, or
@@ -111,6 +115,7 @@ def make_world(
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     train = named_split(data, split, train_share).split.train
     chosen = parameters or {}
-    fit = fit_sessions(train, SessionParameters().updated(chosen), catalogue=data.catalogue)
-    users = _load_agent(str(agent), data, train, device) if isinstance(agent, str | Path) else agent
+    with keeping_fits():
+        fit = fit_sessions(train, SessionParameters().updated(chosen), catalogue=data.catalogue)
+        users = _load_agent(str(agent), data, train, device) if isinstance(agent, str | Path) else agent
     return World(data, train, users, fit.apply(SessionParameters()).updated(chosen), fit)

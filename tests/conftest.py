@@ -3,7 +3,7 @@
 import os
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -121,6 +121,14 @@ class TableSessions:
         """Count the consumption."""
         assert ((ratings >= 0) & (ratings < len(self.agent.scale))).all()
         self.consumed[rows] += 1
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache folder for these tests, so that they neither use nor fill the user's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PERSONAGYM_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture(scope="session")

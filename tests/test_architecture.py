@@ -44,9 +44,18 @@ def test_packages_keep_the_arrows(package: str) -> None:
 
 
 @pytest.mark.parametrize("module", [*sorted(PACKAGES), "personagym_benchmarks.cli"])
-def test_importing_a_package_does_not_load_torch(module: str) -> None:
-    code = f"import sys, {module}; sys.exit('torch' in sys.modules or 'recbole' in sys.modules)"
+def test_importing_a_package_loads_nothing_heavy(module: str) -> None:
+    heavy = ("torch", "recbole", "sklearn", "numba", "peft")
+    code = f"import sys, {module}; sys.exit(any(name in sys.modules for name in {heavy}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_users_import_what_only_fits_and_training_need_inside_functions() -> None:
+    """Users of a bundle, or of a fit that was kept, do without scikit-learn and `peft`, each a second and more."""
+    for path in PACKAGES["personagym_agents"].rglob("*.py"):
+        outside = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+        crossing = imported(ast.Module(outside, [])) & {"sklearn", "peft"}
+        assert not crossing, f"{path.relative_to(ROOT)} imports {sorted(crossing)} at once"
 
 
 def test_source_roots_are_no_packages() -> None:

@@ -22,6 +22,7 @@ from personagym_env.collaborative.moments import (
 )
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
+from personagym_env.fit_cache.kept import kept
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class FactorModel:
         return np.asarray(np.float32(self.global_mean) + product, np.float32)
 
 
+@kept(FactorModel)
 def fit_factors(
     log: Interactions, settings: FactorSettings | None = None, *, rng: np.random.Generator | None = None
 ) -> FactorModel:

@@ -10,6 +10,7 @@ from personagym_env.collaborative.factors import FactorModel, FactorSettings, fi
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.collaborative.similarity import DENSE_ROWS, CommonColumns, nearest, nearest_of_common
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
+from personagym_env.fit_cache.kept import kept
 
 PAIRS_AT_ONCE = 2**16
 """Pairs whose neighbours are in memory at once."""
@@ -71,6 +72,7 @@ class NeighbourModel:
         return np.asarray(self.bias.means_at(users, items) + found, np.float32)
 
 
+@kept(NeighbourModel, FactorModel)
 def fit_neighbours(log: Interactions, settings: NeighbourSettings | None = None) -> NeighbourModel:
     """Fit item-kNN on residuals: cosine over common raters, shrunk by their number, negative similarities dropped.
 

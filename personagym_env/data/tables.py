@@ -190,6 +190,10 @@ class Interactions:
 
     def fingerprint(self) -> str:
         """SHA-256 over shape, scale and all rows: two logs are the same data exactly if it agrees."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
         digest = hashlib.sha256(repr((self.n_users, self.n_items, self.scale)).encode())
         times = np.zeros(0, np.int64) if self.timestamps is None else self.timestamps
         for column, dtype in ((self.users, "<i8"), (self.items, "<i8"), (self.ratings, "<f4"), (times, "<i8")):

@@ -13,10 +13,10 @@ bundle/
 from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from peft import PeftModel
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -30,13 +30,17 @@ from personagym_agents.llm.reasons import ReasonStore
 from personagym_agents.llm.writer import LLMProfileWriter
 from personagym_agents.memory.evidence import Memory
 from personagym_agents.memory.reasons import fit_reason_memory
-from personagym_agents.model.adapters import Factors, adapter_factors, mix_adapters
+from personagym_agents.model.adapter_file import read_adapter
+from personagym_agents.model.adapters import Factors, mix_adapters
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on, quietly
 from personagym_agents.personas.clustering import Personas
 from personagym_agents.personas.settings import Groups
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 from personagym_env.data.traits import user_traits
 from personagym_env.protocols import UserFingerprint
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 _MEMORY, _PROFILES = "memory.safetensors", "profiles.json"
 REASONS = "reasons.jsonl"
@@ -64,7 +68,7 @@ def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: halves.get(value.data_ptr(), value) for name, value in state.items()}
 
 
-def save_adapter(made: Path, adapted: PeftModel) -> None:
+def save_adapter(made: Path, adapted: "PeftModel") -> None:
     """Write a model's adapter into the folder of a bundle."""
     adapted.save_pretrained(
         str(made / "adapters"), state_dict=_halved(adapted.state_dict()), save_embedding_layers=False
@@ -189,13 +193,4 @@ def read_groups(place: Path) -> tuple[Groups, IntArray]:
 
 def read_adapters(model: PreTrainedModel, place: Path) -> list[Factors]:
     """The adapters of a bundle, in the order of `read_groups`, as they go onto its base, which is left as it is."""
-    return [_read_adapter(model, place / "adapters" / name) for name in adapter_names(*read_groups(place))]
-
-
-def _read_adapter(model: PreTrainedModel, place: Path) -> Factors:
-    """An adapter's factors; the model is left as it was, so that time grows with the adapters and not their square."""
-    with quietly():
-        adapted = PeftModel.from_pretrained(model, place, adapter_name=place.name)
-    factors = adapter_factors(model, place.name)
-    adapted.unload()
-    return factors
+    return [read_adapter(model, place / "adapters" / name) for name in adapter_names(*read_groups(place))]

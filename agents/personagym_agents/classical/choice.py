@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
-from sklearn.preprocessing import StandardScaler
 
 from personagym_env.collaborative.affinity import AffinityModel
 from personagym_env.collaborative.rating_model import Opinion
@@ -78,6 +76,10 @@ def sample_unseen(log: Interactions, users: IntArray, rng: np.random.Generator, 
 
 def fit_choice(positive: FloatArray, negative: FloatArray) -> ChoiceModel:
     """Ridge logistic regression of consumed (n, f) against unseen (n', f) rows."""
+    # Here, because a fit that was kept does without.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.preprocessing import StandardScaler
+
     features = np.concatenate([positive, negative]).astype(np.float64)
     label = np.concatenate([np.ones(len(positive)), np.zeros(len(negative))])
     # Scaled, so that the prior means the same for every feature.

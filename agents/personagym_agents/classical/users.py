@@ -20,12 +20,13 @@ from personagym_agents.classical.choice import (
 )
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
 from personagym_agents.classical.trees import fit_trees
-from personagym_env.collaborative.affinity import fit_affinity
-from personagym_env.collaborative.factors import FactorSettings, fit_factors
-from personagym_env.collaborative.neighbours import fit_neighbours
+from personagym_env.collaborative.affinity import AffinityModel, fit_affinity
+from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
+from personagym_env.collaborative.neighbours import NeighbourModel, fit_neighbours
 from personagym_env.collaborative.rating_model import Opinion, RatingModel, at_pairs, user_blocks
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.fit_cache.kept import kept
 from personagym_env.protocols import Reaction, UserFingerprint
 
 TABLE_CELLS = 2**23
@@ -56,6 +57,14 @@ class FittedUsers(NamedTuple):
     model: RatingModel
     spread: Spread
     choice_features: ChoiceFeatures
+
+
+class CalibratedUsers(NamedTuple):
+    """All that `fit_classical` fits."""
+
+    fitted: FittedUsers
+    link: OrdinalLink
+    choice: ChoiceModel
 
 
 class ClassicalUsers:
@@ -177,7 +186,7 @@ class ClassicalSessions:
             raise ValueError(f"{name} must lie in 0..{limit - 1}, got {values.min()}..{values.max()}")
 
 
-RatingFit = Callable[[Interactions], RatingModel]
+RatingFit = Callable[..., RatingModel]
 
 
 def fit_rating_bias(log: Interactions) -> RatingModel:
@@ -192,6 +201,8 @@ RATING_FITS: dict[str, RatingFit] = {
     "trees": fit_trees,
 }
 """Name to the function that fits the rating model of `fit_classical`."""
+_READERS = ("trees",)
+"""Those whose fits read the catalogue too; their models are a library's, so that they cannot be kept."""
 
 
 def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> FittedUsers:
@@ -260,22 +271,41 @@ def fit_classical(
         raise ValueError(f"unknown classical users {name!r}; there are {', '.join(sorted(RATING_FITS))}")
     if not len(train):
         raise ValueError("classical users need at least one training row, got an empty log")
-    with_affinity = name != "bias"
-    early, late = temporal_split(train, 1 - CALIBRATION_SHARE)
-    fit = partial(fit_trees, catalogue=catalogue) if name == "trees" else RATING_FITS[name]
-    parts = _fit_parts(train, fit, with_affinity)
-    calibration_parts = _fit_parts(early, fit, with_affinity) if len(late) else parts
-    link, choice = _calibrate(calibration_parts, late if len(late) else train, train, seed)
+    if name in _READERS:
+        fitted = _fit_users(partial(RATING_FITS[name], catalogue=catalogue), train, seed, with_affinity=True)
+    else:
+        fitted = _fit_named(name, train, seed)
     return ClassicalUsers(
         name,
         train.scale,
         (train.n_users, train.n_items),
-        parts,
-        link,
-        choice,
+        *fitted,
         table_cells=table_cells,
         fingerprint=UserFingerprint(train.fingerprint(), _recipe(name, train, catalogue, seed)),
     )
+
+
+def _fit_users(fit: RatingFit, train: Interactions, seed: int, *, with_affinity: bool) -> CalibratedUsers:
+    early, late = temporal_split(train, 1 - CALIBRATION_SHARE)
+    parts = _fit_parts(train, fit, with_affinity)
+    calibration_parts = _fit_parts(early, fit, with_affinity) if len(late) else parts
+    return CalibratedUsers(parts, *_calibrate(calibration_parts, late if len(late) else train, train, seed))
+
+
+@kept(
+    CalibratedUsers,
+    FittedUsers,
+    FactorModel,
+    NeighbourModel,
+    Spread,
+    ChoiceFeatures,
+    AffinityModel,
+    OrdinalLink,
+    ChoiceModel,
+)
+def _fit_named(name: str, train: Interactions, seed: int) -> CalibratedUsers:
+    """Fit users whose rating model consists of arrays and numbers, so that it can be kept."""
+    return _fit_users(RATING_FITS[name], train, seed, with_affinity=name != "bias")
 
 
 def _recipe(name: str, train: Interactions, catalogue: Catalogue | None, seed: int) -> str:

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.preprocessing import normalize
 
 from personagym_agents.documents.document import one_field
 from personagym_agents.memory.text_space import TextSpace
@@ -152,6 +151,8 @@ def fit_reason_memory(
     )
     texts = [f"{contents[int(item)]} {reason}" for item, _, reason in (text.partition(" ") for text in pairs)]
     known = [*contents, *texts]
+    from sklearn.preprocessing import normalize  # here, because few memories have reasons
+
     embedded = normalize(TextSpace.fit(known, _DIMENSIONS).place(known)).astype(np.float32)
     lines = [
         f" recalls {one_field(catalogue.titles[item])} {rating:g}, {reason};"

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from personagym_env.data.tables import FloatArray
 
@@ -24,6 +22,8 @@ _LEAST_TEXTS = 2
 
 def _reader(**options: Any) -> Any:
     """Weighs words and pairs; a pair tells `likes drama` from `dislikes drama`."""
+    from sklearn.feature_extraction.text import TfidfVectorizer  # here, because few need a space of texts
+
     return TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, **options)  # type: ignore[no-untyped-call]
 
 
@@ -52,6 +52,8 @@ class TextSpace:
         Raises:
             ValueError: no word stands in two of them.
         """
+        from sklearn.decomposition import TruncatedSVD
+
         reader = _reader(min_df=_LEAST_TEXTS, max_features=_MOST_WORDS)
         try:
             weights = reader.fit_transform(texts)

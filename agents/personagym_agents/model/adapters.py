@@ -2,12 +2,10 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.lora import LoraLayer
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
@@ -17,6 +15,9 @@ from personagym_agents.inference.linear import product
 from personagym_agents.model.causal_lm import quietly
 from personagym_agents.model.settings import Targets
 from personagym_env.data.tables import IntArray
+
+if TYPE_CHECKING:
+    from peft import LoraConfig, PeftModel
 
 MERGED_WEIGHTS = 2**26
 """Weights that the merged copies of all adapters may have together: 256 MiB in single precision."""
@@ -40,12 +41,14 @@ def _query_key_names(model: PreTrainedModel) -> list[str]:
 
 def lora_config(
     model: PreTrainedModel, *, rank: int, alpha: int, dropout: float, targets: Targets = "all-linear"
-) -> LoraConfig:
+) -> "LoraConfig":
     """LoRA on the model.
 
     Raises:
         ValueError: the model has no query and key projections under a known name, and those are asked for.
     """
+    from peft import LoraConfig  # here, because it takes seconds to import, and users of a bundle do without
+
     return LoraConfig(
         r=rank,
         lora_alpha=alpha,
@@ -57,8 +60,10 @@ def lora_config(
     )
 
 
-def add_adapters(model: PreTrainedModel, names: Sequence[str], config: LoraConfig) -> PeftModel:
+def add_adapters(model: PreTrainedModel, names: Sequence[str], config: "LoraConfig") -> "PeftModel":
     """The model with one untrained adapter per name; its own weights are frozen."""
+    from peft import get_peft_model
+
     with quietly():
         wrapped = get_peft_model(model, config, adapter_name=names[0])
         for name in names[1:]:
@@ -104,6 +109,8 @@ Factors = Mapping[str, LowRank]
 
 def adapter_factors(model: nn.Module, name: str) -> Factors:
     """The factors of an adapter that a model has."""
+    from peft.tuners.lora import LoraLayer
+
     factors = {}
     for layer, module in model.named_modules():
         if isinstance(module, LoraLayer):
@@ -164,7 +171,11 @@ class MixedLinear(nn.Module):
 def mix_adapters(model: nn.Module, adapters: Sequence[Factors]) -> AdapterGate:
     """Replace every adapted layer by a `MixedLinear`, for inference."""
     layers = {name: model.get_submodule(name) for name in adapters[0]}
-    bases = {name: layer.get_base_layer() if isinstance(layer, LoraLayer) else layer for name, layer in layers.items()}
+    # A layer that `peft` has wrapped says what it wraps.
+    bases = {
+        name: cast(nn.Module, layer.get_base_layer()) if hasattr(layer, "get_base_layer") else layer  # type: ignore[operator]
+        for name, layer in layers.items()
+    }
     size = sum(base.get_parameter("weight").numel() for base in bases.values())
     merged = len(adapters) <= MERGED_ADAPTERS and size * len(adapters) <= MERGED_WEIGHTS
     gate = AdapterGate()

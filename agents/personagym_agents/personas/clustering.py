@@ -10,8 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score, silhouette_score
 
 from personagym_agents.memory.text_space import TextSpace
 from personagym_agents.personas.settings import Features, Groups, PersonaSettings
@@ -265,6 +263,8 @@ def _distances(points: FloatArray, centroids: FloatArray) -> FloatArray:
 
 
 def _cluster(points: FloatArray, n_personas: int, seed: int, restarts: int) -> tuple[FloatArray, IntArray]:
+    from sklearn.cluster import KMeans  # here, because it takes long to import, and a trained bundle does without
+
     model = KMeans(n_personas, init="k-means++", n_init=restarts, random_state=seed)  # type: ignore[no-untyped-call]
     model.fit(points)
     return np.asarray(model.cluster_centers_), np.asarray(model.labels_, np.int64)
@@ -277,6 +277,8 @@ def _by_size(centroids: FloatArray, assignment: IntArray) -> tuple[FloatArray, I
 
 
 def _judge(points: FloatArray, n_personas: int, seeds: Sequence[int], restarts: int) -> Criterion:
+    from sklearn.metrics import adjusted_rand_score, silhouette_score
+
     labels = [_cluster(points, n_personas, seed, restarts)[1] for seed in seeds]
     sample = min(len(points), SILHOUETTE_SAMPLE)
     silhouettes = [

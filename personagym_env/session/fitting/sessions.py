@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from personagym_env.data.tables import Catalogue, FloatArray, Interactions
+from personagym_env.fit_cache.kept import kept
 from personagym_env.session.cuts import SessionCuts, cut_sessions, satisfaction_after
 from personagym_env.session.fitting.drift import fit_drift, halves_of, moves_of
 from personagym_env.session.fitting.estimates import Estimate
@@ -135,6 +136,7 @@ def _fit_genres(
         found.findings["drift.scale"] = drift
 
 
+@kept(SessionFit, Estimate)
 def fit_sessions(
     train: Interactions,
     parameters: SessionParameters | None = None,

@@ -1,0 +1,75 @@
+"""Adapters as `peft` saves them, read without it: its import takes longer than all else that a bundle's users need."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from personagym_agents.model.adapters import Factors, LowRank
+
+_CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+_PLAIN: dict[str, tuple[Any, ...]] = {
+    "peft_type": ("LORA",),
+    "bias": ("none",),
+    "use_dora": (False, None),
+    "use_rslora": (False, None),
+    "rank_pattern": ({}, None),
+    "alpha_pattern": ({}, None),
+    "modules_to_save": (None, []),
+    "layer_replication": (None, []),
+}
+"""What a plain LoRA adapter says in its configuration; an adapter of another kind computes otherwise."""
+
+
+def read_adapter(model: nn.Module, place: Path) -> Factors:
+    """What an adapter adds to the layers of a model, which is left as it is.
+
+    Raises:
+        ValueError: a file is missing or damaged, the adapter is no plain LoRA, or does not belong to the model.
+    """
+    scale = _scale(place)
+    try:
+        weights = load_file(place / _WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"the adapter at {place} has no {_WEIGHTS} that can be read: {error}") from error
+    names = sorted({name.rpartition(".lora_")[0] for name in weights})
+    modules = dict(model.named_modules())
+    factors = {}
+    for name in names:
+        layer, sides = name.removeprefix(_PREFIX), [f"{name}.lora_{side}.weight" for side in "AB"]
+        if layer not in modules or not all(side in weights for side in sides):
+            raise ValueError(
+                f"the adapter at {place} has {name!r}, which is no adapted layer of {type(model).__name__}"
+            )
+        down, up = (weights.pop(side) for side in sides)
+        weight = modules[layer].get_parameter("weight")
+        inner, outer = weight.shape if isinstance(modules[layer], Conv1D) else reversed(weight.shape)
+        if down.shape != (len(down), inner) or up.shape != (outer, len(down)):
+            raise ValueError(
+                f"the adapter at {place} has factors of shapes {tuple(down.shape)} and {tuple(up.shape)} for layer "
+                f"{layer!r}, which needs (rank, {inner}) and ({outer}, rank): it belongs to another base"
+            )
+        down, up = (side.to(weight.device, torch.float32) for side in (down, up))
+        factors[layer] = LowRank(down.T, up.T * scale)
+    if weights or not factors:
+        raise ValueError(f"the adapter at {place} has weights of no LoRA layer: {sorted(weights)[:5]}")
+    return factors
+
+
+def _scale(place: Path) -> float:
+    """By what the product of the factors is multiplied."""
+    try:
+        config = json.loads((place / _CONFIG).read_text(encoding="utf-8"))
+        other = {name: config[name] for name, plain in _PLAIN.items() if config.get(name, plain[0]) not in plain}
+        alpha, rank = float(config["lora_alpha"]), int(config["r"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the adapter at {place} has no {_CONFIG} that can be read: {error!r}") from error
+    if other or rank < 1:
+        raise ValueError(f"the adapter at {place} is no plain LoRA: its {_CONFIG} has {other or {'r': rank}}")
+    return alpha / rank

@@ -1,0 +1,1 @@
+"""Fits that are kept in the user's cache folder, so that the next process need not fit them again."""
