@@ -108,7 +108,13 @@ def draw_key(generator: np.random.Generator) -> UIntArray:
 
 def _first(values: dict[str, Any]) -> dict[str, Any]:
     """The information on row 0, without the leading axis; a copy, for the caller may change it."""
-    return {key: _first(value) if isinstance(value, dict) else value[0].copy() for key, value in values.items()}
+    first = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            first[key] = _first(value)
+        else:
+            first[key] = value[0] if value.ndim == 1 else value[0].copy()  # a single number cannot be changed
+    return first
 
 
 class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):

@@ -10,6 +10,7 @@ Integers = npt.NDArray[np.integer]
 MARKS_PER_PAIR = 64
 """Places that the marks have for each pair at least, one bit each: one absent pair in as many is searched in vain."""
 _BITS = (1 << np.arange(8)).astype(np.uint8)
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 class PairIndex:
@@ -33,8 +34,8 @@ class PairIndex:
         """Whether the pairs of the two (broadcast) arrays are among the rows."""
         pairs = self._numbers(users, items)
         place = _hash(pairs, 8 * len(self._marks))
-        there = np.asarray(self._marks[place >> 3] & _BITS[place & 7] > 0)
-        if len(self):
+        there = np.asarray(self._marks[place >> 3] & _BITS[place & 7], np.bool_)
+        if len(self) and there.any():
             marked = pairs[there]
             there[there] = self._sorted[self._place(marked)] == marked
         return there
@@ -74,7 +75,8 @@ class PairIndex:
 
 def _hash(pairs: Integers, size: int) -> Integers:
     """A place in 0..`size`-1, a power of 2, for each int64: Fibonacci hashing (Knuth, TAOCP 3, section 6.4)."""
-    shift = np.uint64(65 - size.bit_length())
     # The product wraps around; NumPy warns of that if it is a single number.
-    with np.errstate(over="ignore"):
-        return ((pairs.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> shift).view(np.int64)
+    places = np.atleast_1d(pairs).astype(np.uint64)
+    places *= _GAMMA
+    places >>= np.uint64(65 - size.bit_length())
+    return places.view(np.int64).reshape(pairs.shape)

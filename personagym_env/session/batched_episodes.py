@@ -74,6 +74,8 @@ class BatchedEpisodes:
         self.history_length = history_length
         self.max_episode_steps = max_episode_steps
         self._sessions = world.agent.open(n)
+        # Asked once, because a protocol that is looked at while running looks at every name that it has.
+        self._forgetful = self._sessions if isinstance(self._sessions, ForgetfulSessions) else None
         self._next_episode = np.zeros(n, np.int64)
         # Each column has an array of its own, because rows are written in place.
         columns = np.zeros((2, n), np.int64)
@@ -90,7 +92,8 @@ class BatchedEpisodes:
         key, episode = self.state.key[rows], self._next_episode[rows]
         if users is None:
             users = kernel.draw_users(key, episode, self.world.train.n_users)
-        self._put(rows, kernel.initial(self.world.dynamics, key, episode, users))
+        for whole, new in zip(self.state, kernel.initial(self.world.dynamics, key, episode, users), strict=True):
+            whole[rows] = new
         self._diary.clear(rows)
         self._next_episode[rows] += 1
         self._sessions.start(rows, users)
@@ -104,15 +107,17 @@ class BatchedEpisodes:
         return steps[0] if len(steps) == 1 else RowStep.joined(steps)
 
     def _advance(self, rows: IntArray, slates: IntArray) -> RowStep:
-        state = kernel.State._make(array[rows] for array in self.state)
-        step = state.step
-        places = kernel.check_places(slates, state.user, self._diary.consumed(rows, step), self.world.train)
+        before = kernel.State._make(array[rows] for array in self.state)
+        consumed = self._diary.consumed(rows, before.step)
+        places = kernel.check_places(slates, before.user, consumed, self.world.train)
         reaction = self._sessions.react(rows, slates)
-        state, outcome = kernel.transition(state, slates, places, reaction, self.world.dynamics)
-        self._put(rows, state)
+        state, outcome = kernel.transition(before, slates, places, reaction, self.world.dynamics)
+        for whole, old, new in zip(self.state, before, state, strict=True):
+            if new is not old:
+                whole[rows] = new
         taken = outcome.item != NO_ITEM
-        given = np.where(taken, self.world.dynamics.scale[outcome.rating], np.float32(0))
-        self._diary.write(rows, step, outcome.item, given)
+        given = taken * self.world.dynamics.scale[outcome.rating]
+        self._diary.write(rows, before.step, outcome.item, given)
         if taken.any():
             self._sessions.consume(rows[taken], outcome.item[taken], outcome.rating[taken])
         components = kernel.reward_components(outcome, self.world.dynamics)
@@ -148,7 +153,7 @@ class BatchedEpisodes:
             "reward_components": step.components,
             "clicked_item": outcome.item,
             "clicked_place": outcome.place,
-            "rating": np.where(took, self.world.dynamics.scale[outcome.rating], np.float32(0)),
+            "rating": took * self.world.dynamics.scale[outcome.rating],
             "examined": outcome.examined,
             "places": outcome.places,
             # A return has moved the state on already; the step itself still belongs to the session that it ended.
@@ -162,10 +167,6 @@ class BatchedEpisodes:
                 "hazard": outcome.hazard,
             },
         }
-        if isinstance(self._sessions, ForgetfulSessions):
-            info["dropped_lines"] = self._sessions.dropped_lines[rows]
+        if self._forgetful is not None:
+            info["dropped_lines"] = self._forgetful.dropped_lines[rows]
         return info
-
-    def _put(self, rows: IntArray, part: kernel.State) -> None:
-        for whole, values in zip(self.state, part, strict=True):
-            whole[rows] = values

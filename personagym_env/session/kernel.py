@@ -10,6 +10,7 @@ Shapes: n users, k slate places, m items, g genres, r ratings of the scale. No a
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -19,11 +20,13 @@ from scipy.special import expit, ndtri
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.protocols import NO_ITEM, Reaction
 from personagym_env.session.parameters import RewardWeights, SessionParameters
-from personagym_env.session.random import Stream, UIntArray, gumbel, uniform
+from personagym_env.session.random import Stream, UIntArray, gumbel, uniform, uniform_columns
 from personagym_env.session.returning import days_away
 
 _WANT_MARGIN = 1e-6
 """Wants are kept this far from 0 and 1, so that their log odds are finite."""
+_FEW_ROWS = 128
+"""Rows up to which one operation on (n, k, t) numbers is quicker than t operations on (n, k)."""
 
 
 class Place(IntEnum):
@@ -181,34 +184,71 @@ def check_places(slates: IntArray, users: IntArray, consumed: IntArray, train: I
     """
     places = np.zeros(slates.shape, np.int8)
     ordered = np.sort(slates, axis=1)
-    # Few slates repeat an item, so only those are searched place by place.
-    rows = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
-    for j in range(1, slates.shape[1] if len(rows) else 0):
-        places[rows[(slates[rows, :j] == slates[rows, j, None]).any(axis=1)], j] = Place.REPEATED
-    again = np.zeros(slates.shape, np.bool_)
-    # One comparison per step keeps the work in (n, k) arrays and costs nothing in a young episode.
-    for t in range(consumed.shape[1]):
-        again |= slates == consumed[:, t, None]
-    places[again] = Place.CONSUMED
+    repeated = ordered[:, 1:] == ordered[:, :-1]
+    if repeated.any():
+        # Few slates repeat an item, so only those are searched place by place.
+        rows = np.flatnonzero(repeated.any(axis=1))
+        for j in range(1, slates.shape[1]):
+            places[rows[(slates[rows, :j] == slates[rows, j, None]).any(axis=1)], j] = Place.REPEATED
+    places[_consumed_before(slates, consumed)] = Place.CONSUMED
     places[train.contains(users[:, None], slates)] = Place.RATED
     return places
 
 
-def _examine(state: State, k: int, decay: float) -> BoolArray:
-    """(n, k) position-based examination (Craswell et al. 2008): place j with probability (1 / (1 + j)) ** decay."""
-    place = np.arange(k)
-    random_draw = uniform(state.key, state.episode, state.step, Stream.EXAMINATION, place[None])
-    return np.asarray(random_draw < (1.0 / (1.0 + place)) ** decay)
+def _consumed_before(slates: IntArray, consumed: IntArray) -> BoolArray:
+    """(n, k) which items are among the (n, t) consumed."""
+    items = slates.astype(consumed.dtype)
+    if len(items) <= _FEW_ROWS:
+        return np.asarray((items[:, :, None] == consumed[:, None]).any(axis=2))
+    # One comparison per step keeps the work in (n, k) arrays, which fit into the processor's caches.
+    again = np.zeros(items.shape, np.bool_)
+    for t in range(consumed.shape[1]):
+        again |= items == consumed[:, t, None]
+    return again
+
+
+class _Draws(NamedTuple):
+    """The random numbers of one step, uniform in (0, 1): what they decide, by whom and by place of the slate."""
+
+    examination: FloatArray
+    """(n, k) by place."""
+    rating: FloatArray
+    """(n, k) by item, of which the one taken is needed: to draw them all at once is quicker than one later on."""
+    choice: FloatArray
+    """(n, k + 1) by item, and of taking nothing."""
+    leaving: FloatArray
+    """(n,)"""
+
+
+def _draw(state: State, slates: IntArray) -> _Draws:
+    n, k = slates.shape
+    counter = np.zeros((n, 3 * k + 2), np.uint64)
+    counter[:, :k] = np.arange(k)
+    counter[:, k : 2 * k] = counter[:, 2 * k : 3 * k] = slates
+    widths = ((Stream.EXAMINATION, k), (Stream.RATING, k), (Stream.CHOICE, k), (Stream.OUTSIDE, 1), (Stream.LEAVING, 1))
+    numbers = uniform_columns(state.key, state.episode, state.step, widths, counter)
+    return _Draws(numbers[:, :k], numbers[:, k : 2 * k], numbers[:, 2 * k : -1], numbers[:, -1])
+
+
+@cache
+def _examination(k: int, decay: float) -> FloatArray:
+    """(k,) position-based examination (Craswell et al. 2008): place j with probability (1 / (1 + j)) ** decay."""
+    return np.asarray((1.0 / (1.0 + np.arange(k))) ** decay)
 
 
 def choice_log_odds(choice_probability: FloatArray) -> FloatArray:
     """The log odds of wanting items, elementwise and finite."""
-    clipped = np.clip(choice_probability, _WANT_MARGIN, 1 - _WANT_MARGIN)
+    clipped = np.minimum(np.maximum(choice_probability, _WANT_MARGIN), 1 - _WANT_MARGIN)
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
 def _choose(
-    state: State, slates: IntArray, options: BoolArray, choice_probability: FloatArray, dynamics: Dynamics
+    state: State,
+    share: FloatArray,
+    options: BoolArray,
+    choice_probability: FloatArray,
+    draws: FloatArray,
+    dynamics: Dynamics,
 ) -> IntArray:
     """(n,) place taken, -1 for none: multinomial logit over `options` (n, k) and the outside option, by Gumbel-max.
 
@@ -217,23 +257,20 @@ def _choose(
     """
     choice = dynamics.parameters.choice
     log_odds = choice_log_odds(choice_probability)
-    share = dynamics.genre_share[slates]
     if dynamics.parameters.drift.scale > 0:
         log_odds = log_odds + np.matmul(share, state.drift[:, :, None])[:, :, 0]
     burden = np.matmul(share, state.satiation[:, :, None])[:, :, 0]
     utility = log_odds / choice.temperature - choice.satiation_weight * burden
-    random_draw = gumbel(uniform(state.key, state.episode, state.step, Stream.CHOICE, slates))
-    score = np.where(options, utility + random_draw, -np.inf)
-    nothing = gumbel(uniform(state.key, state.episode, state.step, Stream.OUTSIDE, np.zeros((1, 1), np.int64)))[:, 0]
+    luck = gumbel(draws)
+    score = np.where(options, utility + luck[:, :-1], -np.inf)
     best = score.argmax(axis=1)
-    taken = np.take_along_axis(score, best[:, None], axis=1)[:, 0] > choice.outside + nothing
+    taken = score[np.arange(len(best)), best] > choice.outside + luck[:, -1]
     return np.asarray(np.where(taken, best, -1))
 
 
-def _rate(state: State, item: IntArray, distribution: FloatArray) -> IntArray:
-    """(n,) index into the scale by inverse CDF of `distribution` (n, r), with the luck that belongs to the item."""
-    random_draw = uniform(state.key, state.episode, state.step, Stream.RATING, item[:, None])
-    below = random_draw >= np.cumsum(distribution, axis=1)
+def _rate(distribution: FloatArray, draws: FloatArray) -> IntArray:
+    """(n,) index into the scale by inverse CDF of `distribution` (n, r), with the item's own luck (n,)."""
+    below = draws[:, None] >= distribution.cumsum(axis=1)
     return np.asarray(np.minimum(below.sum(axis=1), distribution.shape[1] - 1))
 
 
@@ -264,6 +301,8 @@ def _return(state: State, left: BoolArray, dynamics: Dynamics) -> tuple[State, B
         The state, (n,) who came back, and (n,) float32 after how many days, 0 for the others.
     """
     parameters = dynamics.parameters.returning
+    if parameters.max_sessions <= 1:
+        return state, np.zeros_like(left), np.zeros(len(left), np.float32)
     may = left & (state.session + 1 < parameters.max_sessions)
     if not may.any():
         return state, may, np.zeros(len(left), np.float32)
@@ -300,22 +339,24 @@ def transition(
     """
     parameters = dynamics.parameters
     rows = np.arange(len(slates))
-    examined = _examine(state, slates.shape[1], parameters.examination.decay)
-    place = _choose(state, slates, examined & (places == Place.SHOWN), reaction.choice_probability, dynamics)
+    draws = _draw(state, slates)
+    share = dynamics.genre_share[slates]
+    examined = draws.examination < _examination(slates.shape[1], parameters.examination.decay)
+    options = examined & (places == Place.SHOWN)
+    place = _choose(state, share, options, reaction.choice_probability, draws.choice, dynamics)
     consumed = place >= 0
     taken = slates[rows, place]
-    rating = _rate(state, taken, reaction.rating[rows, place])
-    target = np.where(consumed, dynamics.normalised_rating[rating], np.float32(0))
-    pull = np.where(consumed, parameters.satisfaction.rate, parameters.satisfaction.miss_rate).astype(np.float32)
+    rating = _rate(reaction.rating[rows, place], draws.rating[rows, place])
+    target = consumed * dynamics.normalised_rating[rating]
+    pull = np.where(consumed, np.float32(parameters.satisfaction.rate), np.float32(parameters.satisfaction.miss_rate))
     satisfaction = state.satisfaction + pull * (target - state.satisfaction)
-    exposure = np.where(consumed[:, None], dynamics.genre_share[taken], np.float32(0))
+    exposure = consumed[:, None] * share[rows, place]
     step = state.step + 1
     leaving = parameters.leaving
     tired = np.log1p(step - state.began)
     logit = leaving.intercept + leaving.satisfaction_weight * satisfaction + leaving.duration_weight * tired
     hazard = expit(logit).astype(np.float32)
-    random_draw = uniform(state.key, state.episode, state.step, Stream.LEAVING, np.zeros((1, 1), np.int64))[:, 0]
-    left = random_draw < hazard
+    left = draws.leaving < hazard
     after = state._replace(
         step=step,
         satisfaction=satisfaction,
@@ -344,7 +385,7 @@ def reward_components(outcome: Outcome, dynamics: Dynamics) -> dict[str, FloatAr
     """Each (n,) float64, named as the fields of `RewardWeights`."""
     consumed = outcome.item != NO_ITEM
     return {
-        "rating": np.where(consumed, dynamics.normalised_rating[outcome.rating], 0).astype(np.float64),
+        "rating": (consumed * dynamics.normalised_rating[outcome.rating]).astype(np.float64),
         "click": consumed.astype(np.float64),
         "leave": outcome.left.astype(np.float64),
         "empty": (outcome.places > Place.SHOWN).sum(axis=1).astype(np.float64),
@@ -356,7 +397,9 @@ def reward(components: dict[str, FloatArray], weights: RewardWeights) -> FloatAr
     """(n,) float64: the weighted sum of the components."""
     total = np.zeros(len(components["rating"]))
     for name, component in components.items():
-        total += getattr(weights, name) * component
+        weight = getattr(weights, name)
+        if weight:
+            total += weight * component
     return total
 
 

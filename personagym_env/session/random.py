@@ -5,12 +5,13 @@ nested once per coordinate: an output seeds the generator of the next coordinate
 objects, a row draws the same numbers in any batch, and two policies under the same seed meet the same luck.
 """
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
-from personagym_env.data.tables import IntArray
+from personagym_env.data.tables import FloatArray, IntArray
 
 UIntArray = npt.NDArray[np.uint64]
 
@@ -36,16 +37,23 @@ class Stream(IntEnum):
 
 def splitmix64(seed: UIntArray, index: UIntArray) -> UIntArray:
     """The output number `index` (from 0) of the SplitMix64 generator that starts at `seed`; the arrays broadcast."""
-    z = seed + (index + np.uint64(1)) * _GAMMA
-    z = (z ^ (z >> _S30)) * _MIX_1
-    z = (z ^ (z >> _S27)) * _MIX_2
-    return np.asarray(z ^ (z >> _S31))
+    z = np.asarray(seed + (index + np.uint64(1)) * _GAMMA)
+    z ^= z >> _S30
+    z *= _MIX_1
+    z ^= z >> _S27
+    z *= _MIX_2
+    z ^= z >> _S31
+    return z
 
 
 def stream_keys(key: UIntArray, episode: IntArray, step: IntArray, stream: Stream) -> UIntArray:
     """(n,) the 64 bits that all numbers of a stream come from at one step; see `uniform` for the arguments."""
-    seed = splitmix64(splitmix64(key, episode.astype(np.uint64)), step.astype(np.uint64))
-    return splitmix64(seed, np.array([int(stream)], np.uint64))
+    return splitmix64(_step_seed(key, episode, step), np.array([int(stream)], np.uint64))
+
+
+def _step_seed(key: UIntArray, episode: IntArray, step: IntArray) -> UIntArray:
+    """(n,) what the streams of one step come from."""
+    return splitmix64(splitmix64(key, episode.astype(np.uint64)), step.astype(np.uint64))
 
 
 def uniform(
@@ -63,11 +71,40 @@ def uniform(
     Returns:
         (n, k) numbers; the same arguments give the same numbers.
     """
-    bits = splitmix64(stream_keys(key, episode, step, stream)[:, None], counter.astype(np.uint64))
+    return _in_unit_interval(splitmix64(stream_keys(key, episode, step, stream)[:, None], counter.astype(np.uint64)))
+
+
+def uniform_columns(
+    key: UIntArray, episode: IntArray, step: IntArray, streams: Sequence[tuple[Stream, int]], counter: UIntArray
+) -> npt.NDArray[np.float64]:
+    """What `uniform` says of several streams side by side, in one pass.
+
+    Args:
+        key: see `uniform`, as the next two.
+        episode: which episode.
+        step: which decision.
+        streams: what the numbers decide, and how many columns each stream has.
+        counter: (n, c) of all columns.
+
+    Returns:
+        (n, c) numbers, which are those that `uniform` gives for each stream alone.
+    """
+    kinds, widths = zip(*streams, strict=True)
+    keys = splitmix64(_step_seed(key, episode, step)[:, None], np.array(kinds, np.uint64))
+    return _in_unit_interval(splitmix64(keys.repeat(widths, axis=1), counter))
+
+
+def _in_unit_interval(bits: UIntArray) -> npt.NDArray[np.float64]:
     # 52 bits and a half: the largest value, 1 - 2**-53, is exact, so that rounding never gives 1.
-    return np.asarray(((bits >> _S12).astype(np.float64) + 0.5) * 2.0**-52)
+    numbers = (bits >> _S12).astype(np.float64)
+    numbers += 0.5
+    numbers *= 2.0**-52
+    return numbers
 
 
-def gumbel(uniforms: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def gumbel(uniforms: FloatArray) -> FloatArray:
     """Standard Gumbel numbers of the same shape: the one with the largest utility + Gumbel is a logit choice."""
-    return np.asarray(-np.log(-np.log(uniforms)))
+    numbers = np.log(uniforms)
+    np.negative(numbers, out=numbers)
+    np.log(numbers, out=numbers)
+    return np.negative(numbers, out=numbers)

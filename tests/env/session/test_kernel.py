@@ -196,7 +196,12 @@ def test_places_say_why_they_are_empty(dataset: Dataset) -> None:
     np.testing.assert_array_equal(kernel.check_places(slates, np.array([0]), np.array([[fresh[0]]]), train), [expected])
 
 
-def test_places_agree_with_a_plain_reading_of_the_rules(dataset: Dataset) -> None:
+@pytest.mark.parametrize("few_rows", [0, 50])
+def test_places_agree_with_a_plain_reading_of_the_rules(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch, few_rows: int
+) -> None:
+    """In one operation and step by step."""
+    monkeypatch.setattr(kernel, "_FEW_ROWS", few_rows)
     rng = np.random.default_rng(2)
     train, n = dataset.interactions, 50
     users, consumed = rng.integers(12, size=n), rng.integers(-1, 20, size=(n, 4))

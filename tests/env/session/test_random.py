@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from personagym_env.session.random import Stream, gumbel, splitmix64, uniform
+from personagym_env.session.random import Stream, gumbel, splitmix64, uniform, uniform_columns
 
 N = 20_000
 KEYS = np.random.default_rng(3).integers(2**63, size=N, dtype=np.uint64)
@@ -56,6 +56,15 @@ def test_numbers_do_not_depend_on_the_batch() -> None:
         np.testing.assert_array_equal(alone[0], together[i])
     shared = uniform(key, episode, step, Stream.CHOICE, counter[:1])
     np.testing.assert_array_equal(shared[0], together[0])
+
+
+def test_streams_side_by_side_say_what_each_says_alone() -> None:
+    counter = np.arange(12).reshape(3, 4)
+    key, episode, step = KEYS[:3], np.array([0, 1, 2]), np.array([5, 6, 7])
+    streams = ((Stream.CHOICE, 3), (Stream.LEAVING, 1))
+    together = uniform_columns(key, episode, step, streams, counter.astype(np.uint64))
+    np.testing.assert_array_equal(together[:, :3], uniform(key, episode, step, Stream.CHOICE, counter[:, :3]))
+    np.testing.assert_array_equal(together[:, 3:], uniform(key, episode, step, Stream.LEAVING, counter[:, 3:]))
 
 
 def test_the_largest_and_smallest_bits_stay_inside_the_open_interval(monkeypatch: pytest.MonkeyPatch) -> None:
