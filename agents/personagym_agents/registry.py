@@ -17,6 +17,8 @@ Loader = Callable[[Dataset, Interactions, str | None], UserAgent]
 """From a data set, its training rows and a device to users."""
 FROZEN = "frozen:"
 """Before the name of users who answer as they do when a session opens, from a table that fills itself."""
+OBSERVED = "observed"
+"""The name of real answers, which need a log in which somebody rated everything."""
 FALLBACK_NAME = "mf"
 """What "default" stands for where a shipped base has read the log, but no shipped bundle was trained on the rows."""
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -40,6 +42,12 @@ def _classical(name: str) -> Loader:
         return fit_classical(name, train, catalogue=dataset.catalogue)
 
     return load_classical
+
+
+def _observed(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
+    from personagym_agents.classical.observed import ObservedUsers
+
+    return ObservedUsers(dataset.interactions)
 
 
 def _bundle(place: Path | None) -> Loader:
@@ -85,6 +93,9 @@ USER_AGENTS: Mapping[str, UserAgentSpec] = {
         "classical", "boosted trees on cross-fitted evidence, years and genres", _classical("trees")
     ),
     "bias": UserAgentSpec("classical", "user and item means", _classical("bias")),
+    OBSERVED: UserAgentSpec(
+        "classical", "the real ratings of people who rated everything, held-out ones too: a truth, no judge", _observed
+    ),
 }
 """Users by name. Each takes the prefix `FROZEN` too."""
 

@@ -14,9 +14,11 @@ import tyro
 from personagym_benchmarks.agreement import judges
 from personagym_benchmarks.cli.agreement import AgreementCommand
 from personagym_env.data.splits import temporal_split
+from personagym_env.evaluation.agreement.headline import headline_tables
 from personagym_env.evaluation.agreement.study import AgreementStudy
 from personagym_env.evaluation.agreement.tables import agreement_tables
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS
+from personagym_env.evaluation.reporting.figures import ASKED, SESSION
 from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.run_context import RunContext
 from personagym_recommenders import REGISTRY, MostPopular, RecommenderSpec
@@ -82,7 +84,14 @@ def test_from_log_to_tables(
     assert "random exposure: agreement with real value" in capsys.readouterr().out
     study = AgreementStudy.load(output)
     assert study.benchmarks[study.dataset].hash is not None
-    assert [board.ground_truth for board in study.boards] == ["closed pool", "random exposure"]
+    assert [board.ground_truth for board in study.boards] == ["closed pool", "random exposure", "choice", "joint"]
+    assert [board.kind for board in study.boards] == ["rating", "shown", "choice", "joint"]
+    assert set(study.shown_weights) == {f"bias ({rows})" for rows in DATA_OVERLAPS}
+    for board in study.boards:
+        assert {row.figure for row in board.judges if row.kind == "users"} == set(ASKED)
+        read = {row.figure for row in board.judges if row.kind == "metric"}
+        assert ("recall" in read) == (board.kind in ("rating", "shown"))
+        assert board.noise_ceiling is not None
     plots = {
         f"agreement-{board.ground_truth.replace(' ', '-')}-{plot}.svg"
         for board in study.boards
@@ -90,7 +99,7 @@ def test_from_log_to_tables(
     }
     assert {path.name for path in output.parent.iterdir()} == {"agreement.json"} | plots
     assert set(study.setting["left out"]) == {"SASRec", "genres"}
-    for board in study.boards:
+    for board in study.boards[:2]:
         assert {row.name for row in board.recommenders} == set(few) - {"SASRec", "genres"}
         assert board.judge("oracle").tau.value == 1
         for rows in DATA_OVERLAPS:
@@ -98,12 +107,10 @@ def test_from_log_to_tables(
             assert bias.tau.value > 0.4  # items differ in quality, which is all that a bias model learns
             assert bias.self_preference is not None
         sessions = [judge for judge in board.judges if judge.kind == "sessions"]
-        assert {judge.title for judge in sessions} == {
-            "bias, session return (disjoint)",
-            "bias, session rating (disjoint)",
-        }
-        assert all(judge.tau.value > 0 for judge in sessions)
+        assert {judge.title for judge in sessions} == {f"bias, session {figure} (disjoint)" for figure in SESSION}
+        assert all(judge.tau.value > 0 for judge in sessions if judge.figure in ("return", "rating"))
     tables = [markdown(table) for board in study.boards for table in agreement_tables(board)]
+    tables += [markdown(table) for table in headline_tables(study)]
     assert any("| bias (disjoint) – bias (same) |" in text for text in tables)
     for text in tables:
         assert len({line.count("|") for line in text.splitlines()}) == 1
@@ -140,6 +147,32 @@ def test_nobody_is_shown_a_held_out_row(script: ModuleType, folder: Path, monkey
     prints = {log.fingerprint() for log in seen["recommenders"]}
     assert prints == {study.setting["row fingerprints"]["same"]}
     assert {log.fingerprint() for log in seen["judges"]} == set(study.setting["row fingerprints"].values())
+
+
+def test_people_who_rated_everything_play_sessions_that_are_a_truth(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = ("random", "popular", "best-rated", "worst-rated")
+    keep_in_registry(monkeypatch, {name: REGISTRY[name] for name in few})
+    write_log(tmp_path / "log", 0, 32, 60)
+    (tmp_path / "log" / "personagym.json").write_text('{"fully_observed": 1.0}')
+    arguments = ("--dataset", str(tmp_path / "log"), "--judges", "bias", "--resamples", "20", "--picks", "3")
+    options = ("--sessions", "30", "--train-share", "0.5", "--data-overlap", "disjoint")
+    study = script.run(arguments_of(script, *arguments, *options).settings, RunContext())
+    assert {"choice truth", "joint truth"} <= set(study.setting["left out"])  # who rates all, chooses nothing
+    played = [board for board in study.boards if board.kind == "sessions"]
+    assert [board.own for board in played] == [("return",), ("clicks",), ("rating",), ("length",)]
+    for board in played:
+        assert {row.figure for row in board.judges if row.kind == "sessions"} == set(board.own)
+        by_name = {row.name: row.real.value for row in board.recommenders}
+        if board.own != ("length",):
+            assert by_name["best-rated"] > by_name["worst-rated"]
+
+
+def test_a_truth_of_few_users_is_refused(script: ModuleType, tmp_path: Path) -> None:
+    write_log(tmp_path / "log", 0, 29, 50)
+    with pytest.raises(ValueError, match=r"closed pool: only 29 users have enough .* needs at least 30: lower `picks`"):
+        script.run(arguments_of(script, "--dataset", str(tmp_path / "log")).settings, RunContext())
 
 
 def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def enter(named: NamedRecommender, bench: Bench, context: RunContext) -> FittedR
         recommender.fit(bench.dealt.recommenders, bench.dataset.catalogue)
     seconds = time.perf_counter() - begin
     with context.bar(f"{name}: picks and metrics", None):
-        picks, offline = bench.picks(recommender), bench.offline(recommender)
+        picks, lists = bench.picks(recommender), bench.lists(recommender)
+        picks |= {truth.name: lists.of(truth.users) for truth in bench.list_truths}
+        offline = bench.offline(lists)
     context.tell(f"{name}: fitted in {seconds:.1f} s, measured in {time.perf_counter() - begin - seconds:.1f} s")
     return FittedRecommender(name, model_class, recommender, picks, offline, seconds)

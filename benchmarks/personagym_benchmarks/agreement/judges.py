@@ -3,26 +3,28 @@
 import gc
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
 
 import personagym_agents
 from personagym_agents.bundle.manifest import bundle_fits, shipped_bundles
 from personagym_agents.bundle.storage import load_bundle_agent
+from personagym_benchmarks.agreement.sessions import JUDGE_CLASS, SessionStage, play_all, truths_of
 from personagym_benchmarks.agreement.settings import AgreementSettings
 from personagym_env.benchmark import user_hashes
-from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender, SessionTrial
+from personagym_env.evaluation.agreement.fitted_recommenders import FILTERED, Bench, FittedRecommender, ItemTruth
 from personagym_env.evaluation.agreement.judges import Judge
+from personagym_env.evaluation.agreement.quantities import Answers, Questions
+from personagym_env.evaluation.agreement.truths import Truth
 from personagym_env.evaluation.core.data_overlap import DataOverlap
-from personagym_env.evaluation.core.pair_reactions import expected_ratings
-from personagym_env.evaluation.core.simulate import SessionPlan
+from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.fidelity.contamination import blind
+from personagym_env.evaluation.reporting.figures import ASKED, judge_name
 from personagym_env.protocols import UserAgent
 from personagym_env.run_context import RunContext
-from personagym_env.session.fitting.sessions import fit_sessions
-from personagym_env.session.parameters import SessionParameters
 
-JUDGE_CLASS: Mapping[str, str] = {"bias": "bias", "knn": "neighbours", "mf": "factors"}
-"""Model class of classical users, named as those of recommenders; language-model users have none among them."""
 SHIPPED = "shipped persona"
 """What the shipped bundle is called."""
 
@@ -71,86 +73,93 @@ def make_judges(
             yield name, rows, load_bundle_agent(place, blind(bench.dataset, logs[rows]), logs[rows])
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What all judges said."""
+
+    judges: Mapping[str, list[Judge]]
+    """By name of the truth."""
+    users: Mapping[str, str | None]
+    """Hashes of the populations."""
+    shown_weights: Mapping[str, Interval]
+    """Population to the weight of the log odds in the value of what is shown."""
+
+
 def judge_all(
     args: AgreementSettings,
     bench: Bench,
     context: RunContext,
     fitted_recommenders: list[FittedRecommender],
     left_out: dict[str, str],
-    trial: SessionTrial | None,
-) -> tuple[dict[str, list[Judge]], dict[str, str | None]]:
-    """Ground truth to what every population and metric says of the recommenders; and who the populations are.
+    sessions: SessionStage | None = None,
+) -> Judged:
+    """Ask every population about the items of every truth, one population after the other.
 
     Args:
         args: which populations there are.
-        bench: data and ground truths.
+        bench: data and truths.
         context: is told what happens.
         fitted_recommenders: who are judged.
         left_out: is told who cannot judge.
-        trial: the sessions that judge besides; None for none.
+        sessions: the sessions that judge besides; None for none.
     """
-    judges: dict[str, list[Judge]] = {truth.name: [] for truth in bench.ground_truths}
+    truths, session_truths = bench.item_truths, truths_of(sessions)
+    slates = [(truth.users, fitted.picks[truth.name]) for truth in truths for fitted in fitted_recommenders]
+    questions = Questions.about(bench.split.test, slates)
+    judges: dict[str, list[Judge]] = {truth.name: [] for truth in (*truths, *session_truths)}
     users: dict[str, str | None] = {}
+    weights: dict[str, Interval] = {}
     for name, rows, agent in make_judges(args, bench, context, left_out):
         users |= user_hashes([agent])
-        for truth in bench.ground_truths:
-            log, begin = truth.pool.held_out, time.perf_counter()
-            with context.bar(f"{truth.name}: {name} ({rows})", len(log)) as advance:
-                expected = expected_ratings(agent, log, progress=advance)
-            said = [truth.pool.value(fitted.picks[truth.name], expected) for fitted in fitted_recommenders]
-            judges[truth.name].append(Judge(name, "users", said, "expected", name, rows, JUDGE_CLASS.get(name)))
-            rate = len(log) / (time.perf_counter() - begin)
-            context.tell(f"{truth.name}: {name} ({rows}) valued {len(log):,} pairs, {rate:,.0f} a second")
-        if trial is not None and rows in args.session_rows:
-            played = play_all(name, rows, agent, trial, fitted_recommenders, context)
-            for found in judges.values():
-                found += played
+        begin = time.perf_counter()
+        with context.bar(f"ask {name} ({rows})", len(questions)) as advance:
+            answers = questions.ask(agent, np.random.default_rng(args.seed), progress=advance)
+        rate = len(questions) / (time.perf_counter() - begin)
+        context.tell(f"{name} ({rows}) valued {len(questions):,} pairs, {rate:,.0f} a second")
+        weights[f"{name} ({rows})"] = answers.weight.weight
+        for truth in truths:
+            judges[truth.name] += _asked(name, rows, answers, truth, fitted_recommenders)
+        if sessions is not None and rows in args.session_rows:
+            played = play_all(name, rows, agent, sessions.trial, fitted_recommenders, context)
+            for truth in truths:
+                judges[truth.name] += played
+            for session_truth in session_truths:
+                judges[session_truth.name] += [judge for judge in played if judge.figure == session_truth.figure]
         del agent
         gc.collect()  # a model and its caches, before the next one is loaded
-    for found in judges.values():
-        found += [
-            Judge(metric.title, "metric", [fitted.offline[metric] for fitted in fitted_recommenders], metric.figure)
-            for metric in fitted_recommenders[0].offline
-        ]
-    return judges, users
+    everything: list[Truth] = [*truths, *session_truths]
+    for known in everything:
+        judges[known.name] += _metrics(known, fitted_recommenders)
+    return Judged(judges, users, weights)
 
 
-def session_trial(args: AgreementSettings, bench: Bench) -> SessionTrial | None:
-    """The sessions that judge besides; None where none were asked for."""
-    if not args.sessions:
-        return None
-    train = bench.split.train
-    plan = SessionPlan.draw(train.n_users, users=min(args.sessions, train.n_users), seed=args.seed)
-    fit = fit_sessions(train, catalogue=bench.dataset.catalogue)
-    return SessionTrial(bench, plan, fit.apply(SessionParameters()))
-
-
-def play_all(
+def _asked(
     name: str,
     rows: DataOverlap,
-    agent: UserAgent,
-    trial: SessionTrial,
+    answers: Answers,
+    truth: ItemTruth,
     fitted_recommenders: list[FittedRecommender],
-    context: RunContext,
 ) -> list[Judge]:
-    """What sessions with a population say of the recommenders: by their return, and by the ratings given."""
-    begin = time.perf_counter()
-    figures = []
-    with context.bar(f"sessions: {name} ({rows})", len(fitted_recommenders)) as advance:
-        for fitted in fitted_recommenders:
-            figures.append(trial.figures(fitted.recommender, agent))
-            advance(1)
-    spent = time.perf_counter() - begin
-    context.tell(f"{name} ({rows}) had {len(trial.plan.users)} sessions with each recommender in {spent:.0f} s")
+    """A judge for every quantity that a population says of the items of a truth."""
     return [
         Judge(
-            f"{name}, session {figure}",
-            "sessions",
-            [one[figure] for one in figures],
-            figure,
+            name if quantity == "expected" else judge_name(ASKED[quantity], name),
+            "users",
+            [answers.mean(quantity, truth.users, fitted.picks[truth.name]) for fitted in fitted_recommenders],
+            quantity,
             name,
             rows,
             JUDGE_CLASS.get(name),
         )
-        for figure in ("return", "rating")
+        for quantity in answers.quantities
+    ]
+
+
+def _metrics(truth: Truth, fitted_recommenders: list[FittedRecommender]) -> list[Judge]:
+    """Offline metrics; those that count held-out rows do not judge a truth that counts the same rows."""
+    counted = truth.kind in ("choice", "joint")
+    return [
+        Judge(metric.title, "metric", [fitted.offline[metric] for fitted in fitted_recommenders], metric.figure)
+        for metric in fitted_recommenders[0].offline
+        if not (counted and metric.figure in FILTERED)
     ]

@@ -39,10 +39,10 @@ class AgreementSettings:
     """Users, drawn at random, who have a session with each recommender, as one more judge; 0 for no sessions."""
     session_rows: tuple[DataOverlap, ...] = ("disjoint",)
     """Training rows that the users of sessions know; some of `data_overlap`."""
-    picks: int = 5
-    """Items that a recommender picks for each user."""
-    least: int = 10
-    """Held-out items that a user needs."""
+    picks: int | None = None
+    """Items that a recommender picks for each user; by default 5, or fewer where half of the users have few rows."""
+    least: int | None = None
+    """Held-out items that a user needs; twice the picks by default."""
     split: str | None = None
     """Which rows are training rows: temporal, random, leave-last, global-time, u1, paper or cold; by default temporal,
     or random where the log has no times."""

@@ -12,7 +12,8 @@ import time
 import numpy as np
 
 from personagym_benchmarks.agreement.contestants import LEARN_WITH, choose_contestants, enter
-from personagym_benchmarks.agreement.judges import bundle_places, judge_all, session_trial
+from personagym_benchmarks.agreement.judges import bundle_places, judge_all
+from personagym_benchmarks.agreement.sessions import play_observed, session_stage, truths_of
 from personagym_benchmarks.agreement.settings import AgreementSettings
 from personagym_env.benchmark import Benchmark
 from personagym_env.data.named_splits import named_split
@@ -21,27 +22,47 @@ from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.agreement.analysis import AgreementAnalysis, ValuedRecommender
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench
-from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool, dense_users, random_exposure
+from personagym_env.evaluation.agreement.ground_truth import (
+    GroundTruth,
+    closed_pool,
+    dense_users,
+    picks_and_least,
+    random_exposure,
+)
+from personagym_env.evaluation.agreement.list_truth import ListTruth, choice_truth, joint_truth
 from personagym_env.evaluation.agreement.study import AgreementStudy, make_agreement_board
+from personagym_env.evaluation.agreement.truths import Truth, check_users
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, HALF_SPLITS, deal_rows
 from personagym_env.evaluation.core.offline import liked_from
 from personagym_env.evaluation.core.snapshot import environment_snapshot
-from personagym_env.evaluation.core.statistics import user_resamples
+from personagym_env.evaluation.core.statistics import Statistic, user_resamples
 from personagym_env.run_context import RunContext
 
 
 def find_truths(args: AgreementSettings, dataset: Dataset, split: Split) -> tuple[GroundTruth, ...]:
-    """Every way to know real value that was asked for and that the data can answer."""
-    ground_truths = [closed_pool(split, k=args.picks, least=args.least)]
+    """Every way to know the rating of picks that was asked for and that the data can answer."""
+    k, least = picks_and_least(split.test, args.picks, args.least)
+    ground_truths = [closed_pool(split, k=k, least=least)]
     manifest = dataset.manifest
     dense_share = manifest.fully_observed if args.dense_share is None else args.dense_share
     random_test = manifest.random_exposure if args.random_test is None else args.random_test
     if dense_share is not None:
-        ground_truths.append(dense_users(split, dense_share, k=args.picks, least=args.least))
+        ground_truths.append(dense_users(split, dense_share, k=k, least=least))
     if random_test is not None:
         shown = load_dataset(random_test, scale=dataset.interactions.scale)
-        ground_truths.append(random_exposure(dataset, split, shown, k=args.picks, least=args.least))
+        ground_truths.append(random_exposure(dataset, split, shown, k=k, least=least))
     return tuple(ground_truths)
+
+
+def find_list_truths(split: Split, left_out: dict[str, str]) -> tuple[ListTruth, ...]:
+    """What people went on to choose, where they chose; `left_out` is told why not."""
+    found = []
+    for name, make in (("choice truth", choice_truth), ("joint truth", joint_truth)):
+        try:
+            found.append(make(split))
+        except ValueError as error:
+            left_out[name] = str(error)
+    return tuple(found)
 
 
 def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
@@ -61,24 +82,36 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
     _, split_words, split = named_split(dataset, args.split, args.train_share)
     context.tell(split_words)
     dealt = deal_rows(split.train, args.half_split, rng)
-    bench = Bench(dataset, split, dealt, find_truths(args, dataset, split))
+    without: dict[str, str] = {}
+    bench = Bench(dataset, split, dealt, find_truths(args, dataset, split), find_list_truths(split, without))
+    sessions = session_stage(args, bench)
+    truths: list[Truth] = [*bench.item_truths, *truths_of(sessions)]
+    for truth in truths:
+        check_users(truth)
     chosen, left_out = choose_contestants(args, bench)
+    left_out |= without
     with context.bar("all recommenders", len(chosen)) as advance:
         fitted_recommenders = []
         for named in chosen:
             fitted_recommenders.append(enter(named, bench, context))
             advance(1)
-    trial = session_trial(args, bench)
-    judges, users = judge_all(args, bench, context, fitted_recommenders, left_out, trial)
+    judged = judge_all(args, bench, context, fitted_recommenders, left_out, sessions)
+    real: dict[str, list[Statistic]] = {
+        truth.name: [truth.value(fitted.picks[truth.name]) for fitted in fitted_recommenders]
+        for truth in bench.item_truths
+    }
+    if sessions is not None:
+        real |= play_observed(sessions, bench, fitted_recommenders)
     weights = user_resamples(split.test.n_users, args.resamples, rng)
     boards = []
-    for truth in bench.ground_truths:
+    for truth in truths:
         with context.bar(f"{truth.name}: intervals", None):
             valued = [
-                ValuedRecommender(fitted.name, fitted.model_class, truth.pool.value(fitted.picks[truth.name]))
-                for fitted in fitted_recommenders
+                ValuedRecommender(fitted.name, fitted.model_class, value)
+                for fitted, value in zip(fitted_recommenders, real[truth.name], strict=True)
             ]
-            boards.append(make_agreement_board(AgreementAnalysis(valued, weights, rng), judges[truth.name], truth))
+            analysis = AgreementAnalysis(valued, weights, rng)
+            boards.append(make_agreement_board(analysis, judged.judges[truth.name], truth))
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,
@@ -97,11 +130,15 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
         "seconds": round(time.perf_counter() - begin),
     }
     benchmark = Benchmark.of(
-        dataset, users, known=dealt.recommenders, parameters=None if trial is None else trial.parameters
+        dataset,
+        judged.users,
+        known=dealt.recommenders,
+        parameters=None if sessions is None else sessions.trial.parameters,
     )
     return AgreementStudy(
         dataset=dataset.name,
         boards=tuple(boards),
+        shown_weights=judged.shown_weights,
         setting=setting,
         environment=environment_snapshot(),
         benchmarks={dataset.name: benchmark},

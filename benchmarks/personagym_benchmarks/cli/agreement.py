@@ -26,6 +26,7 @@ class AgreementCommand:
         """Run, print, write."""
         from personagym_benchmarks.agreement.plots import write_plots
         from personagym_benchmarks.agreement.study import run
+        from personagym_env.evaluation.agreement.headline import headline_tables
         from personagym_env.evaluation.agreement.tables import agreement_tables
 
         console = make_console()
@@ -33,5 +34,6 @@ class AgreementCommand:
             study = run(self.settings, context)
         study.save(self.output)
         written = [self.output, *write_plots(study, self.output)]
+        print_tables(console, headline_tables(study), LEAST_WIDTH)
         print_tables(console, (table for board in study.boards for table in agreement_tables(board)), LEAST_WIDTH)
         print_plain(console, f"Rows: {study.setting['half_split']}.", *written)

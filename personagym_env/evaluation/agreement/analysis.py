@@ -12,9 +12,10 @@ import numpy as np
 
 from personagym_env.data.tables import BoolArray, FloatArray
 from personagym_env.evaluation.agreement.judges import DICE, ORACLE, FullAgreement, Judge, JudgeDifference
+from personagym_env.evaluation.core.noise_ceiling import noise_ceiling
 from personagym_env.evaluation.core.statistics import (
     Interval,
-    RatioOfSums,
+    Statistic,
     interval,
     kendall_tau,
     pairwise_accuracy,
@@ -26,14 +27,23 @@ from personagym_env.evaluation.core.statistics import (
 )
 
 
+def unknown_last(said: FloatArray) -> FloatArray:
+    """(b, c) with every NaN below the lowest value of its row, so that whoever has no value comes last."""
+    unknown = np.isnan(said)
+    if not unknown.any():
+        return said
+    lowest = np.where(unknown, np.inf, said).min(axis=1, keepdims=True)
+    return np.where(unknown, np.where(np.isinf(lowest), 0.0, lowest - 1.0), said)
+
+
 @dataclass(frozen=True, eq=False)
 class ValuedRecommender:
     """A fitted recommender and what it is worth to real users."""
 
     name: str
     model_class: str
-    real: RatioOfSums
-    """Mean real rating of its picks."""
+    real: Statistic
+    """What it is worth."""
 
 
 class AgreementAnalysis:
@@ -45,7 +55,7 @@ class AgreementAnalysis:
         rng: throws dice, and parts users for `reliability`.
 
     Raises:
-        ValueError: fewer than two recommenders, or two of one name.
+        ValueError: fewer than two recommenders, or two of one name; or a real value that is unknown.
     """
 
     def __init__(
@@ -60,6 +70,11 @@ class AgreementAnalysis:
         self._rng = rng
         self.real = stack([recommender.real for recommender in recommenders], weights)
         """(b, c) real value."""
+        if (unknown := np.isnan(self.real).any(axis=0)).any():
+            raise ValueError(
+                f"the real value of {', '.join(np.array(names)[unknown])} is unknown in the sample of users or in a "
+                "resample: too few users have held-out rows"
+            )
         self._clear = self._clear_pairs()
         self._classes = {
             name: np.array([recommender.model_class == name for recommender in recommenders])
@@ -81,7 +96,7 @@ class AgreementAnalysis:
 
     def differences(self, left: Judge, right: Judge) -> JudgeDifference:
         """One judge less another."""
-        said = [stack(judge.said, self.weights) for judge in (left, right)]
+        said = [unknown_last(stack(judge.said, self.weights)) for judge in (left, right)]
         tau, regret = (
             interval(measure(said[0], self.real) - measure(said[1], self.real)) for measure in (kendall_tau, top_regret)
         )
@@ -98,9 +113,14 @@ class AgreementAnalysis:
         tau = kendall_tau(stack(statistics, half), stack(statistics, 1 - half))
         return interval(np.concatenate([[tau.mean()], tau]))
 
+    def noise_ceiling(self) -> Interval:
+        """Tau that a perfect judge would reach with this many users; see `noise_ceiling`."""
+        return noise_ceiling(self.real, self._rng)
+
     def _agreement(self, judge: Judge, said: FloatArray, *, mean: bool = False) -> FullAgreement:
         """All figures of what a judge said (b, c); `mean` takes the mean over resamples for the estimate."""
-        real = self.real
+        real, undefined = self.real, int(np.isnan(said[0]).sum())
+        said = unknown_last(said)
         figures = {
             "tau": kendall_tau(said, real),
             "rho": spearman_rho(said, real),
@@ -128,6 +148,7 @@ class AgreementAnalysis:
             winner=self.recommenders[int(np.argmax(said[0]))].name if not mean else "any",
             without={name: float(samples[0]) for name, samples in without.items()},
             class_shift={name: interval(samples) for name, samples in shifts.items()},
+            undefined=undefined,
             **{name: interval(samples) for name, samples in figures.items()},
         )
 

@@ -10,12 +10,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import BoolArray, Dataset, FloatArray, IntArray, Interactions
+from personagym_env.data.tables import BoolArray, Dataset, FloatArray, IntArray
 from personagym_env.data.traits import profile_features, user_traits
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth
+from personagym_env.evaluation.agreement.list_truth import ListTruth
 from personagym_env.evaluation.core.data_overlap import DealtRows, unknown_items
-from personagym_env.evaluation.core.offline import liked_from, measure_offline
+from personagym_env.evaluation.core.offline import TopLists, liked_from, measure_lists, top_lists
 from personagym_env.evaluation.core.simulate import SessionPlan, Sessions, simulate
 from personagym_env.evaluation.core.statistics import Statistic
 from personagym_env.evaluation.reporting.figures import OFFLINE
@@ -25,6 +26,10 @@ from personagym_env.world import World
 
 FILTERED = frozenset({"recall", "ndcg", "mrr", "hit"})
 """Offline metrics that are measured a second time with liked held-out rows alone as relevant."""
+
+
+ItemTruth = GroundTruth | ListTruth
+"""Real value that is known item by item."""
 
 
 class Metric(NamedTuple):
@@ -49,6 +54,14 @@ class Bench:
     split: Split
     dealt: DealtRows
     ground_truths: tuple[GroundTruth, ...]
+    """Those that recommenders pick from pools for."""
+    list_truths: tuple[ListTruth, ...] = ()
+    """Those that recommenders list items for, out of all that their users have not consumed."""
+
+    @property
+    def item_truths(self) -> list[ItemTruth]:
+        """All truths that are known item by item."""
+        return [*self.ground_truths, *self.list_truths]
 
     @cached_property
     def profiles(self) -> FloatArray:
@@ -67,25 +80,19 @@ class Bench:
             for truth in self.ground_truths
         }
 
-    def offline(self, recommender: Recommender) -> dict[Metric, Statistic]:
-        """Ranking metrics of a fitted recommender.
+    def lists(self, recommender: Recommender) -> TopLists:
+        """What a fitted recommender lists of the items that stand in no training row of the user."""
+        return top_lists(recommender, self.split, self.profiles, history_length=HISTORY_LENGTH, candidates=self.unknown)
+
+    def offline(self, lists: TopLists) -> dict[Metric, Statistic]:
+        """Ranking metrics of lists.
 
         All held-out rows count as relevant, and a second time liked ones alone, which field reports do as well.
         """
         train, test = self.split
         liked = test.take(test.ratings >= liked_from(train))
-
-        def measure(relevant: Interactions) -> Mapping[str, Statistic]:
-            return measure_offline(
-                recommender,
-                Split(train, relevant),
-                self.profiles,
-                history_length=HISTORY_LENGTH,
-                candidates=self.unknown,
-            )
-
-        found = {Metric(figure): statistic for figure, statistic in measure(test).items()}
-        filtered = measure(liked).items()
+        found = {Metric(figure): statistic for figure, statistic in measure_lists(lists, self.split).items()}
+        filtered = measure_lists(lists, Split(train, liked)).items()
         return found | {Metric(figure, liked=True): statistic for figure, statistic in filtered if figure in FILTERED}
 
 

@@ -4,14 +4,16 @@ Each is a closed pool: items whose real ratings are known, from which recommende
 came to be rated, which is what selection bias is about.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, IntArray, Interactions
+from personagym_env.evaluation.agreement.truths import TruthKind
 from personagym_env.evaluation.core.closed_pool import ClosedPool
+from personagym_env.evaluation.core.statistics import RatioOfSums
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,10 +24,45 @@ class GroundTruth:
     description: str
     pool: ClosedPool
     """Holds the rows of the users who take part, and no others."""
+    kind: TruthKind = "rating"
+    left_out: int = 0
+    """Users with held-out rows who have too few."""
+    unit: str = "points"
+
+    @property
+    def users(self) -> IntArray:
+        """(n,) who take part."""
+        return self.pool.users
+
+    @property
+    def bounds(self) -> Mapping[str, RatioOfSums]:
+        """Value of a clairvoyant's picks, of chance and of the worst possible picks."""
+        return {"best": self.pool.best, "chance": self.pool.chance, "worst": self.pool.worst}
+
+    def value(self, slates: IntArray) -> RatioOfSums:
+        """Mean real rating of the picks (n, k)."""
+        return self.pool.value(slates)
 
 
-def _pool(held_out: Interactions, k: int, least: int) -> ClosedPool:
-    """The pools of all users with enough rows, without the rows of the others, so that judges need not value these.
+def picks_and_least(held_out: Interactions, picks: int | None = None, least: int | None = None) -> tuple[int, int]:
+    """How many items are picked from each user's held-out rows, and how many rows a user needs.
+
+    By default five are picked, or fewer where half of the users have fewer than ten; and a user needs twice as many
+    rows as are picked, so that there is a choice.
+
+    Raises:
+        ValueError: there are no held-out rows.
+    """
+    counts = held_out.counts[held_out.counts > 0]
+    if not len(counts):
+        raise ValueError("nothing is held out, so that nothing can be picked")
+    if picks is None:
+        picks = max(1, min(5, int(np.median(counts)) // 2 if least is None else least // 2))
+    return picks, 2 * picks if least is None else least
+
+
+def _pool(held_out: Interactions, k: int, least: int) -> tuple[ClosedPool, int]:
+    """The pools of all users with enough rows, without the rows of the others, and how many others there are.
 
     Raises:
         ValueError: no user has a pool of `least` items; see also `ClosedPool`.
@@ -33,7 +70,8 @@ def _pool(held_out: Interactions, k: int, least: int) -> ClosedPool:
     everybody = ClosedPool(held_out, k, least)
     if not len(everybody.users):
         raise ValueError(f"no user has at least {least} held-out items: lower `least` or hold out more")
-    return ClosedPool(held_out.take(np.isin(held_out.users, everybody.users)), k, least)
+    pool = ClosedPool(held_out.take(np.isin(held_out.users, everybody.users)), k, least)
+    return pool, int((held_out.counts > 0).sum()) - len(everybody.users)
 
 
 def closed_pool(split: Split, *, k: int = 5, least: int = 10) -> GroundTruth:
@@ -43,7 +81,8 @@ def closed_pool(split: Split, *, k: int = 5, least: int = 10) -> GroundTruth:
         ValueError: see `ClosedPool`.
     """
     told = f"{k} picks from each user's own held-out items, at least {least}"
-    return GroundTruth("closed pool", told, _pool(split.test, k, least))
+    pool, left_out = _pool(split.test, k, least)
+    return GroundTruth("closed pool", told, pool, "rating", left_out)
 
 
 def dense_users(split: Split, share: float, *, k: int = 5, least: int = 10) -> GroundTruth:
@@ -70,13 +109,13 @@ def dense_users(split: Split, share: float, *, k: int = 5, least: int = 10) -> G
     dense = rated >= share
     if not dense.any():
         raise ValueError(f"no user rated {share:.0%} of the {test.n_items} items; at most {rated.max():.1%} were rated")
-    pool = _pool(test.take(dense[test.users]), k, least)
+    pool, left_out = _pool(test.take(dense[test.users]), k, least)
     may_be_shown = (test.n_items - train.counts[pool.users]).sum()
     told = (
         f"{k} picks for users who rated at least {share:.0%} of the catalogue, from all that they rated outside their "
         f"training rows: {len(pool.held_out) / may_be_shown:.1%} of what they may be shown"
     )
-    return GroundTruth("fully observed", told, pool)
+    return GroundTruth("fully observed", told, pool, "full", left_out)
 
 
 def random_exposure(dataset: Dataset, split: Split, shown: Dataset, *, k: int = 5, least: int = 10) -> GroundTruth:
@@ -114,7 +153,8 @@ def random_exposure(dataset: Dataset, split: Split, shown: Dataset, *, k: int = 
         f"{k} picks from items shown to each user at random, at least {least}; {(~known).sum():,} of {len(log):,} rows "
         "left out, of unknown users or items or in training rows"
     )
-    return GroundTruth("random exposure", told, _pool(rows, k, least))
+    pool, left_out = _pool(rows, k, least)
+    return GroundTruth("random exposure", told, pool, "shown", left_out)
 
 
 def _renumbered(ids: Sequence[str], known: Sequence[str]) -> IntArray:

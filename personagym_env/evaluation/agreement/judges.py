@@ -79,6 +79,9 @@ class FullAgreement(Agreement):
     """Model class to tau over all other recommenders: how far the verdict hangs on who takes part."""
     class_shift: Mapping[str, Interval]
     """Model class to how many ranks higher the judge puts its recommenders than real users do, on average."""
+    undefined: int = 0
+    """Recommenders whom the judge has no value for, such as the mean rating where nobody took anything; they come
+    last."""
 
     @property
     def title(self) -> str:

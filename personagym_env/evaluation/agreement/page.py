@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from personagym_env.evaluation.agreement.headline import headline_tables
 from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, FullAgreement, JudgeKind
 from personagym_env.evaluation.agreement.plots import tau_plot, value_plot
 from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
@@ -26,6 +27,7 @@ def agreement_page(study: AgreementStudy, robustness: Robustness | None = None) 
     """
     content = {
         "dataset": study.dataset,
+        "headline": list(headline_tables(study)),
         "boards": [_board(board) for board in study.boards],
         "robustness": None if robustness is None else robustness_view(robustness),
     }
@@ -48,6 +50,7 @@ def _board(board: AgreementBoard) -> dict[str, Any]:
         "tables": list(agreement_tables(board)),
         "bounds": ", ".join(f"{title} {number(bound.value)}" for title, bound in board.bounds.items()),
         "reliability": f"{number(board.reliability.value, 2)} ({between(board.reliability)})",
+        "ceiling": None if board.noise_ceiling is None else number(board.noise_ceiling.value, 2),
     }
 
 

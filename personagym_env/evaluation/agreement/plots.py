@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 from personagym_env.evaluation.agreement.judges import DICE, Agreement, FullAgreement
 from personagym_env.evaluation.agreement.study import AgreementBoard
+from personagym_env.evaluation.agreement.truths import TRUTH_TITLES
 from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.reporting.figures import ASKED
 from personagym_env.evaluation.reporting.looks import JUDGES, SERIES
 from personagym_env.evaluation.reporting.plots import Dot, Point, dot_plot, scatter_plot
 from personagym_env.evaluation.reporting.svg import plain
@@ -36,7 +38,7 @@ def value_plot(board: AgreementBoard, title: str, leaders: int | None = None) ->
         for row in board.recommenders[:leaders]
     ]
     who = "" if leaders is None else f" of all; the {len(points)} really best are shown"
-    y_label = "real value: mean real rating of the same picks (points)"
+    y_label = f"real value: {TRUTH_TITLES[board.kind]} ({board.unit})"
     return scatter_plot(points, _axis(judge), y_label, f"τ = {_told(judge.tau)}{who}", (9.0, 8.0))
 
 
@@ -45,7 +47,7 @@ def _axis(judge: FullAgreement) -> str:
         return judge.title
     if judge.kind == "sessions":
         return f"simulated value of whole sessions: {plain(judge.title)}"
-    return f"simulated value: what {plain(judge.title)} expects of the picks (points)"
+    return f"{ASKED[judge.figure].label} of the same items: {plain(judge.title)}"
 
 
 def _told(interval: Interval) -> str:

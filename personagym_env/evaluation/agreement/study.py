@@ -1,13 +1,14 @@
 """The agreement study: what every judge says of every recommender, by each way to know real value."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from personagym_env.evaluation.agreement.analysis import AgreementAnalysis
-from personagym_env.evaluation.agreement.ground_truth import GroundTruth
 from personagym_env.evaluation.agreement.judges import FullAgreement, Judge, JudgeDifference, in_order
+from personagym_env.evaluation.agreement.truths import Truth, TruthKind, own_figures
+from personagym_env.evaluation.core.data_overlap import DataOverlap
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval, estimate, interval
 
@@ -39,6 +40,24 @@ class AgreementBoard:
     differences: tuple[JudgeDifference, ...]
     reliability: Interval
     """Tau between the real rankings of two random halves of the users; the bounds hold 95 % of such halvings."""
+    noise_ceiling: Interval | None = None
+    """Tau that a perfect judge would reach with this many users; None where nobody worked it out."""
+    kind: TruthKind = "rating"
+    """What the real value answers."""
+    unit: str = "points"
+    """Of real value."""
+    left_out: int = 0
+    """Users with held-out rows who have too few to take part."""
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """Simulated quantities that this real value is comparable with."""
+        return own_figures(self.kind, self.ground_truth)
+
+    def find(self, figure: str, population: str, rows: DataOverlap) -> FullAgreement | None:
+        """The judge that reads a quantity off a population; None if there is none."""
+        wanted = figure, population, rows
+        return next((row for row in self.judges if (row.figure, row.population, row.rows) == wanted), None)
 
     def judge(self, title: str) -> FullAgreement:
         """A judge by title.
@@ -59,11 +78,11 @@ class AgreementStudy(Result):
 
     dataset: str
     boards: tuple[AgreementBoard, ...]
+    shown_weights: Mapping[str, Interval] = field(default_factory=dict)
+    """Users to the weight of the log odds of choosing in the value of what is shown."""
 
 
-def make_agreement_board(
-    analysis: AgreementAnalysis, judges: Sequence[Judge], ground_truth: GroundTruth
-) -> AgreementBoard:
+def make_agreement_board(analysis: AgreementAnalysis, judges: Sequence[Judge], ground_truth: Truth) -> AgreementBoard:
     """Compare all judges, the checks and what independence changes.
 
     Args:
@@ -79,29 +98,35 @@ def make_agreement_board(
         raise ValueError(f"judges need distinct titles, got {titles}")
     compared = {judge.title: analysis.compare(judge) for judge in judges}
     found = in_order([*compared.values(), analysis.oracle(), analysis.dice()])
-    pool = ground_truth.pool
-    bounds = {"best": pool.best, "chance": pool.chance, "worst": pool.worst}
+    own = own_figures(ground_truth.kind, ground_truth.name)
     return AgreementBoard(
         ground_truth=ground_truth.name,
         description=ground_truth.description,
-        users=len(pool.users),
+        users=len(ground_truth.users),
         recommenders=_rows(analysis, judges),
-        bounds={name: interval(bound.resampled(analysis.weights)) for name, bound in bounds.items()},
+        bounds={name: interval(bound.resampled(analysis.weights)) for name, bound in ground_truth.bounds.items()},
         judges=tuple(found),
-        differences=tuple(analysis.differences(*pair) for pair in _pairs(judges, compared)),
+        differences=tuple(analysis.differences(*pair) for pair in _pairs(judges, compared, own)),
         reliability=analysis.reliability(),
+        noise_ceiling=analysis.noise_ceiling(),
+        kind=ground_truth.kind,
+        unit=ground_truth.unit,
+        left_out=ground_truth.left_out,
     )
 
 
-def _pairs(judges: Sequence[Judge], compared: Mapping[str, FullAgreement]) -> list[tuple[Judge, Judge]]:
-    """Whose differences are told.
+def _pairs(
+    judges: Sequence[Judge], compared: Mapping[str, FullAgreement], own: Sequence[str]
+) -> list[tuple[Judge, Judge]]:
+    """Whose differences are told: of judges that read a quantity which real value is comparable with, and of metrics.
 
     Every population, and its sessions, are compared with the best of the offline metrics; a population also with itself
     on the recommenders' rows, and one without a class among the recommenders (language-model users) with the best one
     that has a class and knows the same rows.
     """
     users, sessions, metrics = (
-        [judge for judge in judges if judge.kind == kind] for kind in ("users", "sessions", "metric")
+        [judge for judge in judges if judge.kind == kind and (kind == "metric" or judge.figure in own)]
+        for kind in ("users", "sessions", "metric")
     )
     best = max(metrics, key=lambda judge: compared[judge.title].tau.value, default=None)
     same = {judge.name: judge for judge in users if judge.rows == "same"}

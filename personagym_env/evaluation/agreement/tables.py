@@ -1,6 +1,7 @@
 """The tables of the agreement study."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, FullAgreement
 from personagym_env.evaluation.agreement.study import AgreementBoard
@@ -12,7 +13,7 @@ FIGURES = (
     Column("rho", "Spearman", good="high"),
     Column("pairwise", "pairs in order", good="high"),
     Column("clear_pairs", "clear pairs", good="high"),
-    Column("regret", "regret", unit="points", good="low"),
+    Column("regret", "regret", good="low"),
     Column("regret_share", "regret", unit="of the range", good="low"),
 )
 """Fields of a judge's row that tables show."""
@@ -32,7 +33,7 @@ def judges_table(board: AgreementBoard, rows: Sequence[FullAgreement]) -> Table:
     """How judges agree with real value, in sections by kind."""
     columns = (
         name_column("judge", "judge"),
-        *FIGURES,
+        *(replace(column, unit=board.unit) if column.key == "regret" else column for column in FIGURES),
         words_column("without", "tau without a class"),
         words_column("winner", "its winner"),
     )
@@ -45,11 +46,16 @@ def judges_table(board: AgreementBoard, rows: Sequence[FullAgreement]) -> Table:
         "Simulated users rate the same picks; sessions show whole slates; metrics read the held-out log. 95 % "
         "intervals over users, in whose resamples near ties turn, so that they lie low. Pairs in order: share of pairs "
         "of recommenders that the judge orders as real users do; clear pairs: those whose real difference has an "
-        "interval without 0. Regret: real value lost by taking the judge's first instead of the really best, in rating "
-        "points, and as a share of the way from the really worst to the really best. Tau without a class: lowest and "
-        "highest when one model class is left out. Tau between the real rankings of two random halves of the users: "
-        f"{reliability.value:.2f} ({reliability.low:.2f} to {reliability.high:.2f})."
+        "interval without 0. Regret: real value lost by taking the judge's first instead of the really best, in "
+        f"{board.unit}, and as a share of the way from the really worst to the really best. Tau without a class: "
+        "lowest and highest when one model class is left out. Tau between the real rankings of two random halves "
+        f"of the users: {reliability.value:.2f} ({reliability.low:.2f} to {reliability.high:.2f})."
     )
+    if (ceiling := board.noise_ceiling) is not None:
+        note += (
+            f" A judge that knew the true means would reach {ceiling.value:.2f} ({ceiling.low:.2f} to "
+            f"{ceiling.high:.2f}) with so many users."
+        )
     title = f"{board.ground_truth}: agreement with real value"
     return Table(title, columns, tuple(section for section in sections if section.rows), note)
 
@@ -58,7 +64,8 @@ def _judge(row: FullAgreement) -> Row:
     figures = (Cell(getattr(row, column.key), _FORMS.get(column.key, ".2f")) for column in FIGURES)
     taus = row.without.values()
     without = Cell(f"{min(taus):.2f} to {max(taus):.2f}" if taus else None)
-    return Row((Cell(row.title), *figures, without, Cell(row.winner)))
+    aside = f"no value for {row.undefined}" if row.undefined else ""
+    return Row((Cell(row.title, aside=aside), *figures, without, Cell(row.winner)))
 
 
 def differences_table(board: AgreementBoard) -> Table:
@@ -66,7 +73,7 @@ def differences_table(board: AgreementBoard) -> Table:
     columns = (
         name_column("left less right"),
         Column("tau", "Kendall's tau"),
-        Column("regret", "regret", unit="points"),
+        Column("regret", "regret", unit=board.unit),
         Column("self_preference", "self-preference", unit="ranks"),
     )
     rows = (
@@ -109,7 +116,8 @@ def preferences_table(board: AgreementBoard) -> Table:
 
 def recommenders_table(board: AgreementBoard) -> Table:
     """Real value of every recommender's picks, and what simulated users say of them."""
-    judges = [judge.title for judge in board.judges if judge.kind in ("users", "sessions")]
+    asked = [judge for judge in board.judges if judge.kind in ("users", "sessions")]
+    judges = [judge.title for judge in asked if judge.figure in board.own]
     columns = (
         name_column("recommender"),
         words_column("class", "class"),
@@ -125,5 +133,6 @@ def recommenders_table(board: AgreementBoard) -> Table:
         f"{board.ground_truth}: recommenders by real value of their picks, and what simulated users say of them",
         columns,
         rows,
-        f"{board.description}; {board.users:,} users; 95 % intervals over users; possible: {bounds}.",
+        f"{board.description}; {board.users:,} users, without {board.left_out:,} who have too few rows; 95 % intervals "
+        f"over users; possible: {bounds or 'not known'}.",
     )

@@ -1,6 +1,7 @@
 """Ask a recommender for lists before any session has begun, and measure them against held-out items."""
 
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 
@@ -131,6 +132,68 @@ def liked_from(log: Interactions) -> float:
     return float(scale[np.searchsorted(scale, mean - 1e-6)])
 
 
+class TopLists(NamedTuple):
+    """What a recommender puts first for every user whom a list can be made for."""
+
+    users: IntArray
+    """(n,) see `listed_users`."""
+    slates: IntArray
+    """(n, k) items, best first."""
+
+    def of(self, users: IntArray) -> IntArray:
+        """(b, k) the lists of some of the users, who are given in ascending order."""
+        return np.asarray(self.slates[np.searchsorted(self.users, users)])
+
+
+def top_lists(
+    recommender: Recommender,
+    split: Split,
+    profiles: FloatArray,
+    *,
+    k: int = 10,
+    history_length: int,
+    candidates: Callable[[IntArray], BoolArray] | None = None,
+    progress: Progress | None = None,
+) -> TopLists:
+    """The lists of a fitted recommender, before any session has begun; see `measure_offline`."""
+    users = listed_users(split, k)
+    return TopLists(
+        users,
+        opening_slates(
+            recommender, users, profiles, k, history_length=history_length, candidates=candidates, progress=progress
+        ),
+    )
+
+
+def measure_lists(lists: TopLists, split: Split) -> Mapping[str, Statistic]:
+    """RecBole's ranking metrics of lists, over all listed users who have a relevant item.
+
+    Args:
+        lists: of users with held-out items.
+        split: training rows, and those held-out rows that count as relevant.
+
+    Returns:
+        See `measure_offline`.
+    """
+    train, test = split
+    relevant = test.counts[lists.users]
+    users, slates, relevant = (column[relevant > 0] for column in (*lists, relevant))
+    hits = metrics.find_hits(slates, users, test)
+    item_counts = np.bincount(train.items, minlength=train.n_items)
+    per_user = {
+        "recall": metrics.recall(hits, relevant),
+        "ndcg": metrics.ndcg(hits, relevant),
+        "mrr": metrics.reciprocal_rank(hits),
+        "hit": metrics.hit(hits),
+        "novelty": metrics.novelty(slates, item_counts, train.n_users),
+        "popularity": metrics.average_popularity(slates, item_counts),
+    }
+    means: dict[str, Statistic] = {
+        name: RatioOfSums.of_users(users, values, test.n_users) for name, values in per_user.items()
+    }
+    return means | {"coverage": metrics.ItemCoverage.of_slates(slates, users, (test.n_users, test.n_items))}
+
+
 def measure_offline(
     recommender: Recommender,
     split: Split,
@@ -157,22 +220,13 @@ def measure_offline(
     Returns:
         Name to statistic: recall, ndcg, mrr, hit, coverage, novelty (bits) and popularity (training ratings).
     """
-    train, test = split
-    users = listed_users(split, k)
-    slates = opening_slates(
-        recommender, users, profiles, k, history_length=history_length, candidates=candidates, progress=progress
+    lists = top_lists(
+        recommender,
+        split,
+        profiles,
+        k=k,
+        history_length=history_length,
+        candidates=candidates,
+        progress=progress,
     )
-    hits, relevant = metrics.find_hits(slates, users, test), test.counts[users]
-    item_counts = np.bincount(train.items, minlength=train.n_items)
-    per_user = {
-        "recall": metrics.recall(hits, relevant),
-        "ndcg": metrics.ndcg(hits, relevant),
-        "mrr": metrics.reciprocal_rank(hits),
-        "hit": metrics.hit(hits),
-        "novelty": metrics.novelty(slates, item_counts, train.n_users),
-        "popularity": metrics.average_popularity(slates, item_counts),
-    }
-    means: dict[str, Statistic] = {
-        name: RatioOfSums.of_users(users, values, test.n_users) for name, values in per_user.items()
-    }
-    return means | {"coverage": metrics.ItemCoverage.of_slates(slates, users, (test.n_users, test.n_items))}
+    return measure_lists(lists, split)

@@ -59,11 +59,12 @@ class Sessions(NamedTuple):
         return f"Sessions({len(self.users)} sessions of {len(np.unique(self.users))} users)"
 
     def statistics(self, n_users: int) -> dict[str, Statistic]:
-        """Simulated value in four figures; users with several sessions count with all of them, those with none not.
+        """Simulated value in six figures; users with several sessions count with all of them, those with none not.
 
         Returns:
-            return (per session), clicks (per slate shown), rating (mean of what was consumed, in rating points) and
-            length (slates per session).
+            return (per session), clicks (per slate shown), rating (mean of what was consumed, in rating points),
+            length (slates per session), reward (per slate shown) and retention (share of sessions whose user never
+            left).
         """
 
         def by_user(column: FloatArray | IntArray) -> FloatArray:
@@ -78,6 +79,8 @@ class Sessions(NamedTuple):
             "clicks": ratio(self.clicks, self.steps),
             "rating": ratio(self.rating_sums, self.clicks),
             "length": ratio(self.steps, one),
+            "reward": ratio(self.returns, self.steps),
+            "retention": ratio(one * ~self.left, one),
         }
 
 

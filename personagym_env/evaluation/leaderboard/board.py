@@ -13,7 +13,7 @@ from personagym_env.evaluation.core.data_overlap import Independence
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, estimate, interval
 from personagym_env.evaluation.fidelity.fidelity_test import Fidelity
-from personagym_env.evaluation.reporting.figures import EXPECTED, OFFLINE, SIMULATED, judge_name
+from personagym_env.evaluation.reporting.figures import EXPECTED, OFFLINE, SESSION, judge_name
 
 RANKED_BY = "return"
 """The simulated figure that orders the leaderboard."""
@@ -163,7 +163,7 @@ def _agreements(
     for population, figures in first.simulated.items():
         for figure in figures:
             said = [one.simulated[population][figure] for one in measurements]
-            judges.append(Judge(judge_name(SIMULATED[figure], population), "sessions", said, figure, population))
+            judges.append(Judge(judge_name(SESSION[figure], population), "sessions", said, figure, population))
     for population in first.judged:
         expected = [one.judged[population] for one in measurements]
         judges.append(Judge(judge_name(EXPECTED, population), "users", expected, "expected", population))

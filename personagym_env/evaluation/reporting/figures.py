@@ -47,6 +47,16 @@ SIMULATED = {
 }
 """From sessions in the environment."""
 
+SESSION = SIMULATED | {
+    "reward": Figure(
+        "reward per step", "reward per step", "Sum of rewards over the slates that were shown.", form=".2f"
+    ),
+    "retention": Figure(
+        "retention", "share of users who stay", "Share of sessions whose simulated user never left.", form=".2f"
+    ),
+}
+"""All that sessions say, for studies of agreement."""
+
 OFFLINE = {
     "recall": Figure("recall@10", "recall@10", "Share of the held-out items that the top 10 hold."),
     "ndcg": Figure("NDCG@10", "NDCG@10 on the held-out log", "Hits in the top 10, earlier ones counting more."),
@@ -69,6 +79,26 @@ REAL = Figure(
 EXPECTED = Figure(
     "expected rating", "expected rating (points)", "Mean rating that simulated users expect of the same 5 picks."
 )
+
+ASKED = {
+    "expected": Figure(
+        "expected rating", "expected rating (points)", "Mean rating that simulated users expect of the same items."
+    ),
+    "choice": Figure(
+        "choice", "choice probability", "Mean probability with which simulated users would choose the same items."
+    ),
+    "worth": Figure(
+        "choice x rating",
+        "choice probability x normalised rating",
+        "Mean of choice probability times expected rating from 0 to 1: what is both chosen and liked.",
+    ),
+    "shown": Figure(
+        "shown value",
+        "value when shown (points)",
+        "Mean of expected rating plus fitted weight times log odds of choosing.",
+    ),
+}
+"""What simulated users say of the very items whose real value is known."""
 
 FIDELITY = {
     "rmse": Figure("RMSE", "RMSE (points)", "Root mean squared error of held-out ratings.", good="low"),

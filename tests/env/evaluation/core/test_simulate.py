@@ -122,7 +122,8 @@ def test_users_who_want_everything_and_never_leave() -> None:
     )
     assert sum(ended) == U
     figures = {name: statistic.resampled(np.ones((1, U)))[0] for name, statistic in played.statistics(U).items()}
-    assert figures == pytest.approx({"return": 6, "clicks": 1, "rating": 5, "length": 6})
+    expected = {"return": 6, "clicks": 1, "rating": 5, "length": 6, "reward": 1, "retention": 1}
+    assert figures == pytest.approx(expected)
     assert not played.left.any()
 
 
