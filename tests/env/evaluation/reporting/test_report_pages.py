@@ -97,7 +97,7 @@ def study() -> AgreementStudy:
         return FullAgreement(
             judge=name,
             kind=kind,
-            figure="",
+            figure="expected",
             population=None,
             rows=None,
             model_class=model_class,
