@@ -20,6 +20,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from personagym_agents.bundle.border import check_links, check_personas
 from personagym_agents.bundle.manifest import BUNDLED, Manifest, bundle_hash, find_shipped, read_manifest, save_manifest
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
@@ -131,7 +132,8 @@ def load_bundle_agent(
             bfloat16.
 
     Raises:
-        ValueError: the bundle was trained on other rows, or there is no such device.
+        ValueError: the bundle was trained on other rows, something in it is damaged or leads out of it, or there is no
+            such device.
     """
     chosen = chosen_device(device)
     place = place or find_shipped(train) or BUNDLED
@@ -142,6 +144,8 @@ def load_bundle_agent(
             f"{manifest.split}, fingerprint {manifest.train_fingerprint[:12]}, and the given training rows have "
             f"fingerprint {train.fingerprint()[:12]}; train a bundle on them with `personagym train`"
         )
+    check_links(place)
+    check_personas(place, read_personas(place), train.n_users)
     with quietly():
         model, tokenizer = load_base(place / "base")
     place_on(model, chosen)
@@ -180,8 +184,16 @@ def _read_memory(place: Path, manifest: Manifest, dataset: Dataset, train: Inter
 
 
 def read_personas(place: Path) -> Personas:
-    """The personas of a bundle."""
-    return Personas.from_json((place / "personas.json").read_text(encoding="utf-8"))
+    """The personas of a bundle.
+
+    Raises:
+        ValueError: the file is missing or says something else.
+    """
+    path = place / "personas.json"
+    try:
+        return Personas.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} has no personas of a bundle: {error}") from error
 
 
 def read_groups(place: Path) -> tuple[Groups, IntArray]:
