@@ -8,6 +8,7 @@ import tyro
 from personagym_benchmarks.cli.agreement import AgreementCommand
 from personagym_benchmarks.cli.card import CardCommand
 from personagym_benchmarks.cli.collect import CollectCommand
+from personagym_benchmarks.cli.compare import CompareCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
 from personagym_benchmarks.cli.off_policy import OffPolicyCommand
@@ -28,6 +29,7 @@ from personagym_benchmarks.console import make_console, mistakes_in_one_line, no
 COMMANDS: dict[str, Callable[..., Any]] = {
     "leaderboard": LeaderboardCommand,
     "agreement": AgreementCommand,
+    "compare": CompareCommand,
     "fidelity": FidelityCommand,
     "validation": ValidationCommand,
     "robustness": RobustnessCommand,

@@ -67,20 +67,25 @@ class Sessions(NamedTuple):
             left).
         """
 
-        def by_user(column: FloatArray | IntArray) -> FloatArray:
+        def by_user(column: FloatArray) -> FloatArray:
             return np.bincount(self.users, column, minlength=n_users).astype(np.float64)
 
-        def ratio(total: FloatArray | IntArray, count: FloatArray | IntArray) -> RatioOfSums:
-            return RatioOfSums(by_user(total), by_user(count))
-
-        one = (self.steps > 0).astype(np.float64)
         return {
-            "return": ratio(self.returns, one),
-            "clicks": ratio(self.clicks, self.steps),
-            "rating": ratio(self.rating_sums, self.clicks),
-            "length": ratio(self.steps, one),
-            "reward": ratio(self.returns, self.steps),
-            "retention": ratio(one * ~self.left, one),
+            name: RatioOfSums(by_user(numerator), by_user(denominator))
+            for name, (numerator, denominator) in self.ratios().items()
+        }
+
+    def ratios(self) -> dict[str, tuple[FloatArray, FloatArray]]:
+        """Numerator (j,) and denominator (j,) of every figure, session by session; see `statistics`."""
+        one = (self.steps > 0).astype(np.float64)
+        steps, clicks = self.steps.astype(np.float64), self.clicks.astype(np.float64)
+        return {
+            "return": (self.returns, one),
+            "clicks": (clicks, steps),
+            "rating": (self.rating_sums, clicks),
+            "length": (steps, one),
+            "reward": (self.returns, steps),
+            "retention": (one * ~self.left, one),
         }
 
 

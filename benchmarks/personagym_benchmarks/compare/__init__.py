@@ -1,0 +1,1 @@
+"""Two or a few recommenders compared, with one verdict for each pair."""

@@ -1,0 +1,65 @@
+"""`personagym compare` on a small log in which quality is known."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from personagym_benchmarks import cli
+from personagym_env.evaluation.leaderboard.comparison import Comparison
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 users; late items are better."""
+    place = tmp_path_factory.mktemp("compare") / "log"
+    place.mkdir()
+    rng = np.random.default_rng(0)
+    rows = [
+        f"u{user}\ti{item}\t{int(np.clip(round(1 + item / 15 + rng.normal(0, 0.5)), 1, 5))}\t{rng.integers(10**6)}"
+        for user in range(40)
+        for item in rng.choice(60, 30, replace=False)
+    ]
+    head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
+    (place / "log.inter").write_text("\n".join((head, *rows)) + "\n")
+    return place
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["personagym", "compare", *words])
+    cli.main()
+
+
+def test_verdicts_of_several(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "compare.json"
+    options = ("--dataset", str(folder), "--agent", "bias", "--figure", "rating", "--difference", "0.05")
+    run(monkeypatch, "best-rated", "worst-rated", "random", *options, "--output", str(output))
+    told = capsys.readouterr().out
+    assert "best-rated is better than worst-rated: simulated rating +" in told
+    assert "nan" not in told
+    comparison = Comparison.load(output)
+    assert comparison.difference == 0.05
+    assert [str(pair).split(" is ")[0] for pair in comparison.simulated.pairs] == ["best-rated"] * 2 + ["worst-rated"]
+    for measure in (comparison.simulated, comparison.real[0]):
+        assert [pair.verdict for pair in measure.pairs] == ["better", "better", "worse"]
+        assert all(pair.adjusted >= pair.found.p for pair in measure.pairs)
+    assert [measure.title for measure in comparison.real] == ["closed pool (points)", "choice (share)"]
+    assert comparison.simulated.pairs[0].found.users == 40
+
+
+def test_a_mistake_is_told_in_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words, expected in (
+        (("random",), "needs two or more different recommenders, got"),
+        (("random", "random"), "needs two or more different recommenders, got"),
+        (("random", "nobody"), "nobody"),
+        (("random", "popular", "--difference", "0"), "must be above 0"),
+    ):
+        with pytest.raises(SystemExit) as stopped:
+            run(monkeypatch, *words, "--dataset", str(folder))
+        assert stopped.value.code != 0
+        assert expected in "".join(capsys.readouterr()) + str(stopped.value.code)
