@@ -7,6 +7,7 @@ import tyro
 
 from personagym_benchmarks.cli.agreement import AgreementCommand
 from personagym_benchmarks.cli.card import CardCommand
+from personagym_benchmarks.cli.closed_loop import ClosedLoopCommand
 from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_benchmarks.cli.compare import CompareCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
@@ -38,6 +39,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "open-bandit": OpenBanditCommand,
     "policies": PoliciesCommand,
     "offline-policies": OfflinePoliciesCommand,
+    "closed-loop": ClosedLoopCommand,
     "transfer": TransferCommand,
     "train": TrainCommand,
     "profile": ProfileCommand,

@@ -81,6 +81,16 @@ def novelty(slates: IntArray, item_counts: IntArray, n_users: int) -> FloatArray
     return np.asarray(np.log2(n_users / np.maximum(item_counts, 1))[slates].mean(axis=1))
 
 
+def gini(ascending: FloatArray) -> FloatArray:
+    """(b,) the Gini coefficient of each row: 0 if all have alike, near 1 if one has everything.
+
+    Args:
+        ascending: (b, m) shares that sum to 1 in each row, the smallest first.
+    """
+    m = ascending.shape[1]
+    return np.asarray(ascending @ (2 * np.arange(1, m + 1) - m - 1) / m)
+
+
 @dataclass(frozen=True, eq=False)
 class ItemCoverage:
     """Share of the catalogue that appears in at least one list: a `Statistic` that is no mean over users."""

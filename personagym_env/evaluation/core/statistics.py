@@ -124,6 +124,23 @@ def point(samples: FloatArray) -> Interval:
     return Interval(float(samples[0]), np.nan, np.nan)
 
 
+def over_repetitions(values: FloatArray, level: float = 0.95) -> Interval:
+    """Mean and Student's t interval of a figure that was found several times over, each time from fresh randomness.
+
+    Args:
+        values: (s,) the figure; NaN where it is not defined.
+        level: of the interval.
+
+    Raises:
+        ValueError: fewer than two repetitions, which say nothing of their spread.
+    """
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"an interval over repetitions needs shape (s,) with s of at least 2, got {values.shape}")
+    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
+    reach = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
+    return Interval(mean, mean - reach, mean + reach)
+
+
 NO_INTERVAL = frozenset({"coverage", "ece", "ece_top", "ks", "wasserstein"})
 """Figures that a resample of the users biases, told without an interval: a resample holds fewer distinct items, and
 its noise only ever adds to a distance."""

@@ -42,17 +42,20 @@ def plain(name: str) -> str:
     return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
 
 
-def draw(size: tuple[float, float], paint: Callable[[Axes], None]) -> str:
-    """A whole SVG file of one pair of axes, on white and without metadata; `inline` makes it part of a page.
+def draw(size: tuple[float, float], *paints: Callable[[Axes], None], columns: int = 1) -> str:
+    """A whole SVG file of one pair of axes or several, on white and without metadata; `inline` puts it into a page.
 
     Args:
         size: width and height in inches.
-        paint: draws on the axes.
+        *paints: each draws on a pair of axes.
+        columns: pairs of axes in a row.
     """
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure = Figure(figsize=size, layout="constrained")
-        paint(figure.add_subplot())
+        rows = -(-len(paints) // columns)
+        for at, paint in enumerate(paints, start=1):
+            paint(figure.add_subplot(rows, columns, at))
         file = io.StringIO()
         figure.savefig(file, format="svg")
     svg = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", file.getvalue(), flags=re.DOTALL)

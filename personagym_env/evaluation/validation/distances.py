@@ -12,6 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from personagym_env.data.tables import FloatArray
+from personagym_env.evaluation.core.metrics import gini
 from personagym_env.evaluation.core.statistics import Interval, interval
 
 _ROWS_AT_ONCE = 64
@@ -98,7 +99,7 @@ class Concentration:
 
     def level(self, weights: FloatArray) -> FloatArray:
         """(b,) the Gini coefficient: 0 if all items are consumed alike, near 1 if one item is everything."""
-        return self._in_blocks(weights, self._gini)
+        return self._in_blocks(weights, gini)
 
     def _in_blocks(self, weights: FloatArray, figure: Callable[[FloatArray], FloatArray]) -> FloatArray:
         starts = range(0, len(weights), _ROWS_AT_ONCE)
@@ -112,10 +113,6 @@ class Concentration:
     def _lorenz(self, shares: FloatArray) -> FloatArray:
         cumulative = np.concatenate([np.zeros((len(shares), 1)), np.cumsum(shares, axis=1)], axis=1)
         return cumulative[:, np.round(self.support * shares.shape[1]).astype(np.int64)]
-
-    def _gini(self, shares: FloatArray) -> FloatArray:
-        m = shares.shape[1]
-        return np.asarray(shares @ (2 * np.arange(1, m + 1) - m - 1) / m)
 
 
 @dataclass(frozen=True, eq=False)

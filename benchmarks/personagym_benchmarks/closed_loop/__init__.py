@@ -1,0 +1,1 @@
+"""The closed loop: deploy, log, refit, with the users of a world."""
