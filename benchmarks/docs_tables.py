@@ -10,6 +10,8 @@ from personagym_benchmarks.transfer.tables import controls_table, overview_table
 from personagym_benchmarks.transfer.verdicts import verdict_table
 from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
 from personagym_env.evaluation.agreement.tables import judges_table
+from personagym_env.evaluation.closed_loop import tables as closed_loop
+from personagym_env.evaluation.closed_loop.board import ClosedLoop
 from personagym_env.evaluation.fidelity import tables as fidelity
 from personagym_env.evaluation.fidelity.board import FidelityBoard, FidelityReport
 from personagym_env.evaluation.leaderboard.board import Leaderboard
@@ -144,6 +146,9 @@ def _of_off_policy() -> Iterator[tuple[str, Table]]:
     shown = estimators_table(board, OFF_POLICY_SIZE)
     yield "off-policy", shown.select("name", "mode", "estimator", "rmse", "coverage", "trusted", "tau", "regret")
     yield "off-policy-goals", goals_table(board)
+    loop = ClosedLoop.load(RESULTS / "closed_loop.json")
+    yield "closed-loop", closed_loop.arms_table(loop)
+    yield "closed-loop-differences", closed_loop.differences_table(loop)
 
 
 def _of_rest() -> Iterator[tuple[str, Table]]:

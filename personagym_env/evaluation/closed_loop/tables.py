@@ -19,8 +19,8 @@ def arms_table(found: ClosedLoop) -> Table:
     rows = [_arm("at the beginning", found.at(first, 0)), *(_arm(arm, found.at(arm, last)) for arm in found.arms)]
     note = (
         f"Round {last} of {found.n_rounds}; {found.repetitions} loops of {found.sessions:,} sessions a round with users"
-        f" {found.users}, intervals over loops. Chance alone has real value {found.chance}, a clairvoyant {found.best}. "
-        f"In the last round weighted impressions are worth {found.effective_share:.0%} of as many equal ones."
+        f" {found.users}, intervals over loops. Chance alone has real value {found.chance}, a clairvoyant {found.best}."
+        f" In the last round weighted impressions are worth {found.effective_share:.0%} of as many equal ones."
     )
     columns = (name_column("recommender"), *(figure.column(key) for key, figure in FIGURES.items()))
     return Table.plain("The closed loop, last round", columns, rows, note)
