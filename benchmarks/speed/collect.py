@@ -20,6 +20,7 @@ from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.logs.collect import ROWS, collect
 from personagym_env.logs.sessions import open_log
+from personagym_env.workers import ThreadWorkers
 from personagym_env.world import World, make_world
 from personagym_recommenders import EASE
 from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
@@ -59,7 +60,7 @@ def collected(policy: PlackettLuce, world: World, episodes: int, args: Args) -> 
             slate_size=args.slate_size,
             rows=rows,
             episodes_per_row=max(1, episodes // (args.workers * rows)),
-            workers=args.workers,
+            workers=ThreadWorkers(args.workers),
         )
         passed, spent = time.perf_counter() - passed, time.process_time() - spent
         decisions = len(open_log(folder))

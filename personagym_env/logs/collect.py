@@ -4,21 +4,22 @@ A part is played and written at a time, so memory does not grow with the log, an
 header and its number: a log that was cut short goes on where it stopped, and ends up with the same bytes.
 """
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from personagym_env.data.tables import IntArray
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
+from personagym_env.files import write_atomically
 from personagym_env.logs.episodes import play_part
-from personagym_env.logs.parts import part_path, read_header, write_part
+from personagym_env.logs.parts import part_bytes, part_path, read_header
 from personagym_env.logs.schema import LogHeader, pyarrow_module
 from personagym_env.protocols import StochasticRecommender
 from personagym_env.session.batched_episodes import BatchedEpisodes
 from personagym_env.session.parameters import RewardWeights
+from personagym_env.workers import ThreadWorkers, Workers
 from personagym_env.world import World
 
 ROWS = 1_024
@@ -27,6 +28,22 @@ EPISODES_PER_ROW = 8
 """Episodes of a row in one part."""
 
 Progress = Callable[[int], None]
+
+
+class _Played(NamedTuple):
+    """What all parts of a log share."""
+
+    policy: StochasticRecommender
+    world: World
+    header: LogHeader
+
+
+class _Part(NamedTuple):
+    """A part that is to be played."""
+
+    number: int
+    episodes: IntArray
+    """(n,) episodes of each of its rows."""
 
 
 def collect(
@@ -42,7 +59,7 @@ def collect(
     seed: int = 0,
     rows: int = ROWS,
     episodes_per_row: int = EPISODES_PER_ROW,
-    workers: int | None = None,
+    workers: Workers | None = None,
     progress: Progress | None = None,
 ) -> LogHeader:
     """Play episodes and write them into part files of a folder; parts that are there are not played again.
@@ -59,8 +76,8 @@ def collect(
         seed: row i of part p is seeded with `seed + p * rows + i`.
         rows: of the vector environment.
         episodes_per_row: in a part.
-        workers: parts that are played side by side, each in a thread; None for one per core. Users of a language model
-            have threads of their own, so 1 is best for them.
+        workers: play parts side by side; None for a thread per core. Users of a language model have threads of their
+            own, so one worker is best for them.
         progress: told how many episodes have been written or found.
 
     Returns:
@@ -93,41 +110,33 @@ def collect(
         rows=rows,
         episodes_per_row=episodes_per_row,
     )
-    begins = range(0, episodes, rows * episodes_per_row)
-    with ThreadPoolExecutor(workers or _cores()) as threads:
-        parts = [
-            threads.submit(_play, policy, world, folder, header, number, episodes - begin)
-            for number, begin in enumerate(begins)
-        ]
-        try:
-            for part in as_completed(parts):
-                if progress is not None:
-                    progress(part.result())
-                part.result()
-        finally:
-            threads.shutdown(cancel_futures=True)
+    told = progress or (lambda episodes: None)
+    parts = []
+    for number, begin in enumerate(range(0, episodes, rows * episodes_per_row)):
+        part = _Part(number, _episodes_of_part(header, episodes - begin))
+        if _is_there(part_path(folder, number), header, int(part.episodes.sum())):
+            told(int(part.episodes.sum()))
+        else:
+            parts.append(part)
+    for place, content in (workers or ThreadWorkers()).done(_play, _Played(policy, world, header), parts):
+        write_atomically(part_path(folder, parts[place].number), content)
+        told(int(parts[place].episodes.sum()))
     return header
 
 
-def _play(policy: StochasticRecommender, world: World, folder: Path, header: LogHeader, number: int, left: int) -> int:
-    """Play and write a part unless it is there, so many episodes being left from its first one on; gives how many."""
-    path, wanted = part_path(folder, number), _episodes_of_part(header, left)
-    if not _is_there(path, header, int(wanted.sum())):
-        sessions = BatchedEpisodes(
-            world,
-            len(wanted),
-            slate_size=header.slate_size,
-            history_length=header.history_length,
-            max_episode_steps=header.max_episode_steps,
-        )
-        columns = play_part(policy, world, sessions, header.seed + number * header.rows, wanted)
-        columns["episode"] += number * header.rows * header.episodes_per_row
-        write_part(path, header, columns)
-    return int(wanted.sum())
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def _play(played: _Played, part: _Part) -> bytes:
+    """Play a part; gives its file."""
+    policy, world, header = played
+    sessions = BatchedEpisodes(
+        world,
+        len(part.episodes),
+        slate_size=header.slate_size,
+        history_length=header.history_length,
+        max_episode_steps=header.max_episode_steps,
+    )
+    columns = play_part(policy, world, sessions, header.seed + part.number * header.rows, part.episodes)
+    columns["episode"] += part.number * header.rows * header.episodes_per_row
+    return part_bytes(header, columns)
 
 
 def _episodes_of_part(header: LogHeader, left: int) -> IntArray:

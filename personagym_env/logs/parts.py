@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from personagym_env.files import replacing
 from personagym_env.logs.episodes import Columns
 from personagym_env.logs.schema import HEADER_KEY, LogHeader, pyarrow_module, schema
 
@@ -35,8 +34,8 @@ def part_paths(folder: Path) -> list[Path]:
     return found
 
 
-def write_part(path: Path, header: LogHeader, columns: Columns) -> None:
-    """Write a part from the columns of `play_part`, whose episodes have their numbers in the log."""
+def part_bytes(header: LogHeader, columns: Columns) -> bytes:
+    """The file of a part, from the columns of `play_part`, whose episodes have their numbers in the log."""
     pa, pq = pyarrow_module(), pyarrow_module("pyarrow.parquet")
     layout = schema(header)
     ends = np.append(0, np.cumsum(columns["length"]))
@@ -52,16 +51,17 @@ def write_part(path: Path, header: LogHeader, columns: Columns) -> None:
             arrays.append(pa.array(values, field.type))
     table = pa.Table.from_arrays(arrays, schema=layout)
     repeated = ["user", "episode", "rating", "reward", "next_history_items.list.element", "slate.list.element"]
-    with replacing(path) as scratch:
-        pq.write_table(
-            table,
-            scratch,
-            row_group_size=_ROW_GROUP,
-            compression="zstd",
-            compression_level=1,
-            use_dictionary=repeated,
-            write_statistics=["episode", "step"],
-        )
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        row_group_size=_ROW_GROUP,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=repeated,
+        write_statistics=["episode", "step"],
+    )
+    return bytes(sink.getvalue())
 
 
 def open_part(path: Path) -> Any:

@@ -1,5 +1,6 @@
 """`personagym collect`: a log of decisions with their propensities."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,9 @@ class CollectCommand:
     """Episodes side by side; a language model may need fewer."""
     workers: int | None = None
     """Parts of the log that are played side by side; None for one per core, 1 is best for a language model."""
+    ray: str | None = None
+    """Where parts are played instead: `auto` for the Ray cluster on this machine, `local` for one that is started on
+    its cores, or the address of a cluster. The log is the same."""
     seed: int = 0
     """Of users and random draws."""
 
@@ -44,6 +48,7 @@ class CollectCommand:
         """Fit the recommender, play, write."""
         from personagym_env.logs.collect import collect
         from personagym_env.protocols import StochasticRecommender
+        from personagym_env.workers import ThreadWorkers, ray_workers
         from personagym_env.world import make_world
         from personagym_recommenders.loading import load_recommender
         from personagym_recommenders.registry import DRAWN
@@ -65,7 +70,11 @@ class CollectCommand:
         console = make_console()
         world = make_world(self.dataset, self.users)
         policy.fit(world.train, world.dataset.catalogue)
-        with console_run(console, self.output) as context, context.display.bar("episodes", self.episodes) as bar:
+        with (
+            nullcontext(ThreadWorkers(self.workers)) if self.ray is None else ray_workers(self.ray) as workers,
+            console_run(console, self.output) as context,
+            context.display.bar("episodes", self.episodes) as bar,
+        ):
             header = collect(
                 policy,
                 world,
@@ -76,7 +85,7 @@ class CollectCommand:
                 max_episode_steps=self.max_episode_steps,
                 seed=self.seed,
                 rows=self.rows,
-                workers=self.workers,
+                workers=workers,
                 progress=bar,
             )
         print_plain(console, f"{self.episodes:,} episodes of {header.policy} with {header.world} are in {self.output}")

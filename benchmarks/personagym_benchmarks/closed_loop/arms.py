@@ -15,6 +15,7 @@ from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.logs.collect import ROWS, collect
 from personagym_env.logs.decisions import LoggedDecisions
 from personagym_env.logs.sessions import open_log
+from personagym_env.workers import ThreadWorkers
 from personagym_env.world import World
 from personagym_recommenders import ScoringRecommender, load_recommender
 from personagym_recommenders.offline.impression_factors import ImpressionFactors, Impressions
@@ -146,7 +147,7 @@ class Loop:
             seed=self._seed + number * (settings.sessions + ROWS),
             rows=min(ROWS, settings.sessions),
             episodes_per_row=1,
-            workers=1,
+            workers=ThreadWorkers(1),
         )
         return open_log(folder, policy_fingerprint=mark).read()
 

@@ -23,6 +23,7 @@ from personagym_env.logs.collect import collect
 from personagym_env.logs.sessions import LoggedSessions, open_log
 from personagym_env.protocols import Recommender
 from personagym_env.run_context import RunContext
+from personagym_env.workers import ThreadWorkers
 from personagym_env.world import World, make_world
 from personagym_recommenders import (
     CandidateFeatures,
@@ -178,7 +179,7 @@ def _log(
             slate_size=settings.slate_size,
             max_episode_steps=settings.longest,
             seed=seed,
-            workers=1,
+            workers=ThreadWorkers(1),
             progress=bar,
         )
     return open_log(folder, policy_fingerprint=policy.fingerprint(), benchmark_hash=world.benchmark_hash)

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from fixtures.small_logs import Collected
-from personagym_env.logs.parts import part_path, write_part
+from personagym_env.logs.parts import part_bytes, part_path
 from personagym_env.logs.schema import schema
 from personagym_env.logs.sessions import open_log
 
@@ -135,7 +135,7 @@ def test_one_wrong_row_is_named(collected: Collected, tmp_path: Path, what: str,
     columns = _columns(collected)
     row = _spoilt(columns, what)
     path = part_path(tmp_path, 0)
-    write_part(path, collected.header, columns)
+    path.write_bytes(part_bytes(collected.header, columns))
     with pytest.raises(ValueError, match=re.escape(f"{path}, row {row}: ") + message):
         open_log(tmp_path).read()
 

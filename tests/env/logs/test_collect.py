@@ -11,6 +11,7 @@ from personagym_env.logs.sessions import open_log
 from personagym_env.protocols import NO_ITEM
 from personagym_env.session.random import Stream, stream_keys
 from personagym_env.vector_env import PersonaRecVectorEnv
+from personagym_env.workers import ThreadWorkers
 from personagym_env.world import World
 from personagym_recommenders import EASE, MostPopular
 from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
@@ -84,7 +85,7 @@ def test_all_episodes_are_there_and_end(collected: Collected) -> None:
 def test_a_log_cut_short_ends_up_with_the_same_bytes(
     collected: Collected, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    written = collecting.write_part
+    written = collecting.write_atomically
 
     def killed_in_the_third_part(path: Path, *rest: object) -> None:
         if path.name == "part-000002.parquet":
@@ -92,9 +93,9 @@ def test_a_log_cut_short_ends_up_with_the_same_bytes(
             raise KeyboardInterrupt
         written(path, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(collecting, "write_part", killed_in_the_third_part)
+    monkeypatch.setattr(collecting, "write_atomically", killed_in_the_third_part)
     with pytest.raises(KeyboardInterrupt):
-        collect_small(collected.world, collected.policy, tmp_path / "log", workers=1)
+        collect_small(collected.world, collected.policy, tmp_path / "log", workers=ThreadWorkers(1))
     assert len(list((tmp_path / "log").glob("part-*.parquet"))) == 2
     monkeypatch.undo()
     played = []
@@ -106,9 +107,9 @@ def test_a_log_cut_short_ends_up_with_the_same_bytes(
 
 def test_a_log_grows_without_changing(collected: Collected, tmp_path: Path) -> None:
     folder = tmp_path / "log"
-    collect_small(collected.world, collected.policy, folder, episodes=25, workers=1)
+    collect_small(collected.world, collected.policy, folder, episodes=25, workers=ThreadWorkers(1))
     first = _bytes(folder)
-    collect_small(collected.world, collected.policy, folder, workers=2)
+    collect_small(collected.world, collected.policy, folder, workers=ThreadWorkers(2))
     assert _bytes(folder) == _bytes(collected.folder)
     assert first[0] == _bytes(folder)[0]
     with pytest.raises(ValueError, match="more than the 4 asked for"):
