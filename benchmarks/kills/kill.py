@@ -81,13 +81,18 @@ def finish(command: Command, folder: Path, log: Path, chat: str) -> float:
 
 def kill(command: Command, folder: Path, log: Path, chat: str, moment: float) -> Kill:
     """One run that is killed, and one to the end."""
-    process = start(command, folder, log, chat)
-    time.sleep(moment)
-    try:
-        os.killpg(process, signal.SIGKILL)
-    except ProcessLookupError:
-        os.kill(process, signal.SIGKILL)  # before it has a group of its own
-    os.waitpid(process, 0)
+    begin, process = time.perf_counter(), start(command, folder, log, chat)
+    running = True
+    while running and time.perf_counter() - begin < moment:
+        time.sleep(0.005)
+        running = os.waitpid(process, os.WNOHANG) == (0, 0)
+    moment = time.perf_counter() - begin
+    if running:
+        try:
+            os.killpg(process, signal.SIGKILL)
+        except ProcessLookupError:
+            os.kill(process, signal.SIGKILL)  # before it has a group of its own
+        os.waitpid(process, 0)
     found, damaged = files_in(folder), []
     for path in found:
         try:
@@ -96,7 +101,7 @@ def kill(command: Command, folder: Path, log: Path, chat: str, moment: float) ->
             damaged.append(str(path.relative_to(folder)))
     finish(command, folder, log, chat)
     names = (_VARYING.sub("*", str(path.relative_to(folder))) for path in found)
-    return Kill(moment, dict(Counter(names)), tuple(damaged), digest(folder, command.results))
+    return Kill(moment, running, dict(Counter(names)), tuple(damaged), digest(folder, command.results))
 
 
 def killed(name: str, place: Path, log: Path, chat: str, moments: int, rng: np.random.Generator) -> KilledCommand:

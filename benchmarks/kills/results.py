@@ -12,6 +12,8 @@ class Kill(NamedTuple):
 
     moment: float
     """Seconds from the start to the kill."""
+    running: bool
+    """Whether the command still ran then; on a machine whose load changes it may have ended before its time."""
     found: Mapping[str, int]
     """Files that the killed run left, hidden ones left out, and how many of each; `*` stands for numbers and hashes."""
     damaged: tuple[str, ...]

