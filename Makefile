@@ -92,14 +92,14 @@ publish-results: $(VENV)/ready
 bundle: $(VENV)/ready
 	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k
 
-# RecBole's metadata pins an old Ray that only its own tuner needs, hence --no-deps; the `recbole` extra lists what it
-# really imports.
+# RecBole's metadata pins an old Ray that only its own tuner needs, and torchrl must not move torch, hence --no-deps; the
+# extras `recbole` and `torchrl` list what they really import.
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PersonaGym needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,offline,recbole,rl,scale,train]"
-	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,offline,recbole,rl,scale,torchrl,train]"
+	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1 torchrl==0.14.1 tensordict==0.14.3
 	touch $@
 
 clean:

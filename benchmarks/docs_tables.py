@@ -19,8 +19,9 @@ from personagym_env.evaluation.leaderboard.policies import PolicyComparison
 from personagym_env.evaluation.leaderboard.policy_tables import policies_table
 from personagym_env.evaluation.leaderboard.tables import agreement_table, ranking_table
 from personagym_env.evaluation.off_policy.board import OffPolicyBoard
-from personagym_env.evaluation.off_policy.offline_policies import OfflineComparison, differences_table, offline_table
+from personagym_env.evaluation.off_policy.offline_policies import OfflineComparison, offline_table
 from personagym_env.evaluation.off_policy.tables import estimators_table, goals_table
+from personagym_env.evaluation.reporting.differences import differences_table
 from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.evaluation.reporting.table import Cell, Row, Table, name_column, words_column
 from personagym_env.evaluation.validation.board import Validation
@@ -76,7 +77,7 @@ def _of_leaderboard() -> Iterator[tuple[str, Table]]:
         yield name, policies.select("name", "kind", "return", "lead", "real")
     offline = OfflineComparison.load(RESULTS / "offline_policies.json")
     yield "offline-policies", offline_table(offline)
-    yield "offline-differences", differences_table(offline)
+    yield "offline-differences", differences_table(offline.differences, "return")
 
 
 def _of_agreement() -> Iterator[tuple[str, Table]]:

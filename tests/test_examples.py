@@ -59,3 +59,10 @@ def test_offline_rl_deploys_what_the_log_promises_most_of(small_log: Path, tmp_p
     chosen = re.search(r"^(.+) is deployed: mean return \d+\.\d\d$", told, re.MULTILINE)
     assert chosen is not None
     assert load_recommender(str(tmp_path / chosen[1])).name == chosen[1]
+
+
+def test_what_torchrl_learns_from_an_exported_log_comes_back_and_plays(small_log: Path, tmp_path: Path) -> None:
+    size = {"episodes": 30, "steps": 5, "batch": 16, "judged": 5}
+    told = run("torchrl_cql.py", dataset=small_log, agent="bias", output=tmp_path, **size)
+    assert re.search(r"^logging policy: mean return \d+\.\d\d\ntorchrl CQL: mean return \d+\.\d\d$", told, re.MULTILINE)
+    assert list(tmp_path.glob("minari/personagym/*/data/29")), "Minari did not get all sessions"

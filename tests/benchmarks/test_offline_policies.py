@@ -46,4 +46,5 @@ def test_everybody_is_judged_and_asked_about(
     assert found.differences[0].right == "logging policy"
     assert (found.differences[-1].left, found.differences[-1].right) == ("CQL 0.01, uniform log", "BC, uniform log")
     assert "Off-policy evaluation would deploy" in " ".join(capsys.readouterr().out.split())
+    assert any((tmp_path / "run" / "tensorboard").iterdir())
     assert load_recommender(str(tmp_path / "run" / "logging-policy" / "IQL-0.8")).name == "IQL 0.8"

@@ -34,7 +34,7 @@ def test_a_policy_is_trained_and_everybody_is_judged(
     assert [one.hash is None for one in found.benchmarks.values()] == [False]
     assert tuple(row.recommender for row in found.rows) == NAMES
     assert (found.users, found.sessions) == ("bias", 20)
-    assert [lead.recommender for lead in found.leads] == ["linucb", "thompson", "PPO"]
+    assert [one.left for one in found.differences] == ["linucb", "thompson", "PPO"]
     for row in found.rows:
         assert 1 <= row.real.low <= row.real.value <= row.real.high <= found.best.high
     curve = LearningCurve.load(tmp_path / "ppo" / "curve.json")

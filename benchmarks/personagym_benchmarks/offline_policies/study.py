@@ -3,8 +3,8 @@
 Every line is judged by the same sessions. The value that a held-out log had promised stands beside what was earned.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -15,10 +15,11 @@ from personagym_benchmarks.offline_policies.settings import OfflineSettings
 from personagym_env.data.splits import temporal_split
 from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.core.closed_pool import ClosedPool
+from personagym_env.evaluation.core.differences import Difference
 from personagym_env.evaluation.core.simulate import SessionPlan, Sessions, simulate
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import interval, user_resamples
-from personagym_env.evaluation.off_policy.offline_policies import Difference, OfflineComparison, OfflineRow
+from personagym_env.evaluation.off_policy.offline_policies import OfflineComparison, OfflineRow
 from personagym_env.logs.collect import collect
 from personagym_env.logs.sessions import LoggedSessions, open_log
 from personagym_env.protocols import Recommender
@@ -122,11 +123,20 @@ def _contestants(settings: OfflineSettings, world: World, context: RunContext) -
         logged = _log(_policy(settings, log), settings, world, context, log, settings.episodes, seed=i * 100_000)
         folder = context.folder / log.replace(" ", "-")
         for learner in _learners(settings):
-            learner.train(logged, train, catalogue, plan, RunContext(folder, display=context.display))
+            learner.train(logged, train, catalogue, plan, _of_log(context, log, folder))
             learner.save(folder / learner.name.replace(" ", "-"))
             yield Contestant(_named(learner.name, log), log, learner, log == LOGS[0])
     yield Contestant(ONLINE, "its own sessions", _online(settings, world, context), False)
     yield Contestant("OracleGreedy", "the users' answers", OracleGreedy(world.agent).fit(train, catalogue), False)
+
+
+def _of_log(context: RunContext, log: str, folder: Path) -> RunContext:
+    """The context of learners that read one log: a folder of their own, and figures under names of their own."""
+
+    def figures(name: str, step: int, found: Mapping[str, float], /) -> None:
+        context.figures(_named(name, log), step, found)
+
+    return replace(context, folder=folder, figures=figures)
 
 
 def _named(learner: str, log: str) -> str:

@@ -14,11 +14,12 @@ from personagym_benchmarks.policies.settings import PolicySettings
 from personagym_env.data.splits import temporal_split
 from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.core.closed_pool import ClosedPool
+from personagym_env.evaluation.core.differences import Difference
 from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.simulate import OnlineRecommender, SessionPlan, Sessions, simulate
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import interval, user_resamples
-from personagym_env.evaluation.leaderboard.policies import Lead, PolicyComparison, PolicyRow
+from personagym_env.evaluation.leaderboard.policies import PolicyComparison, PolicyRow
 from personagym_env.protocols import Recommender
 from personagym_env.run_context import RunContext
 from personagym_env.world import World, make_world
@@ -71,18 +72,18 @@ def compare(args: PolicySettings, world: World, policy: Path, context: RunContex
         context.tell(f"{name}: return {simulated['return']}")
     static = [row for row in rows if row.kind == "static"]
     best = max(static, key=lambda row: row.simulated["return"].value).recommender
-    leads = []
+    differences = []
     for row in rows:
         if row.kind in LEARNERS:
             own = played[row.recommender]
             lead = own._replace(returns=own.returns - played[best].returns).statistics(n_users)["return"]
-            leads.append(Lead(row.recommender, best, interval(lead.resampled(weights))))
+            differences.append(Difference(row.recommender, best, interval(lead.resampled(weights))))
     chance, most = (interval(figure.resampled(weights)) for figure in (pool.chance, pool.best))
     return PolicyComparison(
         users=world.agent.name,
         sessions=len(plan.users),
         rows=tuple(rows),
-        leads=tuple(leads),
+        differences=tuple(differences),
         chance=chance,
         best=most,
         setting=recorded(args),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from personagym_env.evaluation.core.differences import Difference
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
 
@@ -18,27 +19,19 @@ class PolicyRow:
     real: Interval
 
 
-@dataclass(frozen=True)
-class Lead:
-    """What a learner earned beyond the best static recommender, session by session."""
-
-    recommender: str
-    static: str
-    value: Interval
-
-
 @dataclass(frozen=True, kw_only=True)
 class PolicyComparison(Result):
     """Everybody in the same sessions."""
 
     KIND = "comparison of policies"
-    FORMAT = 2
+    FORMAT = 3
     COMMAND = "personagym policies"
 
     users: str
     sessions: int
     rows: tuple[PolicyRow, ...]
-    leads: tuple[Lead, ...]
+    differences: tuple[Difference, ...]
+    """Returns of each learner less those of the best static recommender, session by session."""
     chance: Interval
     """Real value of items picked by chance."""
     best: Interval

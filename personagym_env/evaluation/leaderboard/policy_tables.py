@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.leaderboard.policies import PolicyComparison, PolicyRow
+from personagym_env.evaluation.reporting.differences import differences_table
 from personagym_env.evaluation.reporting.figures import REAL, SIMULATED
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
 
@@ -11,12 +12,12 @@ from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, 
 def policy_tables(found: PolicyComparison) -> Iterator[Table]:
     """What everybody earned, and what learners earned beyond the best static recommender."""
     yield policies_table(found)
-    yield leads_table(found)
+    yield differences_table(found.differences, "return")
 
 
 def policies_table(found: PolicyComparison) -> Table:
     """Learners beside static recommenders, the highest return first."""
-    leads = {lead.recommender: lead.value for lead in found.leads}
+    leads = {one.left: one.value for one in found.differences}
     rows = sorted(found.rows, key=lambda row: -row.simulated["return"].value)
     columns = (
         name_column("recommender"),
@@ -44,11 +45,3 @@ def _policy(row: PolicyRow, lead: Interval | None) -> Row:
             Cell(row.real),
         )
     )
-
-
-def leads_table(found: PolicyComparison) -> Table:
-    """What each learner earned beyond the best static recommender."""
-    columns = name_column("learner"), words_column("static", "best static recommender"), Column("lead", "lead")
-    rows = (Row((Cell(lead.recommender), Cell(lead.static), Cell(lead.value))) for lead in found.leads)
-    title = "Return beyond that of the best static recommender, session by session"
-    return Table.plain(title, columns, rows)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from personagym_env.evaluation.core.differences import Difference
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.figures import REAL, SIMULATED
@@ -21,15 +22,6 @@ class OfflineRow:
     """Return by fitted Q evaluation on held-out sessions of the logging policy; None for who was not asked about."""
     warning: str
     """Why the promise may mean nothing; empty where it may not."""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """A difference of returns, session by session."""
-
-    left: str
-    right: str
-    value: Interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +71,3 @@ def offline_table(found: OfflineComparison) -> Table:
         f"{found.distance_closed:.0%} of the distance from the logging policy to online PPO."
     )
     return Table.plain("Offline policies in the same sessions", columns, rows, note)
-
-
-def differences_table(found: OfflineComparison) -> Table:
-    """What was compared session by session."""
-    columns = name_column("policy"), words_column("other", "less"), Column("value", "difference of return")
-    rows = (Row((Cell(one.left), Cell(one.right), Cell(one.value, ".2f"))) for one in found.differences)
-    return Table.plain("Differences, session by session", columns, rows)
