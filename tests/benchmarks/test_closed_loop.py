@@ -32,6 +32,7 @@ def test_everybody_starts_alike_and_a_second_run_finds_the_logs(
     never, naive, weighted = found.arms
     for arm in (naive, weighted):
         assert found.at(arm, 0).figures["return"] == found.at(never, 0).figures["return"]
+        assert found.at(arm, 0).figures["real"] == pytest.approx(found.at(never, 0).figures["real"], nan_ok=True)
         assert found.at(arm, 0).exposure == found.at(never, 0).exposure
         assert found.at(arm, 2).exposure != found.at(never, 2).exposure
     for one in found.rounds:

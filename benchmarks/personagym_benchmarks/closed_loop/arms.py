@@ -76,12 +76,19 @@ class LoopState(NamedTuple):
     number: int
     policy: PlackettLuce
     log: LoggedDecisions
-    effective_share: float
-    """Impressions of equal weight that those of the log are worth under their weights, as a share."""
+    weights: npt.NDArray[np.float64] | None
+    """(d, k) of the impressions; None for 1."""
+
+    @property
+    def effective_share(self) -> float:
+        """Impressions of equal weight that those of the log are worth under their weights, as a share."""
+        if self.weights is None:
+            return 1.0
+        return float(self.weights.sum() ** 2 / (self.weights**2).sum() / self.weights.size)
 
 
 class Loop:
-    """One loop of one arm: `play` it round by round.
+    """One loop of one arm: `play` and `refit`, round by round.
 
     Args:
         settings: of the study.
@@ -108,17 +115,20 @@ class Loop:
         self._impressions: Impressions | None = None
 
     def play(self, number: int) -> LoopState:
-        """Deploy, log, refit: the rounds in their order, each once."""
+        """Deploy and log. The policy is the one that was deployed until `refit` is called."""
         policy = self._policy(number)
         log = self._log(policy, number)
+        weights = self._weights(log, self._world.train.n_items - len(self._arrivals.withheld(number)))
+        return LoopState(number, policy, log, weights)
+
+    def refit(self, state: LoopState) -> None:
+        """Learn from a round and all before it, each once; for an arm that does."""
+        if self._arm.refit == "never":
+            return
         shape = self._world.train.n_users, self._world.train.n_items
-        weights = self._weights(log, shape[1] - len(self._arrivals.withheld(number)))
-        if self._arm.refit != "never":
-            fresh = Impressions.of(log, shape, weights)
-            self._impressions = fresh if self._impressions is None else self._impressions + fresh
-            self._model.refit(self._impressions)
-        worth = 1.0 if weights is None else float(weights.sum() ** 2 / (weights**2).sum() / weights.size)
-        return LoopState(number, policy, log, worth)
+        fresh = Impressions.of(state.log, shape, state.weights)
+        self._impressions = fresh if self._impressions is None else self._impressions + fresh
+        self._model.refit(self._impressions)
 
     def _policy(self, number: int) -> PlackettLuce:
         settings, world = self._settings, self._world

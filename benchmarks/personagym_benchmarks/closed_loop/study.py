@@ -65,7 +65,9 @@ def run(settings: LoopSettings, context: RunContext) -> ClosedLoop:
                 loop = Loop(settings, world, arm, arrivals, folder, seed)
                 rounds = []
                 for number in range(settings.rounds):
-                    rounds.append(judge.measure(loop.play(number), arrivals))
+                    state = loop.play(number)
+                    rounds.append(judge.measure(state, arrivals))
+                    loop.refit(state)
                     bar(1)
                 arms.append(rounds)
                 end = rounds[-1].figures

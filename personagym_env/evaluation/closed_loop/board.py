@@ -25,7 +25,7 @@ FIGURES = {
     ),
     "newcomers": Figure(
         "newcomers",
-        "newcomers' exposure / share of the catalogue",
+        "exposure / share of the catalogue",
         "Exposure of items that have arrived since the first round, as a multiple of their share of the catalogue.",
         None,
         ".2f",
