@@ -8,6 +8,7 @@ from ablations.results import Blends, RecBoleModels, blends_table, recbole_model
 from personagym_benchmarks.transfer.board import Transfer
 from personagym_benchmarks.transfer.tables import controls_table, overview_table
 from personagym_benchmarks.transfer.verdicts import verdict_table
+from personagym_env.evaluation.agreement.headline import own_table
 from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
 from personagym_env.evaluation.agreement.tables import judges_table
 from personagym_env.evaluation.closed_loop import tables as closed_loop
@@ -88,6 +89,10 @@ def _of_agreement() -> Iterator[tuple[str, Table]]:
     metric = max((row for row in board.judges if row.kind == "metric"), key=lambda row: row.tau.value)
     summary = judges_table(board, [*users, metric])
     yield "latest-closed-pool-summary", summary.select("judge", "tau", "clear_pairs", "regret_share", "winner")
+    whole = AgreementStudy.load(RESULTS / "agreement-jester.json")
+    yield "whole-answers", own_table(whole, "users")
+    shown = own_table(whole, "sessions")
+    yield "whole-sessions", shown.select(*(column.key for column in shown.columns if "closed pool" not in column.key))
 
 
 def _closed_pool(name: str) -> AgreementBoard:

@@ -122,7 +122,11 @@ class FactorModel:
 
 @kept(FactorModel)
 def fit_factors(
-    log: Interactions, settings: FactorSettings | None = None, *, rng: np.random.Generator | None = None
+    log: Interactions,
+    settings: FactorSettings | None = None,
+    *,
+    rng: np.random.Generator | None = None,
+    weights: FloatArray | None = None,
 ) -> FactorModel:
     """Fit biases and factors to a log.
 
@@ -130,18 +134,25 @@ def fit_factors(
         log: training rows.
         settings: hyper-parameters; the defaults if None.
         rng: draws the start of the factors; a generator seeded with 0 if None.
+        weights: (n,) how much each row counts, 1 on average; a row of weight w has the noise variance of all over w.
+            All count alike if None.
 
     Raises:
-        ValueError: the log has no rows.
+        ValueError: the log has no rows, or weights are not one positive number per row.
     """
     if not len(log):
         raise ValueError("a factor model needs at least one rating, got an empty log")
     settings = FactorSettings() if settings is None else settings
     rng = np.random.default_rng(0) if rng is None else rng
     dimension = settings.rank + 2
-    mean = float(log.ratings.mean(dtype=np.float64))
-    residual = log.ratings.astype(np.float64) - mean
-    count_matrix, residual_matrix = log.matrix(np.ones(len(log))), log.matrix(residual)
+    mass = np.ones(len(log)) if weights is None else np.asarray(weights, np.float64)
+    if mass.shape != (len(log),) or not (mass > 0).all():
+        raise ValueError(f"weights must be {len(log)} numbers above 0, one for each row, got shape {mass.shape}")
+    ratings = log.ratings.astype(np.float64)
+    mean = float(ratings.mean() if weights is None else np.average(ratings, weights=mass))
+    residual = ratings - mean
+    weighed = mass * residual
+    count_matrix, residual_matrix = log.matrix(mass), log.matrix(weighed)
 
     def start(n: int) -> Matrix:
         return rng.normal(0.0, settings.init_scale, (n, dimension))
@@ -155,7 +166,7 @@ def fit_factors(
         items.update(users, noise)
         product = (users.rows[log.users] * items.rows[log.items]).sum(axis=1)
         square = float((items.packed_moments() * doubled * items.packed_gram).sum())
-        noise = max(float(residual @ residual - 2 * (residual @ product) + square) / len(log), 1e-4)
+        noise = max(float(weighed @ residual - 2 * (weighed @ product) + square) / len(log), 1e-4)
     return FactorModel(
         global_mean=mean,
         users=users.rows.astype(np.float32),

@@ -23,6 +23,7 @@ from personagym_agents.classical.trees import fit_trees
 from personagym_env.collaborative.affinity import AffinityModel, fit_affinity
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
 from personagym_env.collaborative.neighbours import NeighbourModel, fit_neighbours
+from personagym_env.collaborative.propensity import inverse_weights
 from personagym_env.collaborative.rating_model import Opinion, RatingModel, at_pairs, user_blocks
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
@@ -39,6 +40,10 @@ CALIBRATION_CELLS = 2**28
 """Users x items that are worked out for those rows at most: of a large catalogue the rows of fewer users."""
 FIT_VERSION = 1
 """Raised with every change of the fits that moves answers by more than rounding."""
+Weigh = Callable[[Interactions], FloatArray]
+"""From some training rows (n,) to how much each counts."""
+FACTOR_RANKS = {"bias": 0, "mf": FactorSettings().rank}
+"""Users who can be fitted by inverse propensities."""
 LARGEST_LOGIT = 12.0
 """Keeps P(choice) inside (0, 1) in 32-bit floats."""
 
@@ -213,9 +218,12 @@ def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> Fitted
 
 
 def _calibrate(
-    parts: FittedUsers, rows: Interactions, seen: Interactions, seed: int
+    parts: FittedUsers, rows: Interactions, seen: Interactions, seed: int, weigh: Weigh | None = None
 ) -> tuple[OrdinalLink, ChoiceModel]:
-    """Fit link and choice model on rows that `parts` has not seen; items of `seen` are no negatives."""
+    """Fit link and choice model on rows that `parts` has not seen; items of `seen` are no negatives.
+
+    Where rows have weights, the link is fitted on rows drawn by them. What is chosen is selection itself, unweighted.
+    """
     rng = np.random.default_rng(seed)
     if len(rows) > CALIBRATION_ROWS:
         rows = rows.take(rng.choice(len(rows), CALIBRATION_ROWS, replace=False))
@@ -239,7 +247,11 @@ def _calibrate(
     positive, negative = pairs[: len(rows)], pairs[len(rows) :]
     link = OrdinalLink(np.zeros(0, np.float32), 0.0, np.zeros(3, np.float32))
     if len(rows.scale) > 1:
-        link = fit_link(positive[:, 0], positive[:, 1:4], rows.rating_index, len(rows.scale))
+        told = np.arange(len(rows))
+        if weigh is not None:
+            weights = weigh(rows)
+            told = rng.choice(told, len(told), p=weights / weights.sum())
+        link = fit_link(positive[told, 0], positive[told, 1:4], rows.rating_index[told], len(rows.scale))
     return link, fit_choice(positive[:, 4:], negative[:, 4:])
 
 
@@ -250,6 +262,7 @@ def fit_classical(
     catalogue: Catalogue | None = None,
     seed: int = 0,
     table_cells: int = TABLE_CELLS,
+    propensities: FloatArray | None = None,
 ) -> ClassicalUsers:
     """Fit classical users to training rows.
 
@@ -263,14 +276,18 @@ def fit_classical(
         catalogue: of the log's items, whose years and genres `trees` read too; the others do without.
         seed: draws the unseen items.
         table_cells: users x items up to which all answers are kept in memory.
+        propensities: (n,) chance of each training row to be in the log (see `collaborative.propensity`); ratings are
+            then learned as if all had been observed alike, by inverse propensities. For "bias" and "mf".
 
     Raises:
-        ValueError: the name is unknown or `train` is empty.
+        ValueError: the name is unknown or `train` is empty; or propensities do not fit.
     """
     if name not in RATING_FITS:
         raise ValueError(f"unknown classical users {name!r}; there are {', '.join(sorted(RATING_FITS))}")
     if not len(train):
         raise ValueError("classical users need at least one training row, got an empty log")
+    if propensities is not None:
+        return _fit_weighted(name, train, seed, table_cells, inverse_weights(propensities))
     if name in _READERS:
         fitted = _fit_users(partial(RATING_FITS[name], catalogue=catalogue), train, seed, with_affinity=True)
     else:
@@ -285,11 +302,40 @@ def fit_classical(
     )
 
 
-def _fit_users(fit: RatingFit, train: Interactions, seed: int, *, with_affinity: bool) -> CalibratedUsers:
+def _fit_weighted(name: str, train: Interactions, seed: int, table_cells: int, weights: FloatArray) -> ClassicalUsers:
+    """Users whose rating model and link count rows by weights."""
+    if name not in FACTOR_RANKS:
+        raise ValueError(f"propensities are for {' and '.join(FACTOR_RANKS)} users, got {name!r}")
+    if weights.shape != (len(train),):
+        raise ValueError(f"propensities must be {len(train)} numbers, one for each row, got {len(weights)}")
+    settings = FactorSettings(rank=FACTOR_RANKS[name])
+
+    def weigh(log: Interactions) -> FloatArray:
+        found = weights[train.pairs.rows(log.users, log.items)]
+        return np.asarray(found / found.mean())
+
+    def fit(log: Interactions) -> RatingModel:
+        return fit_factors(log, settings, weights=weigh(log))
+
+    fitted = _fit_users(fit, train, seed, with_affinity=name != "bias", weigh=weigh)
+    recipe = sha256(_recipe(name, train, None, seed).encode() + weights.tobytes()).hexdigest()
+    return ClassicalUsers(
+        f"{name}-ips",
+        train.scale,
+        (train.n_users, train.n_items),
+        *fitted,
+        table_cells=table_cells,
+        fingerprint=UserFingerprint(train.fingerprint(), recipe),
+    )
+
+
+def _fit_users(
+    fit: RatingFit, train: Interactions, seed: int, *, with_affinity: bool, weigh: Weigh | None = None
+) -> CalibratedUsers:
     early, late = temporal_split(train, 1 - CALIBRATION_SHARE)
     parts = _fit_parts(train, fit, with_affinity)
     calibration_parts = _fit_parts(early, fit, with_affinity) if len(late) else parts
-    return CalibratedUsers(parts, *_calibrate(calibration_parts, late if len(late) else train, train, seed))
+    return CalibratedUsers(parts, *_calibrate(calibration_parts, late if len(late) else train, train, seed, weigh))
 
 
 @kept(

@@ -118,7 +118,7 @@ def judge_all(
         context.tell(f"{name} ({rows}) valued {len(questions):,} pairs, {rate:,.0f} a second")
         weights[f"{name} ({rows})"] = answers.weight.weight
         for truth in truths:
-            judges[truth.name] += _asked(name, rows, answers, truth, fitted_recommenders)
+            judges[truth.name] += asked_judges(name, rows, answers, truth, fitted_recommenders)
         if sessions is not None and rows in args.session_rows:
             played = play_all(name, rows, agent, sessions.trial, fitted_recommenders, context)
             for truth in truths:
@@ -129,11 +129,11 @@ def judge_all(
         gc.collect()  # a model and its caches, before the next one is loaded
     everything: list[Truth] = [*truths, *session_truths]
     for known in everything:
-        judges[known.name] += _metrics(known, fitted_recommenders)
+        judges[known.name] += metric_judges(known, fitted_recommenders)
     return Judged(judges, users, weights)
 
 
-def _asked(
+def asked_judges(
     name: str,
     rows: DataOverlap,
     answers: Answers,
@@ -155,7 +155,7 @@ def _asked(
     ]
 
 
-def _metrics(truth: Truth, fitted_recommenders: list[FittedRecommender]) -> list[Judge]:
+def metric_judges(truth: Truth, fitted_recommenders: list[FittedRecommender]) -> list[Judge]:
     """Offline metrics; those that count held-out rows do not judge a truth that counts the same rows."""
     counted = truth.kind in ("choice", "joint")
     return [

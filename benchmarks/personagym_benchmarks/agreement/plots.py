@@ -18,7 +18,7 @@ def write_plots(study: AgreementStudy, output: Path) -> list[Path]:
     """
     written = []
     for board in study.boards:
-        stem = f"{output.stem}-{board.ground_truth.replace(' ', '-')}"
+        stem = f"{output.stem}-{board.ground_truth.replace(',', '').replace(' ', '-')}"
         plots = {"tau": tau_plot(board.judges)}
         users = [judge for judge in board.judges if judge.kind == "users"]
         shipped = [judge for judge in users if judge.population == SHIPPED]

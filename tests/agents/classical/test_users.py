@@ -213,3 +213,25 @@ def test_wrong_use_is_named(users, train):
     with pytest.raises(ValueError, match="empty log"):
         fit_classical("mf", train.take(np.zeros(len(train), np.bool_)))
     assert TABLE_CELLS * 12 < 128 * 2**20
+
+
+def test_inverse_propensities_mend_what_users_expect():
+    """Ratings of 4 and more are kept four times as often; who is fitted by propensities expects the unselected mean."""
+    rng = np.random.default_rng(0)
+    ratings = np.clip(np.round(rng.uniform(2, 4, 20) + rng.normal(0, 1, (200, 20))), 1, 5)
+    chance = np.where(ratings >= 4, 0.8, 0.2)
+    users, items = np.nonzero(rng.random(ratings.shape) < chance)
+    log = Interactions.from_columns(
+        users, items, ratings[users, items], None, n_users=200, n_items=20, scale=(1.0, 2.0, 3.0, 4.0, 5.0)
+    )
+    for name in ("bias", "mf"):
+        plain, mended = (fit_classical(name, log, propensities=one) for one in (None, chance[log.users, log.items]))
+        means = [(ask(agent).rating @ np.arange(1.0, 6)).mean() for agent in (plain, mended)]
+        assert means[0] - ratings.mean() > 0.35
+        assert abs(means[1] - ratings.mean()) < 0.12
+        assert mended.name == f"{name}-ips"
+        check_user_agent(mended)
+    with pytest.raises(ValueError, match="propensities are for bias and mf users, got 'knn'"):
+        fit_classical("knn", log, propensities=chance[log.users, log.items])
+    with pytest.raises(ValueError, match="one for each row, got 1"):
+        fit_classical("mf", log, propensities=np.ones(1))

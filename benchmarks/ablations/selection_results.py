@@ -1,0 +1,102 @@
+"""What the study of planted selections found, its table and its plot."""
+
+import io
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+
+from personagym_env.evaluation.agreement.judges import JudgeKind
+from personagym_env.evaluation.agreement.planted_selection import SELECTION_KINDS, SelectionKind
+from personagym_env.evaluation.core.result_file import Result
+from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.reporting.looks import JUDGES
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
+
+DRAWN = (
+    "mf",
+    "mf, known propensities",
+    "mf, propensities by margins",
+    "shown value, mf",
+    "trees",
+    "bias",
+    "NDCG@10",
+    "NDCG@10, liked",
+    "popularity",
+)
+"""Judges of the table and the plot; the file has all."""
+
+
+@dataclass(frozen=True)
+class SelectionPoint:
+    """One judge under one selection."""
+
+    kind: SelectionKind
+    strength: float
+    judge: str
+    judge_kind: JudgeKind
+    figure: str
+    """What it reads off."""
+    tau: Interval
+    """With the order by hidden ratings."""
+    regret_share: Interval
+    ceiling: Interval
+    """Tau of a perfect judge with so many users."""
+    shown_weight: float
+    """Weight of the log odds in the value of what is shown, of mf users."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlantedSelections(Result):
+    """All judges under all selections."""
+
+    KIND = "planted selections"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/planted_selection.py"
+
+    dataset: str
+    points: tuple[SelectionPoint, ...]
+
+    def taus(self, judge: str, kind: SelectionKind) -> list[tuple[float, Interval]]:
+        """Strengths, ascending, and tau of a judge under them."""
+        return sorted((one.strength, one.tau) for one in self.points if (one.judge, one.kind) == (judge, kind))
+
+
+def selection_table(result: PlantedSelections) -> Table:
+    """Tau of each judge by what the selection goes by, and how strongly."""
+    strengths = sorted({point.strength for point in result.points})
+    laws = [(kind, strength) for kind in SELECTION_KINDS for strength in strengths if strength or kind == "popularity"]
+    told = {(point.judge, point.kind, point.strength): point.tau for point in result.points}
+    ceilings = {(point.kind, point.strength): point.ceiling for point in result.points}
+    columns = [
+        Column(f"{kind} {strength:g}", f"{kind}, {strength:g}" if strength else "none", good="high")
+        for kind, strength in laws
+    ]
+    rows = [
+        Row((Cell(judge), *(Cell(told.get((judge, *law)), ".2f") for law in laws)))
+        for judge in DRAWN
+        if any((judge, *law) in told for law in laws)
+    ]
+    rows.append(Row((Cell("a perfect judge"), *(Cell(ceilings.get(law), ".2f") for law in laws)), "reference"))
+    note = "Kendall's tau with the order by hidden ratings; log odds of being kept for each standard deviation."
+    title = f"{result.dataset}: judges under planted selections"
+    return Table.plain(title, (name_column("judge", "judge"), *columns), rows, note)
+
+
+def selection_plot(result: PlantedSelections) -> str:
+    """Tau against the strength of selection, a panel for what it goes by, as SVG."""
+    figure, panels = plt.subplots(1, len(SELECTION_KINDS), figsize=(11, 4), sharey=True, layout="constrained")
+    kinds = {point.judge: point.judge_kind for point in result.points}
+    for kind, axes in zip(SELECTION_KINDS, panels, strict=True):
+        for at, judge in enumerate(name for name in DRAWN if name in kinds):
+            taus = result.taus(judge, kind)
+            line = "-" if JUDGES[kinds[judge]].title == JUDGES["users"].title else "--"
+            values = [tau.value for _, tau in taus]
+            axes.plot([strength for strength, _ in taus], values, line, color=f"C{at}", marker=".", label=judge)
+        axes.set(title=f"selection by {kind}", xlabel="strength (log odds for each standard deviation)")
+        axes.grid(alpha=0.3)
+    panels[0].set_ylabel("Kendall's tau with hidden ratings")
+    panels[-1].legend(fontsize=7)
+    drawing = io.StringIO()
+    figure.savefig(drawing, format="svg")
+    plt.close(figure)
+    return drawing.getvalue()
