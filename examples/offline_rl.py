@@ -82,7 +82,9 @@ def main(args: Args) -> None:
     held_out = collected(world, args.output / "held-out", args.held_out, seed=1_000_000)
     known = features().fit(world.train, world.dataset.catalogue)
     promises = Promises(held_out, world.profiles, known, seed=0)
-    promised = {}
+    shown = held_out.read()
+    print(f"the policy that wrote the log earned {shown.reward.sum() / shown.n_episodes:.2f} a session")
+    promised, warnings = {}, set[str]()
     learners = {one.name: one for one in (BehaviourCloning(features()), CQL(features()), IQL(features()))}
     for name, learner in learners.items():
         plan = TrainingPlan(args.steps)
@@ -90,7 +92,9 @@ def main(args: Args) -> None:
         learner.save(args.output / name)
         estimate = promises.of(learner)
         promised[name] = estimate.value.value
-        print(f"{name}: the log promises a return of {estimate.value}. {estimate.warning}")
+        warnings.add(estimate.warning)
+        print(f"{name}: the log promises a return of {estimate.value}")
+    print(f"Promises are a model's, to be read as an order. {' '.join(sorted(warnings))}")
     chosen = max(promised, key=lambda name: promised[name])
     print(f"{chosen} is deployed: mean return {deployed(learners[chosen], world, args.judged):.2f}")
 
