@@ -15,6 +15,8 @@ from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Sta
 from personagym_env.evaluation.fidelity.fidelity_test import Fidelity
 from personagym_env.evaluation.reporting.figures import EXPECTED, OFFLINE, SESSION, judge_name
 
+FOUND, HELD_OUT = "recall", frozenset({"recall", "ndcg", "mrr", "hit"})
+"""The metric that says what people went on to take, and all that count the same held-out rows."""
 RANKED_BY = "return"
 """The simulated figure that orders the leaderboard."""
 
@@ -75,12 +77,15 @@ class Leaderboard(Result):
     bounds: Mapping[str, Interval]
     """Real value of a clairvoyant (best), of chance, and of the worst possible picks (worst)."""
     agreements: tuple[Agreement, ...]
+    """With how people rate what they chose."""
     fidelity: tuple[FidelityRow, ...]
     """Of users who know the rows that `independence` tells of, and of floors that know the same."""
     independence: Independence | None = None
     """Which training rows recommenders and users learned from; None where both know all of them."""
     card: Mapping[str, Any] = field(default_factory=dict)
     """The simulation card as JSON has it: which parameters were fitted and which were assumed."""
+    choice_agreements: tuple[Agreement, ...] = ()
+    """With what people went on to take; metrics that count the same rows do not judge it."""
 
 
 def compare(
@@ -118,6 +123,7 @@ def compare(
         raise ValueError(f"a leaderboard needs recommenders of distinct names, got {names}")
     returns = {m.name: _ranking(m)[RANKED_BY].resampled(weights) for m in measurements}
     ranked = sorted(measurements, key=lambda m: -returns[m.name][0])
+    judged = [m for m in ranked if not m.reference]
     following = [returns[m.name] for m in ranked[1:]]
     leads = [interval(returns[m.name] - after) for m, after in zip(ranked, following, strict=False)]
     return Leaderboard(
@@ -136,7 +142,8 @@ def compare(
             for m, lead in zip(ranked, [*leads, None], strict=True)
         ),
         bounds=_estimates(bounds, weights),
-        agreements=_agreements([m for m in ranked if not m.reference], weights, rng),
+        agreements=_agreements({m.name: (m, m.real) for m in judged}, weights, rng),
+        choice_agreements=_agreements({m.name: (m, m.offline[FOUND]) for m in judged}, weights, rng, HELD_OUT),
         fidelity=tuple(FidelityRow(row.name, _estimates(row.statistics, weights)) for row in fidelity),
         independence=independence,
         setting=dict(setting),
@@ -150,15 +157,27 @@ def _ranking(measurement: Measurement) -> Mapping[str, Statistic]:
 
 
 def _agreements(
-    measurements: Sequence[Measurement], weights: FloatArray, rng: np.random.Generator
+    valued: Mapping[str, tuple[Measurement, Statistic]],
+    weights: FloatArray,
+    rng: np.random.Generator,
+    left_out: frozenset[str] = frozenset(),
 ) -> tuple[Agreement, ...]:
-    """How judges and dice agree with real value; none where real value is unknown or there is nothing to order."""
-    if len(measurements) < 2 or not all(one.real.count.any() for one in measurements):
+    """How judges and dice agree with real value; none where real value is unknown or there is nothing to order.
+
+    Args:
+        valued: measurements by name, and real value.
+        weights: (b, u)
+        rng: throws the dice.
+        left_out: offline metrics that do not judge.
+    """
+    if len(valued) < 2 or np.isnan([real.resampled(weights) for _, real in valued.values()]).any():
         return ()
+    measurements = [one for one, _ in valued.values()]
     first = measurements[0]
     judges = [
         Judge(OFFLINE[figure].title, "metric", [one.offline[figure] for one in measurements], figure)
         for figure in first.offline
+        if figure not in left_out
     ]
     for population, figures in first.simulated.items():
         for figure in figures:
@@ -167,8 +186,8 @@ def _agreements(
     for population in first.judged:
         expected = [one.judged[population] for one in measurements]
         judges.append(Judge(judge_name(EXPECTED, population), "users", expected, "expected", population))
-    valued = [ValuedRecommender(one.name, one.model_class, one.real) for one in measurements]
-    analysis = AgreementAnalysis(valued, weights, rng)
+    named = [ValuedRecommender(name, one.model_class, real) for name, (one, real) in valued.items()]
+    analysis = AgreementAnalysis(named, weights, rng)
     rows = [*(analysis.compare(judge) for judge in judges), analysis.dice()]
     return tuple(row.brief() for row in in_order(rows))
 

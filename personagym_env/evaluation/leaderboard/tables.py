@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, Agreement
 from personagym_env.evaluation.leaderboard.board import FidelityRow, Leaderboard
@@ -30,6 +31,8 @@ def leaderboard_tables(board: Leaderboard) -> Iterator[Table]:
     yield offline_table(board)
     if board.agreements:
         yield agreement_table(board.agreements)
+    if board.choice_agreements:
+        yield choice_table(board.choice_agreements)
     if board.fidelity:
         yield fidelity_table(board)
 
@@ -116,6 +119,21 @@ def agreement_table(rows: Sequence[Agreement], *, grouped: bool = True) -> Table
     )
     table = Table("Agreement with real value", columns, sections if grouped else everybody, note)
     return table.select("judge", "tau", "regret") if grouped else table
+
+
+def choice_table(rows: Sequence[Agreement]) -> Table:
+    """How judges agree with what people went on to take."""
+    table = agreement_table(rows)
+    columns = tuple(
+        replace(column, unit="of held-out items") if column.key == "regret" else column for column in table.columns
+    )
+    return replace(
+        table,
+        title="Agreement with what people went on to take (share of held-out items in the top 10)",
+        columns=columns,
+        note="Clicks measure the same thing as this; ratings the same as real value. Metrics that count the same rows "
+        "do not judge.",
+    )
 
 
 def _agreement(row: Agreement) -> Row:

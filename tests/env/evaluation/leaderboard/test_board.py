@@ -16,7 +16,7 @@ from personagym_env.evaluation.core.simulate import SessionPlan, simulate
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
-from personagym_env.evaluation.leaderboard.board import Leaderboard, Measurement, compare
+from personagym_env.evaluation.leaderboard.board import HELD_OUT, Leaderboard, Measurement, compare
 from personagym_env.evaluation.leaderboard.tables import leaderboard_tables
 from personagym_env.protocols import NO_ITEM, Observation, Reaction, UserSessions
 from personagym_env.session.parameters import SessionParameters
@@ -250,7 +250,11 @@ def test_two_recommenders_of_one_name_are_refused(split: Split) -> None:
 
 
 def test_tables_hold_every_row(board: Leaderboard) -> None:
-    ranking, offline, agreement, fidelity = leaderboard_tables(board)
+    ranking, offline, agreement, choice, fidelity = leaderboard_tables(board)
+    assert {row.figure for row in board.agreements if row.kind == "metric"} >= HELD_OUT
+    assert not {row.figure for row in board.choice_agreements} & HELD_OUT
+    assert len(board.agreements) - len(board.choice_agreements) == len(HELD_OUT)
+    assert choice.title.startswith("Agreement with what people went on to take")
     assert len(ranking.rows) == len(offline.rows) == 4
     assert len(agreement.rows) == len(board.agreements)
     assert len(fidelity.rows) == len(board.fidelity) == 6
