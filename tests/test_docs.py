@@ -95,7 +95,7 @@ def test_commands_are_understood(command: str) -> None:
 
 
 SMALLER = {
-    "train": ["--training.epochs", "1", "--width", "64"],
+    "train": ["--base", "small", "--training.epochs", "1", "--width", "64"],
     "leaderboard": ["--floors", "bias", "--users", "10", "--resamples", "100"],
 }
 """Options behind those of a command, in whose place they are."""

@@ -53,9 +53,9 @@ def _observed(dataset: Dataset, train: Interactions, device: str | None) -> User
 def _bundle(place: Path | None) -> Loader:
     def load_bundle(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
         # Here, because it imports torch, which classical users do not need.
-        from personagym_agents.bundle.storage import load_bundle_agent
+        from personagym_agents.bundle.storage import bundle_users
 
-        return load_bundle_agent(place, dataset, train, device=device)
+        return bundle_users(place, dataset, train, device=device)
 
     return load_bundle
 

@@ -12,19 +12,19 @@ from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import (
     REASONS,
     adapter_names,
-    load_bundle_agent,
+    bundle_users,
     save_adapter,
     save_base,
     save_population,
 )
-from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.model.adapters import add_adapters, lora_config
 from personagym_agents.training.base import TrainedBase
-from personagym_agents.training.loop import train
+from personagym_agents.training.loop import World, train
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import BoolArray, IntArray
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
 from personagym_env.files import replacing_folder
+from personagym_env.protocols import UserAgent
 from personagym_env.run_context import RunContext
 
 
@@ -74,10 +74,11 @@ def build_bundle(
             split=split_words,
             command=context.command,
             settings=settings,
+            logs=trained_base.read,
             versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
             metrics={},
         )
-        save_population(made, trained_base.personas, corpus.memory, trained_base.book, manifest)
+        save_population(made, trained_base.personas, trained_base.book, manifest)
         if trained_base.reason_book is not None:
             trained_base.reason_book.save(made / REASONS, dataset)
         identity = trained_base.identity(settings, without=("history_lines",))
@@ -85,7 +86,7 @@ def build_bundle(
         if measure and len(split.test):
             metrics = {}
             for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
-                agent = load_bundle_agent(made, dataset, split.train, adapters=with_adapters)
+                agent = bundle_users(made, dataset, split.train, adapters=with_adapters)
                 metrics[agent.name] = _measure(agent, split)
             save_manifest(made, replace(manifest, metrics=metrics))
     return read_manifest(place)
@@ -112,13 +113,11 @@ def _train_adapters(
         adapted = add_adapters(trained_base.model, [name], config)
         train(
             trained_base.model,
-            epochs,
-            trained_base.teacher,
+            [World(epochs, trained_base.teacher, users=taught)],
             settings.training,
             name=name,
             identity=identity,
             context=context,
-            users=taught,
         )
         save_adapter(made, adapted)
         adapted.unload()
@@ -135,7 +134,7 @@ def _taught(members: BoolArray, counts: IntArray, rows: int | None, rng: np.rand
     return taught
 
 
-def _measure(agent: LanguageUserAgent, split: Split) -> dict[str, float]:
+def _measure(agent: UserAgent, split: Split) -> dict[str, float]:
     """Held-out figures of a population, as `personagym fidelity` prints them with intervals.
 
     Without those that the rows cannot tell, such as the AUC where nobody has an item left to tell real choices from.

@@ -13,17 +13,26 @@ from personagym_agents.bundle.settings import BundleSettings
 from personagym_env.data.tables import Interactions
 from personagym_env.evaluation.core.result_file import faults
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 """File that makes a folder a bundle."""
 BUNDLED = Path(__file__).parent.parent / "bundles" / "ml-100k"
 """The bundle that `persona` names where no shipped one was trained on the rows at hand."""
 
-READ_LOG = (943, 1682)
-"""Users and items of the one log that the shipped bases have read, MovieLens-100K."""
-
-
 _CONVERTER = make_converter(forbid_extra_keys=True)
+
+
+@dataclass(frozen=True)
+class ReadLog:
+    """Rows that a base has learned from."""
+
+    dataset: str
+    users: int
+    items: int
+    """Of the whole log, by which it is known again."""
+    rows: int
+    fingerprint: str
+    """`Interactions.fingerprint` of the rows."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,8 @@ class Manifest:
     command: str
     """What makes this bundle again."""
     settings: BundleSettings
+    logs: tuple[ReadLog, ...]
+    """All that the base has read, where it was trained here."""
     versions: Mapping[str, str]
     metrics: Mapping[str, Mapping[str, float]]
     """Population to measure to value on the held-out rows."""
@@ -75,7 +86,11 @@ def read_manifest(place: Path) -> Manifest:
 def bundle_hash(place: Path) -> str:
     """SHA-256 over all that makes the users of a bundle answer as they do: not over metrics, versions and commands."""
     manifest = read_manifest(place)
-    told = (manifest.train_fingerprint, manifest.settings.history_lines, asdict(manifest.settings.recall))
+    told = (
+        manifest.train_fingerprint,
+        manifest.settings.history_lines,
+        asdict(manifest.settings.recall),
+    )
     digest = hashlib.sha256(repr(told).encode())
     for path in sorted(place.rglob("*")):
         if path.is_file() and path.name not in (MANIFEST, "README.md"):
@@ -104,9 +119,21 @@ def find_shipped(train: Interactions) -> Path | None:
     return next((place for place in shipped_bundles() if bundle_fits(place, train)), None)
 
 
-def may_have_read(train: Interactions) -> bool:
-    """Whether shipped bases may have read rows of this log that `train` leaves out, and that may judge its users.
+def base_for(train: Interactions) -> Path:
+    """The shipped bundle whose base reads these rows: that which was trained on them, else the first."""
+    return find_shipped(train) or BUNDLED
+
+
+def may_have_read(train: Interactions, place: Path | None = None) -> bool:
+    """Whether a base may have read rows of this log that `train` leaves out, and that may judge its users.
 
     Shapes tell, and not rows, because users are often loaded with the held-out rows taken out of their data set.
+
+    Args:
+        train: rows that users may know.
+        place: the bundle whose base it is; None for the shipped ones.
     """
-    return (train.n_users, train.n_items) == READ_LOG and find_shipped(train) is None
+    places = [place] if place is not None else [] if find_shipped(train) is not None else shipped_bundles()
+    read = (log for known in places for log in read_manifest(known).logs)
+    shape, own = (train.n_users, train.n_items), train.fingerprint()
+    return any((log.users, log.items) == shape and log.fingerprint != own for log in read)

@@ -8,9 +8,11 @@ from personagym_agents.model.settings import Targets
 from personagym_agents.personas.settings import Groups, PersonaSettings
 from personagym_agents.training.settings import TrainingSettings
 
+SHIPPED = "shipped"
+"""Name of the base that the package ships, which reads any log."""
 SMALL = "small"
 """Name of the base that is trained here from random weights."""
-_OF_SMALL = ("width", "layers", "vocabulary", "training")
+_OF_SMALL = ("width", "layers", "vocabulary", "training", "logs", "log_rows", "variants")
 """Settings that are about this base alone."""
 
 
@@ -35,7 +37,7 @@ class AdapterSettings:
     """Of the adapters' trainings and of random groups; None takes that of the bundle."""
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            epochs=1, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.98
+            epochs=2, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.95
         )
     )
 
@@ -48,9 +50,9 @@ class AdapterSettings:
 class BundleSettings:
     """How a bundle is made."""
 
-    base: str = SMALL
-    """`small`: a Llama-architecture model trained here from random weights; else a causal LM by name or path, whose
-    own weights stay as they are."""
+    base: str = SHIPPED
+    """`shipped`: the base of the package, which stays as it is and gets adapters; `small`: a Llama-architecture model
+    trained here from random weights; else a causal LM by name or path, whose own weights stay as they are."""
     width: int = 128
     """Hidden size of the small base."""
     layers: int = 3
@@ -59,12 +61,19 @@ class BundleSettings:
     """Entries of the small base's tokenizer."""
     training: TrainingSettings = field(default_factory=TrainingSettings)
     """Training of the small base."""
+    logs: tuple[str, ...] = ()
+    """Other logs that the small base reads too, by name or path: with them it learns to read any log."""
+    log_rows: int | None = 10_000
+    """Rows of each other log, and of each variant, that an epoch shows at most, drawn anew each time; None for all."""
+    variants: int = 1
+    """Variants of each log that the small base reads too (`personagym_agents.training.variants`), where it reads others
+    than its own."""
     adapters: AdapterSettings = field(default_factory=AdapterSettings)
     personas: PersonaSettings = field(default_factory=PersonaSettings)
     profiles: str | None = None
     """File of profiles by a chat model (`personagym profile`), told after the statistical ones; None for none."""
     recall: Recall = field(default_factory=Recall)
-    teacher: str = "mf"
+    teacher: str = "trees"
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES
     """Latest ratings that a document shows."""
@@ -73,7 +82,7 @@ class BundleSettings:
 
     def __post_init__(self) -> None:
         if self.base != SMALL:
-            small = BundleSettings()
+            small = BundleSettings(base=SMALL)
             own = [name for name in _OF_SMALL if getattr(self, name) != getattr(small, name)]
             if own:
                 raise ValueError(f"{', '.join(own)}: of the small base alone, got base {self.base!r}")

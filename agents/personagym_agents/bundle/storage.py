@@ -5,7 +5,6 @@ bundle/
   personas.json     names, centroids and assignment
   profiles.json     what a chat model wrote of the users; absent without one
   reasons.jsonl     what a chat model wrote of why users rated as they did; absent without one
-  memory.safetensors  what users recall about their own training rows, cross-fitted; absent without a memory
   base/             as `transformers` saves a causal LM and its tokenizer
   adapters/NAME/    as `peft` saves an adapter, one folder each
 """
@@ -17,20 +16,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from personagym_agents.bundle.border import check_links, check_personas
-from personagym_agents.bundle.manifest import BUNDLED, Manifest, bundle_hash, find_shipped, read_manifest, save_manifest
+from personagym_agents.bundle.linking import linked_users
+from personagym_agents.bundle.manifest import Manifest, base_for, bundle_hash, read_manifest, save_manifest
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
-from personagym_agents.documents.window import window_of
+from personagym_agents.documents.told import Told, fit_told
 from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_agents.llm.profile_store import ProfileStore
 from personagym_agents.llm.reasons import ReasonStore
 from personagym_agents.llm.writer import LLMProfileWriter
+from personagym_agents.memory.cross_fitted import make_memory
 from personagym_agents.memory.evidence import Memory
-from personagym_agents.memory.reasons import fit_reason_memory
+from personagym_agents.memory.settings import Recall
 from personagym_agents.model.adapter_file import read_adapter
 from personagym_agents.model.adapters import Factors, mix_adapters
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on, quietly
@@ -43,7 +44,7 @@ from personagym_env.protocols import UserFingerprint
 if TYPE_CHECKING:
     from peft import PeftModel
 
-_MEMORY, _PROFILES = "memory.safetensors", "profiles.json"
+_PROFILES = "profiles.json"
 REASONS = "reasons.jsonl"
 """What a chat model wrote of why users rated as they did."""
 
@@ -77,15 +78,10 @@ def save_adapter(made: Path, adapted: "PeftModel") -> None:
     (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
 
 
-def save_population(
-    made: Path, personas: Personas, memory: Memory | None, book: ProfileStore | None, manifest: Manifest
-) -> None:
+def save_population(made: Path, personas: Personas, book: ProfileStore | None, manifest: Manifest) -> None:
     """Write all that a bundle says about its users."""
     if book is not None:
         book.save(made / _PROFILES)
-    if memory is not None:
-        # safetensors writes the bytes that follow an array's first: a view with strides would come back as others.
-        save_file({"own": np.ascontiguousarray(memory.own)}, made / _MEMORY)
     (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
     save_manifest(made, manifest)
 
@@ -113,6 +109,40 @@ def profile_texts(book: ProfileStore | None, train: Interactions, dataset: Datas
     return StatisticalProfileWriter().write(np.arange(train.n_users), traits, dataset.catalogue, dataset.users)
 
 
+def bundle_users(
+    place: Path | None, dataset: Dataset, train: Interactions, *, adapters: bool = True, device: str | None = None
+) -> LanguageUserAgent | LinkedUsers:
+    """The users of a bundle, who answer on the scale of the log; see `load_bundle_agent`."""
+    agent = load_bundle_agent(place, dataset, train, adapters=adapters, device=device)
+    told = agent.corpus.told
+    if told is None or told.exact:
+        return agent
+
+    def knowing(rows: Interactions, told: Told | None) -> LanguageUserAgent:
+        return _knowing(agent, dataset, rows, told)
+
+    assert agent.fingerprint is not None
+    return linked_users(knowing, train, told, name=agent.name, fingerprint=agent.fingerprint)
+
+
+def _knowing(agent: LanguageUserAgent, dataset: Dataset, rows: Interactions, told: Told | None) -> LanguageUserAgent:
+    """The users of a bundle if these were the rows that they know."""
+    known, population = agent.corpus, agent.population
+    recall = Recall(evidence=known.memory is not None and known.memory.evidence is not None)
+    memory = make_memory(dataset.catalogue, rows, recall)
+    corpus = Corpus.build(dataset, rows, known.tokenizer, memory=memory, told=told)
+    return LanguageUserAgent(
+        population.model,
+        corpus,
+        name=agent.name,
+        gate=population.gate,
+        adapter_of=None if population.gate is None else population.adapters,
+        history_lines=agent.history_lines,
+        writer=agent.writer,
+        fingerprint=agent.fingerprint,
+    )
+
+
 def load_bundle_agent(
     place: Path | None,
     dataset: Dataset,
@@ -121,7 +151,7 @@ def load_bundle_agent(
     adapters: bool = True,
     device: str | None = None,
 ) -> LanguageUserAgent:
-    """The users of a bundle.
+    """The users of a bundle, who answer in the levels that their base knows; `bundle_users` links them to the log.
 
     Args:
         place: folder of the bundle; None for the shipped one of these rows, or of ML-100K where there is none.
@@ -136,7 +166,7 @@ def load_bundle_agent(
             such device.
     """
     chosen = chosen_device(device)
-    place = place or find_shipped(train) or BUNDLED
+    place = place or base_for(train)
     manifest = read_manifest(place)
     if manifest.train_fingerprint != train.fingerprint():
         raise ValueError(
@@ -149,38 +179,33 @@ def load_bundle_agent(
     with quietly():
         model, tokenizer = load_base(place / "base")
     place_on(model, chosen)
-    memory = _read_memory(place, manifest, dataset, train)
-    corpus = Corpus.build(dataset, train, tokenizer, memory=memory, title_tokens=window_of(model) // 2)
+    told = fit_told(train)
+    rows = told.log(train)
     written = place / _PROFILES
     writer = profile_writer(ProfileStore.load(written) if written.is_file() else None, train)
     kind, groups = read_groups(place)
-    lines = manifest.settings.history_lines
+    adapted = adapters and kind != "none"
     weights = f"{bundle_hash(place)} {adapters} {next(model.parameters()).dtype}"
-    fingerprint = UserFingerprint(train.fingerprint(), sha256(weights.encode()).hexdigest())
-    if not adapters or kind == "none":
-        return LanguageUserAgent(
-            model, corpus, name="base", history_lines=lines, writer=writer, fingerprint=fingerprint
-        )
+    memory = _memory(place, manifest, dataset, rows, train)
     return LanguageUserAgent(
         model,
-        corpus,
-        name=kind,
-        gate=mix_adapters(model, read_adapters(model, place)),
-        adapter_of=groups,
-        history_lines=lines,
+        Corpus.build(dataset, rows, tokenizer, memory=memory, told=told),
+        name=kind if adapted else "base",
+        gate=mix_adapters(model, read_adapters(model, place)) if adapted else None,
+        adapter_of=groups if adapted else None,
+        history_lines=manifest.settings.history_lines,
         writer=writer,
-        fingerprint=fingerprint,
+        fingerprint=UserFingerprint(train.fingerprint(), sha256(weights.encode()).hexdigest()),
     )
 
 
-def _read_memory(place: Path, manifest: Manifest, dataset: Dataset, train: Interactions) -> Memory | None:
-    recalled = place / _MEMORY
-    if not recalled.is_file():
-        return None
-    recall, written = manifest.settings.recall, place / REASONS
+def _memory(
+    place: Path, manifest: Manifest, dataset: Dataset, rows: Interactions, train: Interactions
+) -> Memory | None:
+    """What the users recall, of the training rows as they are told."""
+    written = place / REASONS
     texts = ReasonStore.load(written, dataset).texts(train) if written.is_file() else None
-    reasons = fit_reason_memory(train, dataset.catalogue, recall.reasons, texts) if recall.reasons else None
-    return Memory(train, load_file(recalled)["own"], evidence=recall.evidence, reasons=reasons)
+    return make_memory(dataset.catalogue, rows, manifest.settings.recall, texts)
 
 
 def read_personas(place: Path) -> Personas:

@@ -22,6 +22,14 @@ MOST_GENRES = 32
 """Genres with a column of their own at most, the most frequent ones."""
 _RANKS = (3, 8, 16)
 """Factor models of several ranks: they err differently."""
+PAIR_COLUMNS = (
+    *("bias", "knn", "support"),
+    *(f"mf{rank}" for rank in _RANKS),
+    *("bias variance", "variance", "taste"),
+)
+"""What `RatingEvidence.pairs` tells: what user and item means, item neighbours and factor models expect; the summed
+similarity of the neighbours; how unsure the means and the factor model of highest rank are; and the user's residual on
+the item's genres."""
 PEERS = slice(3, 3 + len(_RANKS))
 """Columns of what factor models expect."""
 _FOLDS = 8
@@ -50,7 +58,7 @@ class RatingEvidence:
 
     def features(self, users: IntArray) -> Columns:
         """(b, m, f) evidence on every item."""
-        pairs = self._pairs(users)
+        pairs = self.pairs(users)
         own = np.concatenate([self.of_user[users], self.mood[users]], axis=1)
         shape = pairs.shape[:2]
         spread = [np.broadcast_to(own[:, None], (*shape, own.shape[1]))]
@@ -59,11 +67,15 @@ class RatingEvidence:
 
     def at(self, users: IntArray, items: IntArray, mood: Columns) -> Columns:
         """(n, f) evidence on n pairs, with the mood (n, w) that each user was in."""
-        pairs = at_pairs(self._pairs, users, items, len(self.of_item))
+        pairs = at_pairs(self.pairs, users, items, len(self.of_item))
         return np.concatenate([pairs, self.of_user[users], mood, self.of_item[items]], axis=1, dtype=np.float32)
 
-    def _pairs(self, users: IntArray) -> Columns:
-        """(b, m, p) what is known of user and item together."""
+    def mood_before(self, log: Interactions, rows: IntArray, known: IntArray) -> Columns:
+        """(n, w) the moods of the users of (n,) rows of a log when they had (n,) of their rows."""
+        return _moods(_residuals(self.neighbours.bias, log), log, log.users[rows], known)
+
+    def pairs(self, users: IntArray) -> Columns:
+        """(b, m, p) what is known of user and item together, a column for each of `PAIR_COLUMNS`."""
         neighbours = self.neighbours
         bias = neighbours.bias.predict(users)
         known = (neighbours.rated[users] @ neighbours.similarities).toarray()
@@ -113,7 +125,7 @@ def cross_fitted_evidence(
     for number in range(folds):
         inside = np.flatnonzero(fold == number)
         evidence = fit_evidence(log if len(inside) == len(log) else log.take(fold != number), catalogue)
-        mood = _moods(_residuals(evidence.neighbours.bias, log), log, log.users[inside], known[inside])
+        mood = evidence.mood_before(log, inside, known[inside])
         parts.append(evidence.at(log.users[inside], log.items[inside], mood))
         order.append(inside)
     return np.concatenate(parts)[np.argsort(np.concatenate(order))]

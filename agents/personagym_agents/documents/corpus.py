@@ -12,12 +12,12 @@ from personagym_agents.documents.tokenizer import Answers, answer_tokens, encode
 from personagym_agents.documents.told import Told
 from personagym_agents.memory.cross_fitted import CrossFittedExamples
 from personagym_agents.memory.evidence import Codes, Memory
-from personagym_env.data.tables import Catalogue, Dataset, IntArray, Interactions
+from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import Crowd, crowd_statistics
 
 Index = npt.NDArray[np.int64]
-TITLE_TOKENS = 512
-"""Tokens that a title may have: half the window of the small model."""
+TITLE_TOKENS = 24
+"""Tokens that a title may have; longer ones end in an ellipsis."""
 
 
 class LineTexts:
@@ -60,8 +60,10 @@ class Corpus:
     answers: Answers
     levels: tuple[float, ...]
     """Ratings that answers can be, `skip` left out."""
-    told: tuple[str, ...]
+    answer_words: tuple[str, ...]
     """(r,) word of the answer that each rating of the log is told as."""
+    told: Told | None
+    """How ratings are told; None as they are."""
     memory: Memory | None
     examples: CrossFittedExamples | None
     """Of the training rows, where the corpus was built for training."""
@@ -73,6 +75,8 @@ class Corpus:
     """(1 + r,) piece of `skip` and of the answer that each rating of the log is told as."""
     of_memory: Index
     """(f,) piece of each memory field's first level; those of the other levels follow it."""
+    of_blank: Index
+    """(f,) pieces in the place of recollections where nothing is recalled: empty ones, the last the answer's lead."""
     of_row: Index
     """(n,) piece of each training row's line; empty unless the corpus was built for training."""
     of_row_untitled: Index
@@ -113,6 +117,7 @@ class Corpus:
         answers = answer_tokens(tokenizer, words)
         fields = [] if memory is None else memory.words
         encoded = encode_texts(tokenizer, [text + ("" if fields else answers.lead) for text in lines.texts])
+        blank = encode_texts(tokenizer, ["", answers.lead])
         recalled, of_memory = _encode_fields(tokenizer, fields, answers.lead)
         return cls(
             dataset=dataset,
@@ -121,21 +126,39 @@ class Corpus:
             tokenizer=tokenizer,
             answers=answers,
             levels=levels,
-            told=tuple(words[1 + place] for place in level),
+            answer_words=tuple(words[1 + place] for place in level),
+            told=told,
             memory=memory,
             examples=examples,
-            encoded=encoded + [[token] for token in answers.ids] + recalled,
+            encoded=encoded + [[token] for token in answers.ids] + blank + recalled,
             of_item=of_item,
             of_answer=len(encoded) + np.concatenate([[0], 1 + level]),
-            of_memory=len(encoded) + len(answers.ids) + of_memory,
+            of_memory=len(encoded) + len(answers.ids) + len(blank) + of_memory,
+            of_blank=len(encoded) + len(answers.ids) + (np.arange(len(fields)) == len(fields) - 1),
             of_row=of_row,
             of_row_untitled=untitled,
         )
 
     @property
-    def own(self) -> Codes:
-        """(n, f) what is recalled about each training row's item by a memory without that row."""
-        return np.zeros((len(self.train), 0), np.uint8) if self.memory is None else self.memory.own
+    def scale(self) -> tuple[float, ...]:
+        """Ratings that answers are: those of the log where each is a level of its own, else the levels."""
+        return self.told.ratings if self.told is not None and self.told.exact else self.levels
+
+    @property
+    def target(self) -> FloatArray:
+        """(r, l) what each rating of the log is as an answer."""
+        return np.eye(len(self.train.scale)) if self.told is None else self.told.target
+
+    @property
+    def code_type(self) -> np.dtype[np.integer]:
+        """Of the levels that are recalled."""
+        return np.dtype(np.uint8) if self.memory is None else self.memory.code_type
+
+    @property
+    def levels_of_fields(self) -> list[list[list[int]]]:
+        """Token lists of each level of each field of the memory."""
+        words = [] if self.memory is None else self.memory.words
+        return [self.encoded[first : first + len(field)] for first, field in zip(self.of_memory, words, strict=True)]
 
     def recall(self, users: IntArray) -> Codes:
         """(b, m, f) what (b,) users recall about every item."""
@@ -147,11 +170,17 @@ class Corpus:
         """(..., 1 + f) pieces of whole lines: (...) the item's piece, then what (..., f) is recalled about it."""
         return np.concatenate([lines[..., None], self.of_memory + codes], axis=-1)
 
-    def line_text(self, item: int, codes: Codes) -> str:
-        """What a document says about an item, with what (f,) is recalled about it."""
+    def without_memory(self, lines: Index) -> Index:
+        """(..., 1 + f) pieces of whole lines about which nothing is recalled, as many as with a memory."""
+        blank = np.broadcast_to(self.of_blank, (*lines.shape, len(self.of_blank)))
+        return np.concatenate([lines[..., None], blank], axis=-1)
+
+    def line_text(self, item: int, codes: Codes | None = None) -> str:
+        """What a document says about an item, with what (f,) is recalled about it if that is given."""
         line = write_line(self.dataset.catalogue, item, int(self.crowd.counts[item]), float(self.crowd.means[item]))
-        fields = [] if self.memory is None else self.memory.words
-        return line + "".join(words[code] for words, code in zip(fields, codes.tolist(), strict=True))
+        if codes is None or self.memory is None:
+            return line
+        return line + "".join(words[code] for words, code in zip(self.memory.words, codes.tolist(), strict=True))
 
     def encode_headers(self, profiles: list[str]) -> list[list[int]]:
         """Token lists of profiles, each opened by the tokenizer's begin token if it has one."""

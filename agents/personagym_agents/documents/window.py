@@ -26,7 +26,7 @@ def window_of(model: PreTrainedModel) -> int:
 def fitting(options: SamplingOptions, corpus: Corpus, window: int) -> SamplingOptions:
     """The options, with no more lines than whose history fits if they are as long as the corpus's are on average."""
     lengths = np.array([len(ids) for ids in corpus.encoded])
-    line = corpus.with_memory(corpus.of_row, corpus.own)
+    line = corpus.without_memory(corpus.of_row)
     # And the answer, which is one token.
     typical = float(lengths[line].sum(axis=1).mean()) + 1
     lines = int(_HISTORY_SHARE * window / typical / (1 - options.candidate_share))

@@ -81,7 +81,7 @@ class LanguageSessions:
         self._store = PrefixStore(n)
         self._user = np.zeros(n, np.int64)
         corpus = population.corpus
-        self._memory = np.zeros((n, len(corpus.of_item), len(corpus.of_memory)), corpus.own.dtype)
+        self._memory = np.zeros((n, len(corpus.of_item), len(corpus.of_memory)), corpus.code_type)
         """(n, m, f) what the user of each session recalls about every item."""
         self._script = np.full((n, population.prompts.shape[1]), NO_SEGMENT)
         self._written = np.zeros(n, np.int64)

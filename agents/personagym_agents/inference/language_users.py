@@ -66,6 +66,7 @@ class LanguageUserAgent:
         self.writer: Final = StatisticalProfileWriter() if writer is None else writer
         self._profiles = self.writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users)
         self._recent = recent
+        self.history_lines: Final = history_lines
         prepare_for_packed_passes(model)
         self.population: Final = Population(
             model=model.eval(),  # type: ignore[no-untyped-call]
@@ -81,8 +82,8 @@ class LanguageUserAgent:
 
     @property
     def scale(self) -> tuple[float, ...]:
-        """See `UserAgent.scale`: what answers can be; `LinkedUsers` link them to another scale."""
-        return self.corpus.levels
+        """See `UserAgent.scale`: that of the log, or levels that `LinkedUsers` link to it."""
+        return self.corpus.scale
 
     @property
     def n_users(self) -> int:
@@ -100,19 +101,19 @@ class LanguageUserAgent:
 
     def document(self, user: int) -> str:
         """The text that a session of the user begins with."""
-        train, own = self.corpus.train, self.corpus.own
+        train = self.corpus.train
         rows = np.flatnonzero(self._recent & (train.users == user))
         return write_document(
             self._profiles[user],
-            [self.corpus.line_text(int(train.items[row]), own[row]) for row in rows],
-            [self.corpus.told[rating] for rating in train.rating_index[rows]],
+            [self.corpus.line_text(int(train.items[row])) for row in rows],
+            [self.corpus.answer_words[rating] for rating in train.rating_index[rows]],
         )
 
 
 def _prompts(corpus: Corpus, shown: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """(u, 1 + h (2 + f)) pieces of each user's document: header, then line and answer of each shown training row."""
     recent = corpus.train.take(shown)
-    line = corpus.with_memory(corpus.of_item[recent.items], corpus.own[shown])
+    line = corpus.without_memory(corpus.of_item[recent.items])
     told = np.column_stack([line, corpus.of_answer[1 + recent.rating_index]])
     prompts = np.full((recent.n_users, 1 + told.shape[1] * int(recent.counts.max(initial=0))), NO_SEGMENT)
     prompts[:, 0] = len(corpus.encoded) + np.arange(recent.n_users)

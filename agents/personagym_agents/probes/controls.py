@@ -13,10 +13,9 @@ from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.memory.cross_fitted import make_memory
-from personagym_agents.memory.evidence import Codes, Memory
-from personagym_agents.memory.reasons import ReasonMemory
+from personagym_agents.memory.evidence import Codes, Evidence, Memory
 from personagym_agents.memory.settings import Recall
-from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.data.tables import Catalogue, IntArray
 from personagym_env.evaluation.fidelity.contamination import shuffled_ratings
 
 
@@ -24,20 +23,16 @@ class ColdStartMemory(Memory):
     """What somebody without a single rating recalls, whoever is asked: what the crowd thinks.
 
     Args:
-        train: rows that the crowd may know.
-        own: (n, f) of those rows, from `draw_cross_fitted_examples`.
-        evidence: see `Memory`.
-        reasons: of those rows, none of which is the stranger's.
+        known: what users recall who have ratings.
+        catalogue: of the log's items.
     """
 
-    def __init__(
-        self, train: Interactions, own: Codes, *, evidence: bool = True, reasons: ReasonMemory | None = None
-    ) -> None:
+    def __init__(self, known: Memory, catalogue: Catalogue) -> None:
+        train = known.train
         self._stranger = train.n_users
         widened = replace(train, n_users=train.n_users + 1)
-        reasons = None if reasons is None else replace(reasons, train=widened)
-        super().__init__(widened, own, evidence=evidence, reasons=reasons)
-        self.own = own[:0]
+        reasons = None if known.reasons is None else replace(known.reasons, train=widened)
+        super().__init__(widened, None if known.evidence is None else Evidence.fit(widened, catalogue), reasons)
 
     def recall(self, users: IntArray) -> Codes:
         """(b, m, f) the same for each of (b,) users."""
@@ -51,10 +46,7 @@ def without_history(agent: LanguageUserAgent) -> LanguageUserAgent:
     and catalogue know.
     """
     corpus = agent.corpus
-    known = corpus.memory
-    memory = None
-    if known is not None:
-        memory = ColdStartMemory(corpus.train, known.own, evidence=known.evidence, reasons=known.reasons)
+    memory = None if corpus.memory is None else ColdStartMemory(corpus.memory, corpus.dataset.catalogue)
     nothing = corpus.train.take(np.zeros(len(corpus.train), np.bool_))
     return told_otherwise(agent, replace(corpus, train=nothing, memory=memory), "without history")
 
@@ -70,7 +62,7 @@ def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) ->
     memory = None
     if known is not None:
         count = 0 if known.reasons is None else known.reasons.count
-        memory, _ = make_memory(corpus.dataset.catalogue, train, rng, Recall(known.evidence, count))
+        memory = make_memory(corpus.dataset.catalogue, train, Recall(known.evidence is not None, count))
     return told_otherwise(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
 
 
@@ -103,7 +95,6 @@ def told_otherwise(
     Profiles that somebody else wrote tell of ratings, so controls that are told less must not have them.
     """
     population = agent.population
-    pieces_of_line = 2 + len(corpus.of_memory)
     own = None if population.gate is None else population.adapters
     return LanguageUserAgent(
         population.model,
@@ -111,6 +102,6 @@ def told_otherwise(
         name=f"{agent.name}, {what}",
         gate=population.gate,
         adapter_of=own if adapter_of is None else adapter_of,
-        history_lines=(population.prompts.shape[1] - 1) // pieces_of_line,
+        history_lines=agent.history_lines,
         writer=writer,
     )

@@ -1,35 +1,36 @@
 """What all bundles of one base share: the base trained on the log, and everything that it was trained with."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.bundle.settings import SMALL, BundleSettings
+from personagym_agents.bundle.manifest import ReadLog, base_for, may_have_read, read_manifest
+from personagym_agents.bundle.settings import SHIPPED, SMALL, BundleSettings
 from personagym_agents.bundle.storage import profile_texts, profile_writer
-from personagym_agents.classical.users import fit_classical
-from personagym_agents.documents.corpus import Corpus, tokenizer_texts
-from personagym_agents.documents.profile import ProfileWriter
+from personagym_agents.documents.corpus import Corpus
+from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.documents.tokenizer import train_tokenizer
 from personagym_agents.documents.window import check_window, fitting, window_of
 from personagym_agents.inference.language_users import recent_rows
 from personagym_agents.llm.profile_store import ProfileStore
 from personagym_agents.llm.reasons import ReasonStore
-from personagym_agents.memory.cross_fitted import make_memory
-from personagym_agents.memory.evidence import Memory
 from personagym_agents.model.causal_lm import load_base, small_model, spell_answers
+from personagym_agents.model.ordered_levels import order_levels
 from personagym_agents.personas.clustering import Personas, fit_personas
-from personagym_agents.training.loop import Teacher, train
+from personagym_agents.training.logs import TrainingLog, other_logs, ready_log
+from personagym_agents.training.loop import Teacher, World, train
 from personagym_agents.training.sampling import Epochs
 from personagym_agents.training.settings import TrainingSettings
+from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
+from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.data.traits import user_traits
-from personagym_env.evaluation.core.pair_reactions import react_to_pairs
 from personagym_env.run_context import RunContext
 
 _AFTER_BASE = ("adapters", "personas", "history_lines")
@@ -51,6 +52,8 @@ class TrainedBase:
     writer: ProfileWriter
     personas: Personas
     teacher: Teacher
+    read: tuple[ReadLog, ...]
+    """What the base has read."""
 
     def epochs(self, training: TrainingSettings, seed: int, *, kept: int = 1) -> Epochs:
         """What a training is shown."""
@@ -76,60 +79,74 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
         context: keeps the checkpoints, from which a training that was cut off goes on, and the losses.
 
     Raises:
-        ValueError: the rows teach nothing, the base is no causal language model with a tokenizer, or its window holds
-            no profile and line.
+        ValueError: the rows teach nothing, the base may have read rows that are held out, it is no causal language
+            model with a tokenizer, or its window holds no profile and line.
     """
     _check_rows(split, context)
     torch.manual_seed(settings.seed)
-    ready = None if settings.base == SMALL else load_base(settings.base)
+    ready = _ready_base(split.train, settings)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     book = None if settings.profiles is None else ProfileStore.load(Path(settings.profiles))
     writer = profile_writer(book, split.train)
     personas = _personas(dataset, split, book, settings, context)
     recall = settings.recall
     reason_book = None if recall.reason_book is None else ReasonStore.load(Path(recall.reason_book), dataset)
-    memory, examples = make_memory(
-        dataset.catalogue,
-        split.train,
-        np.random.default_rng(settings.seed),
-        recall,
-        None if reason_book is None else reason_book.texts(split.train),
-    )
-    model, tokenizer = ready or _small_base(dataset, split, memory, writer, settings)
-    corpus = Corpus.build(
-        dataset, split.train, tokenizer, memory=memory, examples=examples, title_tokens=window_of(model) // 2
-    )
-    recent = recent_rows(split.train, settings.history_lines)
-    check_window(corpus, _profiles(dataset, split.train.take(~recent), writer), window_of(model))
+    own = ready_log(dataset, split.train, settings, None if reason_book is None else reason_book.texts(split.train))
+    others = other_logs(dataset, split.train, settings, context)
+    model, tokenizer = ready or _small_base([own, *others], writer, settings)
+    corpus = own.corpus(tokenizer)
+    recent = recent_rows(own.train, settings.history_lines)
+    check_window(corpus, own.profiles(own.train.take(~recent), writer), window_of(model))
     if len(tokenizer) > model.config.vocab_size:
         model.resize_token_embeddings(len(tokenizer))
     spell_answers(model, corpus.answers)
+    if settings.base == SMALL:
+        order_levels(model, corpus.levels_of_fields)
     model.to(device)  # type: ignore[arg-type]
     context.tell(
         f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}"
     )
-    teacher = _teacher(settings.teacher, split)
-    trained_base = TrainedBase(dataset, split, settings, model, corpus, book, reason_book, writer, personas, teacher)
+    read = _read(dataset, split, settings)
+    base = TrainedBase(dataset, split, settings, model, corpus, book, reason_book, writer, personas, own.teacher, read)
     if settings.base == SMALL:
-        train(
-            model,
-            trained_base.epochs(settings.training, settings.seed),
-            teacher,
-            settings.training,
-            name="base",
-            identity=trained_base.identity(settings, without=_AFTER_BASE),
-            context=context,
+        worlds = [World(base.epochs(settings.training, settings.seed), own.teacher)]
+        statistical = StatisticalProfileWriter()
+        for number, log in enumerate(others):
+            told = log.corpus(tokenizer)
+            options = fitting(settings.training.sampling, told, window_of(model))
+            epochs = Epochs(told, statistical, options, seed=settings.seed + 1 + number)
+            worlds.append(World(epochs, log.teacher, rows=settings.log_rows))
+        identity = base.identity(settings, without=_AFTER_BASE)
+        train(model, worlds, settings.training, name="base", identity=identity, context=context)
+    return base
+
+
+def _ready_base(
+    train: Interactions, settings: BundleSettings
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase] | None:
+    """A base that is there already; None for one that is trained here."""
+    if settings.base == SMALL:
+        return None
+    if settings.base != SHIPPED:
+        return load_base(settings.base)
+    place = base_for(train)
+    if may_have_read(train, place):
+        raise ValueError(
+            f"the shipped base {place.name!r} may have read rows that are held out here: train one on these rows with "
+            f"--base {SMALL}"
         )
-    return trained_base
+    return load_base(place / "base")
 
 
-def _teacher(name: str, split: Split) -> Teacher:
-    users = fit_classical(name, split.train)
-
-    def teach(people: IntArray, items: IntArray) -> FloatArray:
-        return react_to_pairs(users, people, items, rows=256).rating
-
-    return teach
+def _read(dataset: Dataset, split: Split, settings: BundleSettings) -> tuple[ReadLog, ...]:
+    """What a base has read once it is trained."""
+    if settings.base == SHIPPED:
+        return read_manifest(base_for(split.train)).logs
+    if settings.base != SMALL:
+        return ()
+    whole = [load_dataset(name) for name in settings.logs]
+    logs = [(dataset.name, split.train), *((other.name, other.interactions) for other in whole)]
+    return tuple(ReadLog(name, int(log.n_users), int(log.n_items), len(log), log.fingerprint()) for name, log in logs)
 
 
 def _personas(
@@ -144,18 +161,14 @@ def _personas(
     return personas
 
 
-def _profiles(dataset: Dataset, rows: Interactions, writer: ProfileWriter) -> list[str]:
-    """(u,) of all users, who are known by some rows."""
-    traits = user_traits(rows, dataset.catalogue)
-    return writer.write(np.arange(rows.n_users), traits, dataset.catalogue, dataset.users)
-
-
 def _small_base(
-    dataset: Dataset, split: Split, memory: Memory | None, writer: ProfileWriter, settings: BundleSettings
+    logs: Sequence[TrainingLog], writer: ProfileWriter, settings: BundleSettings
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    profiles = _profiles(dataset, split.train, writer)
+    """A base of random weights, whose tokenizer knows the logs; the first one's profiles are by the writer."""
     rng = np.random.default_rng(settings.seed)
-    tokenizer = train_tokenizer(tokenizer_texts(dataset, split.train, profiles, rng, memory), settings.vocabulary)
+    writers = [writer, *(StatisticalProfileWriter() for _ in logs[1:])]
+    texts = chain.from_iterable(log.texts(writes, rng) for log, writes in zip(logs, writers, strict=True))
+    tokenizer = train_tokenizer(texts, settings.vocabulary)
     return small_model(len(tokenizer), width=settings.width, layers=settings.layers), tokenizer
 
 

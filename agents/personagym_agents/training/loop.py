@@ -1,8 +1,9 @@
 """The training loop: packed documents in, averaged weights out; the same for the base model and for its adapters."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +12,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PreTrainedModel
 
-from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.window import window_of, within_window
 from personagym_agents.model.causal_lm import answer_logits, checkpointed, hidden_states
 from personagym_agents.model.packing import pack
@@ -60,17 +60,36 @@ def _flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
+class World(NamedTuple):
+    """One log that a training reads."""
+
+    epochs: Epochs
+    teacher: Teacher
+    users: npt.NDArray[np.bool_] | None = None
+    """(u,) whose documents to train on; None for all."""
+    rows: int | None = None
+    """Training rows that an epoch shows at most, those of users drawn anew each time; None for all."""
+
+    def draw(self, number: int) -> tuple[Epoch, np.random.Generator]:
+        """What an epoch shows, and a generator that goes on from its draws."""
+        epoch, rng = self.epochs.draw(number)
+        counts = self.epochs.corpus.train.counts
+        shown = np.ones(len(counts), np.bool_) if self.users is None else self.users
+        if self.rows is not None:
+            order = rng.permutation(np.flatnonzero(shown))
+            shown = np.isin(np.arange(len(counts)), order[: 1 + np.searchsorted(np.cumsum(counts[order]), self.rows)])
+        return epoch if shown.all() else epoch.of_users(shown), rng
+
+
 @_flushed_denormals()
 def train(
     model: PreTrainedModel,
-    epochs: Epochs,
-    teacher: Teacher,
+    worlds: Sequence[World],
     settings: TrainingSettings,
     *,
     name: str,
     identity: str,
     context: RunContext,
-    users: npt.NDArray[np.bool_] | None = None,
 ) -> None:
     """Train the model's trainable parameters in place; they end as their moving average.
 
@@ -79,13 +98,11 @@ def train(
 
     Args:
         model: a causal LM; parameters that do not require gradients stay as they are.
-        epochs: what is shown.
-        teacher: says what ratings unseen items would get: targets with less noise than one rating.
+        worlds: what is shown, in batches of one log each, the logs in random order.
         settings: hyper-parameters.
         name: names the checkpoint within the run's folder.
         identity: of the rows and settings; a checkpoint with another one is refused.
         context: keeps the checkpoints, and the losses after every step.
-        users: (u,) whose documents to train on; None for all.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = _optimiser(parameters, settings)
@@ -98,23 +115,20 @@ def train(
     with context.bar(name, 1.0) as bar, checkpointed(model) if settings.checkpointing else nullcontext():
         bar(progress.epoch / settings.epochs)
         for number in range(progress.epoch, settings.epochs):
-            epoch, rng = epochs.draw(number)
-            epoch = epoch if users is None else epoch.of_users(users)
-            epoch = within_window(epoch, epochs.corpus, window_of(model))
-            torch.manual_seed(epochs.seed * 10_007 + number)
-            batches = list(_batches(epoch, settings.batch, rng))
+            lessons = _lessons(worlds, number, settings, window_of(model))
+            torch.manual_seed(worlds[0].epochs.seed * 10_007 + number)
             step = progress.step
-            for index, batch in enumerate(batches):
-                losses = _step(model, epoch, batch, epochs.corpus, teacher, settings)
+            for index, lesson in enumerate(lessons):
+                losses = _step(model, lesson, settings)
                 torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
                 optimiser.step()
                 optimiser.zero_grad()
                 average.update_parameters(torch.nn.ParameterList(parameters))
-                step, done = step + 1, (number + (index + 1) / len(batches)) / settings.epochs
+                step, done = step + 1, (number + (index + 1) / len(lessons)) / settings.epochs
                 rate.step()
                 context.figures(name, step, losses)
                 bar.note(", ".join(f"{key} {value:.3f}" for key, value in losses.items()))
-                bar(1 / len(batches) / settings.epochs)
+                bar(1 / len(lessons) / settings.epochs)
             progress = Progress(number + 1, step, identity)
             store(place, parameters, average, optimiser, progress)
     with torch.no_grad():
@@ -123,33 +137,60 @@ def train(
     model.eval()  # type: ignore[no-untyped-call]
 
 
-def _step(
-    model: PreTrainedModel,
-    epoch: Epoch,
-    batch: npt.NDArray[np.int64],
-    corpus: Corpus,
-    teacher: Teacher,
-    settings: TrainingSettings,
-) -> dict[str, float]:
+class _Lesson(NamedTuple):
+    """The sequences of one step, all of one log."""
+
+    world: World
+    epoch: Epoch
+    batch: npt.NDArray[np.int64]
+    """(b,) which of the epoch's sequences."""
+
+
+def _lessons(worlds: Sequence[World], number: int, settings: TrainingSettings, window: int) -> list[_Lesson]:
+    """An epoch's batches, those of all logs in random order."""
+    lessons = []
+    for world in worlds:
+        epoch, rng = world.draw(number)
+        epoch = within_window(epoch, world.epochs.corpus, window)
+        lessons += [_Lesson(world, epoch, batch) for batch in _batches(epoch, settings.batch, rng)]
+    if len(worlds) == 1:
+        return lessons
+    order = np.random.default_rng([worlds[0].epochs.seed, number]).permutation(len(lessons))
+    return [lessons[place] for place in order]
+
+
+def _step(model: PreTrainedModel, lesson: _Lesson, settings: TrainingSettings) -> dict[str, float]:
     """Gradients of one batch."""
-    sequences, device = epoch.sequences, model.device
+    (world, epoch, batch), device = lesson, model.device
+    sequences, corpus = epoch.sequences, world.epochs.corpus
     packed = pack(epoch.segments, sequences.segment[batch], sequences.block[batch]).to(device)
     rating = torch.from_numpy(sequences.rating[batch]).to(device)
     chosen = torch.from_numpy(sequences.chosen[batch]).to(device)
     asked = torch.from_numpy(sequences.item[batch] != NONE).to(device)
     row = torch.nonzero(asked)[:, 0]
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+    with torch.autocast(device.type, torch.bfloat16, enabled=_multiplies_halves(device)):
         hidden = hidden_states(model, packed, dropout=settings.dropout)
     due = torch.nn.functional.dropout(hidden[row, packed.ends[asked]].float(), settings.dropout)
     answers = torch.tensor(corpus.answers.ids, device=device)
-    taught = torch.from_numpy(_lesson(sequences, batch, teacher)).to(device, torch.float32)
-    losses = answer_losses(answer_logits(model, due, answers), rating[asked], chosen[asked], taught)
+    taught = _taught(sequences, batch, world.teacher) @ corpus.target
+    losses = answer_losses(
+        answer_logits(model, due, answers),
+        rating[asked],
+        chosen[asked],
+        torch.from_numpy(taught).to(device, torch.float32),
+        torch.from_numpy(corpus.target).to(device, torch.float32),
+    )
     total = losses.total(settings.choice_weight, settings.teaching_weight)
     total.backward()  # type: ignore[no-untyped-call]
     return {name: value.item() for name, value in losses._asdict().items()}
 
 
-def _lesson(sequences: Sequences, batch: npt.NDArray[np.int64], teacher: Teacher) -> FloatArray:
+def _multiplies_halves(device: torch.device) -> bool:
+    """Whether products in bfloat16 are faster there than in single precision: five times as fast on a processor."""
+    return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
+
+
+def _taught(sequences: Sequences, batch: npt.NDArray[np.int64], teacher: Teacher) -> FloatArray:
     """(s, r) the teacher's answers on the unseen candidates of a batch, in the order of the sequences.
 
     Only on those: on a training row the teacher knows the rating itself, and a model that learns from it learns to

@@ -23,23 +23,26 @@ class Losses(NamedTuple):
         return self.rating + choice_weight * self.choice + teaching_weight * self.taught
 
 
-def answer_losses(logits: torch.Tensor, rating: torch.Tensor, chosen: torch.Tensor, teacher: torch.Tensor) -> Losses:
+def answer_losses(
+    logits: torch.Tensor, rating: torch.Tensor, chosen: torch.Tensor, teacher: torch.Tensor, target: torch.Tensor
+) -> Losses:
     """Losses over answers.
 
     The softmax over all answers factors into P(skip) and the rating given no skip, so that the sum of the two losses
     on a consumed candidate is the cross entropy of its one answer out of 1 + r.
 
     Args:
-        logits: (n, 1 + r) of the answers, skip first.
+        logits: (n, 1 + l) of the answers, skip first.
         rating: (n,) rating index, or `NONE` where there is nothing to learn.
         chosen: (n,) 1 consumed, 0 skipped, or `NONE`.
-        teacher: (s, r) the teacher's rating distributions on the s skipped candidates, in order (knowledge
+        teacher: (s, l) the teacher's rating distributions on the s skipped candidates, in order (knowledge
             distillation: Hinton, Vinyals, Dean 2015, at temperature 1).
+        target: (r, l) what each rating is as an answer.
     """
     rated, asked, skipped = rating != NONE, chosen != NONE, chosen == 0
     consumed = torch.logsumexp(logits[:, 1:], dim=-1) - logits[:, 0]
     return Losses(
-        rating=functional.cross_entropy(logits[rated, 1:], rating[rated]),
+        rating=functional.cross_entropy(logits[rated, 1:], target[rating[rated]]),
         choice=functional.binary_cross_entropy_with_logits(consumed[asked], chosen[asked].to(logits.dtype)),
         taught=functional.cross_entropy(logits[skipped, 1:], teacher),
     )

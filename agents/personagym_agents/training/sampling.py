@@ -121,13 +121,18 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
     )
     answer = corpus.of_answer[1 + train.rating_index]
     hidden = rng.random(len(train)) < options.hidden_titles
-    history_line = corpus.with_memory(np.where(hidden, corpus.of_row_untitled, corpus.of_row), examples.own)
+    history_line = corpus.without_memory(np.where(hidden, corpus.of_row_untitled, corpus.of_row))
+    recalling = rng.random(len(train)) < options.recalling
+    history_line[recalling] = corpus.with_memory(corpus.of_row, examples.own)[recalling]
     candidate_line = corpus.with_memory(corpus.of_row, examples.own)
     other = (np.arange(len(train)), rng.integers(0, examples.unseen.shape[1], len(train)))
     unseen = examples.unseen[other]
     # Who has rated everything has nothing to skip: what was drawn for them in its place teaches no choice.
     skipped = np.where(train.contains(train.users, unseen), NONE, 0)
     unseen_line = corpus.with_memory(corpus.of_item[unseen], examples.recalled[other])
+    blank = rng.random(len(train)) < options.forgetful
+    candidate_line[blank] = corpus.without_memory(corpus.of_row)[blank]
+    unseen_line[blank] = corpus.without_memory(corpus.of_item[unseen])[blank]
     for row, hand in enumerate(hands):
         positives = max(1, int(len(hand.shown) * options.candidate_share))
         history, candidates = hand.shown[:-positives], hand.shown[-positives:]

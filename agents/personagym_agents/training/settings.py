@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 class SamplingOptions:
     """How documents are drawn."""
 
-    lines: int = 48
+    lines: int = 18
     """Rows of a user shown in one sequence at most."""
-    candidate_share: float = 1 / 3
+    candidate_share: float = 2 / 3
     """Share of the shown rows that are candidates instead of history."""
     hidden_titles: float = 0.25
     """Share of the history lines that hide their title."""
+    recalling: float = 0.25
+    """Share of the history lines that show what was recalled about the item, as those of a session do."""
+    forgetful: float = 0.15
+    """Share of the candidates about which nothing is recalled."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class TrainingSettings:
     """Steps until the peak."""
     weight_decay: float = 0.3
     """AdamW's, on matrices alone."""
-    dropout: float = 0.15
+    dropout: float = 0.1
     """Of the embeddings and of the last hidden states."""
     choice_weight: float = 1.0
     """Weight of the choice loss beside the rating loss."""

@@ -8,7 +8,7 @@ import pytest
 
 from personagym_agents.bundle import manifest
 from personagym_agents.bundle.manifest import FORMAT, Manifest, read_manifest, save_manifest, shipped_bundles
-from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
+from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
 from personagym_agents.memory.settings import Recall
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
@@ -22,7 +22,7 @@ def bundles(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -
     half = deal_rows(train, "alternate", np.random.default_rng(0)).others
     for name, log in (("all", train), ("half", half)):
         (tmp_path / name).mkdir()
-        about = {"dataset": "synthetic", "split": "", "command": "", "settings": {}, "versions": {}}
+        about = {"dataset": "synthetic", "split": "", "command": "", "settings": {}, "logs": [], "versions": {}}
         raw = about | {"train_fingerprint": log.fingerprint(), "metrics": {}, "format": FORMAT}
         (tmp_path / name / "manifest.json").write_text(json.dumps(raw))
     (tmp_path / "empty").mkdir()
@@ -32,29 +32,34 @@ def bundles(tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     settings = BundleSettings(recall=Recall(reasons=2), adapters=AdapterSettings(groups="random", seed=3), seed=7)
-    made = Manifest("synthetic", "print", "all", "personagym train", settings, {"numpy": "2"}, {"base": {"rmse": 1.0}})
+    made = Manifest(
+        "synthetic", "print", "all", "personagym train", settings, (), {"numpy": "2"}, {"base": {"rmse": 1.0}}
+    )
     save_manifest(tmp_path, made)
     assert read_manifest(tmp_path) == made
 
 
 @pytest.mark.parametrize("place", shipped_bundles(), ids=lambda place: place.name)
 def test_shipped_bundles_were_made_with_the_defaults(place: Path) -> None:
-    assert read_manifest(place).settings == BundleSettings()
+    settings = read_manifest(place).settings
+    assert settings == BundleSettings(base=SMALL, logs=settings.logs)
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"format": 2}, "has format 2, and format 3 is expected: make it again .*by `personagym train --output mine`"),
+        ({"format": 3}, "has format 3, and format 4 is expected: make it again .*by `personagym train --output mine`"),
         ({"format": None}, "has format None"),
         ({"settings": {"memory": True}}, r"extra fields .*memory.* \$\.settings"),
-        ({"settings": {"width": 44}}, "must be a multiple of 8"),
-        ({"settings": {"width": "wide"}}, r"width"),
+        ({"settings": {"base": "small", "width": 44}}, "must be a multiple of 8"),
+        ({"settings": {"base": "small", "width": "wide"}}, r"width"),
         ({"settings": {"adapters": {"groups": "couples"}}}, r"settings\.adapters"),
     ],
 )
 def test_a_manifest_of_other_words_is_refused(tmp_path: Path, change: dict[str, object], words: str) -> None:
-    save_manifest(tmp_path, Manifest("synthetic", "", "", "personagym train --output mine", BundleSettings(), {}, {}))
+    save_manifest(
+        tmp_path, Manifest("synthetic", "", "", "personagym train --output mine", BundleSettings(), (), {}, {})
+    )
     path = tmp_path / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(ValueError, match=words):

@@ -56,7 +56,7 @@ def test_ratings_that_are_all_equal_are_told_as_the_mean(scale, ratings):
 
 
 def test_values_beyond_the_levels_are_told_as_the_last():
-    assert Told(LEVELS, (-3.0, 2.4, 9.0)).level.tolist() == [0, 1, 4]
+    assert Told((1.0, 2.0, 3.0), LEVELS, (-3.0, 2.4, 9.0)).level.tolist() == [0, 1, 4]
 
 
 def test_no_rows_are_named():

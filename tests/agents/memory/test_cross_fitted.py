@@ -5,37 +5,38 @@ from dataclasses import replace
 import numpy as np
 
 from personagym_agents.memory.cross_fitted import CrossFittedExamples, draw_cross_fitted_examples
-from personagym_agents.memory.evidence import Memory
+from personagym_agents.memory.evidence import Evidence, Memory
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import Interactions
+from personagym_env.data.tables import Catalogue, Dataset, Interactions
 
-OPINIONS, BELONGINGS = slice(0, 2), slice(2, None)
-
-
-def draw(log: Interactions) -> CrossFittedExamples:
-    return draw_cross_fitted_examples(log, np.random.default_rng(1))
+EXPECTED, BELONGINGS = [0, 2, 3, 4], slice(9, None)
+"""Fields of what is expected of a rating, and of what belongs together."""
 
 
-def test_a_row_is_recalled_without_its_own_rating(small_split: Split) -> None:
+def draw(log: Interactions, catalogue: Catalogue) -> CrossFittedExamples:
+    return draw_cross_fitted_examples(log, catalogue, np.random.default_rng(1))
+
+
+def test_a_row_is_recalled_without_its_own_rating(small_data: Dataset, small_split: Split) -> None:
     """Two logs that differ in one rating recall that row alike, and the memory of new pairs differently."""
     logs = []
     for rating in (1.0, 5.0):
         ratings = small_split.train.ratings.copy()
         ratings[5] = rating
         logs.append(replace(small_split.train, ratings=ratings))
-    drawn = [draw(log) for log in logs]
+    drawn = [draw(log, small_data.catalogue) for log in logs]
     for codes in ([each.own[5] for each in drawn], [each.recalled[5] for each in drawn]):
         np.testing.assert_array_equal(codes[0], codes[1])
     assert (drawn[0].own != drawn[1].own).any(), "the rating counts for other rows"
     pair = np.array([logs[0].users[5]]), logs[0].items[5]
     low, high = (
-        Memory(log, each.own).recall(pair[0])[0, pair[1], OPINIONS].astype(int)
-        for log, each in zip(logs, drawn, strict=True)
+        Memory(log, Evidence.fit(log, small_data.catalogue)).recall(pair[0])[0, pair[1]][EXPECTED].astype(int)
+        for log in logs
     )
     assert (low < high).all(), "the whole memory knows the rating"
 
 
-def test_belonging_at_a_row_knows_no_later_row_of_the_user(small_split: Split) -> None:
+def test_belonging_at_a_row_knows_no_later_row_of_the_user(small_data: Dataset, small_split: Split) -> None:
     """Swapping the items of a user's later rows for others changes nothing at the earlier ones."""
     train = small_split.train
     rows = np.arange(train.indptr[2], train.indptr[3])
@@ -43,14 +44,15 @@ def test_belonging_at_a_row_knows_no_later_row_of_the_user(small_split: Split) -
     spare = np.setdiff1d(np.arange(train.n_items), train.items[rows])
     items = train.items.copy()
     items[late] = spare[:4]
-    before, after = draw(train), draw(replace(train, items=items))
+    logs = (train, replace(train, items=items))
+    before, after = (draw(log, small_data.catalogue) for log in logs)
     np.testing.assert_array_equal(before.own[early][:, BELONGINGS], after.own[early][:, BELONGINGS])
     assert (before.own[:, BELONGINGS] != after.own[:, BELONGINGS]).any(), "others learn from the rows"
 
 
-def test_unseen_items_are_unseen_and_recalled_with_the_row(small_split: Split) -> None:
+def test_unseen_items_are_unseen_and_recalled_with_the_row(small_data: Dataset, small_split: Split) -> None:
     train = small_split.train
-    examples = draw(train)
+    examples = draw(train, small_data.catalogue)
     users = np.broadcast_to(train.users[:, None], examples.unseen.shape)
     assert not train.contains(users.ravel(), examples.unseen.ravel()).any()
     assert examples.recalled.shape == (*examples.unseen.shape, examples.own.shape[1])
@@ -58,7 +60,9 @@ def test_unseen_items_are_unseen_and_recalled_with_the_row(small_split: Split) -
     assert (examples.own[first][:, BELONGINGS] > 0).any(), "with no earlier row what is popular belongs"
 
 
-def test_without_memory_only_items_are_drawn(small_split: Split) -> None:
-    examples = draw_cross_fitted_examples(small_split.train, np.random.default_rng(0), evidence=False)
+def test_without_memory_only_items_are_drawn(small_data: Dataset, small_split: Split) -> None:
+    examples = draw_cross_fitted_examples(
+        small_split.train, small_data.catalogue, np.random.default_rng(0), evidence=False
+    )
     assert examples.own.shape == (len(small_split.train), 0)
     assert examples.recalled.shape == (*examples.unseen.shape, 0)

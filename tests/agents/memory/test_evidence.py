@@ -8,14 +8,14 @@ from personagym_env.data.splits import Split
 
 
 def test_recollections_point_at_words(small_split: Split, small_memory: Memory) -> None:
-    words = field_words(small_split.train.scale)
+    words = field_words()
     levels = small_memory.recall(np.arange(small_split.train.n_users))
     assert levels.shape == (small_split.train.n_users, small_split.train.n_items, len(words))
-    for codes in (levels.reshape(-1, len(words)), small_memory.own):
-        assert (codes.max(axis=0) < [len(field) for field in words]).all()
-    assert words[0][0] == " akin 1;"
-    assert words[1][-1] == " peers 5;"
-    assert words[2][16] == " lately 16;"
+    assert (levels.reshape(-1, len(words)).max(axis=0) < [len(field) for field in words]).all()
+    assert words[0][0] == " knn 1;"
+    assert words[2][-1] == " mf3 5;"
+    assert words[6][12] == " taste +0.00;"
+    assert words[9][16] == " lately 16;"
 
 
 def test_recall_without_a_table_is_the_same(
@@ -23,10 +23,10 @@ def test_recall_without_a_table_is_the_same(
 ) -> None:
     monkeypatch.setattr("personagym_agents.memory.evidence._TABLE_BYTES", 0)
     users = np.array([3, 1, 3])
-    bare = Memory(small_split.train, small_memory.own)
+    bare = Memory(small_split.train, small_memory.evidence)
     np.testing.assert_array_equal(bare.recall(users), small_memory.recall(users))
 
 
-def test_recollections_of_another_log_are_refused(small_split: Split, small_memory: Memory) -> None:
-    with pytest.raises(ValueError, match="need shape"):
-        Memory(small_split.train, small_memory.own[1:])
+def test_a_memory_of_nothing_is_refused(small_split: Split) -> None:
+    with pytest.raises(ValueError, match="evidence, reasons or both"):
+        Memory(small_split.train, None)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from personagym_agents.bundle.build import build_bundle
-from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
+from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.documents.corpus import Corpus, tokenizer_texts
 from personagym_agents.documents.tokenizer import train_tokenizer
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.llm.reasons import ReasonStore
-from personagym_agents.memory.cross_fitted import make_memory
+from personagym_agents.memory.cross_fitted import draw_cross_fitted_examples, make_memory
 from personagym_agents.memory.reasons import ReasonMemory, compose_reasons, fit_reason_memory
 from personagym_agents.memory.settings import Recall
 from personagym_agents.model.causal_lm import small_model
@@ -102,10 +102,13 @@ def test_no_row_recalls_itself_or_its_batch_in_training(
 ) -> None:
     """Whatever is recalled of a row's item, or of an unseen one, comes from rows of the user's earlier batches."""
     train = small_split.train
-    memory, examples = make_memory(small_data.catalogue, train, np.random.default_rng(0), Recall(evidence, 2))
+    memory = make_memory(small_data.catalogue, train, Recall(evidence, 2))
     assert memory is not None
     assert memory.reasons is not None
-    assert len(memory.words) == examples.own.shape[1] == (7 if evidence else 2)
+    examples = draw_cross_fitted_examples(
+        train, small_data.catalogue, np.random.default_rng(0), evidence=evidence, reasons=memory.reasons
+    )
+    assert len(memory.words) == examples.own.shape[1] == (14 if evidence else 2)
     recalled = np.concatenate([examples.own[:, None], examples.recalled], axis=1)[..., :2]
     for row, user in enumerate(train.users):
         start, end = train.indptr[user], train.indptr[user + 1]
@@ -117,9 +120,9 @@ def test_no_row_recalls_itself_or_its_batch_in_training(
 
 
 def reasoning_users(data: Dataset, split: Split, *, evidence: bool) -> LanguageUserAgent:
-    memory, _ = make_memory(data.catalogue, split.train, np.random.default_rng(0), Recall(evidence, 2))
+    memory = make_memory(data.catalogue, split.train, Recall(evidence, 2))
     texts = tokenizer_texts(data, split.train, ["likes genre 1"], np.random.default_rng(0), memory)
-    tokenizer = train_tokenizer(texts, 700)
+    tokenizer = train_tokenizer(texts, 1200)
     corpus = Corpus.build(data, split.train, tokenizer, memory=memory)
     return LanguageUserAgent(small_model(len(tokenizer), width=32, layers=1), corpus, name="reasoning", history_lines=4)
 
@@ -129,20 +132,18 @@ def test_documents_tell_reasons_and_the_engine_reads_what_they_tell(
     small_data: Dataset, small_split: Split, evidence: bool
 ) -> None:
     agent = reasoning_users(small_data, small_split, evidence=evidence)
-    user = 3
-    lines = agent.document(user).splitlines()[1:]
-    assert all(line.count(" recalls ") == 2 for line in lines)
-    assert ("akin" in lines[0]) == evidence
-    population = agent.population
-    script = population.prompts[user]
-    read = [
-        token
-        for segment in script[script >= 0][1:]
-        for token in population.segments.tokens[segment, : population.segments.lengths[segment]]
-    ]
-    text = agent.corpus.tokenizer.decode(read)
-    assert text.strip().splitlines()[0].split(" recalls ")[1] in lines[0]
-    assert text.count(" recalls ") == 2 * len(lines)
+    user, item = 3, 7
+    assert " recalls " not in agent.document(user), "a line of the history tells what was answered alone"
+    sessions = agent.open(1)
+    sessions.start(np.array([0]), np.array([user]))
+    line = sessions.prompt(0, item).splitlines()[-1]
+    assert line.count(" recalls ") == 2
+    assert ("knn" in line) == evidence
+    memory = agent.corpus.memory
+    assert memory is not None
+    assert memory.reasons is not None
+    for code in memory.reasons.recall(np.array([user]))[0, item]:
+        assert memory.reasons.words[code] in line
 
 
 def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
@@ -150,9 +151,10 @@ def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
 ) -> None:
     quick = TrainingSettings(epochs=1, batch=4, warmup=1)
     settings = BundleSettings(
+        base=SMALL,
         width=32,
         layers=1,
-        vocabulary=700,
+        vocabulary=1200,
         teacher="bias",
         recall=Recall(reasons=2),
         training=quick,
@@ -169,12 +171,12 @@ def test_a_bundle_recalls_the_reasons_that_it_was_trained_with(
     build_bundle(trained_base, place=tmp_path / "made", split_words="test", context=context)
     agent = load_bundle_agent(tmp_path / "made", small_data, small_split.train)
     assert trained_base.corpus.memory is not None
-    np.testing.assert_array_equal(agent.corpus.own, trained_base.corpus.own)
     users = np.arange(agent.n_users)
     np.testing.assert_array_equal(agent.corpus.recall(users), trained_base.corpus.recall(users))
-    assert agent.document(3).count(" recalls ") == 8
-    assert agent.document(3).count(", so calm;") == 8
-    assert "so calm" not in agent.document(4)
+    sessions = agent.open(2)
+    sessions.start(np.arange(2), np.array([3, 4]))
+    asked = [sessions.prompt(row, 7) for row in range(2)]
+    assert [prompt.count(", so calm;") for prompt in asked] == [2, 0]
     with pytest.raises(ValueError, match="reason_book is of no use where no reasons are recalled"):
         Recall(reason_book=str(book))
     check_user_agent(agent)

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from personagym_agents.bundle.build import build_bundle
-from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
+from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import load_bundle_agent, read_groups
 from personagym_agents.model.adapters import LowRank
 from personagym_agents.personas.settings import Groups, PersonaSettings
@@ -32,7 +32,13 @@ def places(small_data: Dataset, small_split: Split, tmp_path_factory: pytest.Tem
     """A bundle of persona adapters and one of a single adapter, on one base."""
     folder = tmp_path_factory.mktemp("blends")
     settings = BundleSettings(
-        width=32, layers=1, vocabulary=500, teacher="bias", training=QUICK, personas=PersonaSettings(n_personas=3)
+        base=SMALL,
+        width=32,
+        layers=1,
+        vocabulary=900,
+        teacher="bias",
+        training=QUICK,
+        personas=PersonaSettings(n_personas=3),
     )
     trained_base = train_base(small_data, small_split, settings, RunContext(folder / "run"))
     made: dict[str, Path] = {}

@@ -8,8 +8,7 @@ import pytest
 
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.language_users import LanguageUserAgent
-from personagym_agents.memory.cross_fitted import draw_cross_fitted_examples
-from personagym_agents.memory.evidence import Memory
+from personagym_agents.memory.evidence import Evidence, Memory
 from personagym_agents.probes.controls import with_adapters_of_others, with_shuffled_ratings, without_history
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split, temporal_split
@@ -224,8 +223,7 @@ def test_held_out_ratings_move_no_prompt_of_a_session(
     assert train.fingerprint() == small_split.train.fingerprint()
 
     def users_of(data: Dataset, known: Interactions) -> LanguageUserAgent:
-        examples = draw_cross_fitted_examples(known, np.random.default_rng(0))
-        memory = Memory(known, examples.own)
+        memory = Memory(known, Evidence.fit(known, data.catalogue))
         corpus = Corpus.build(data, known, agent.corpus.tokenizer, memory=memory)
         return LanguageUserAgent(agent.population.model, corpus, name="told", history_lines=8,
             gate=agent.population.gate, adapter_of=agent.population.adapters)  # fmt: skip

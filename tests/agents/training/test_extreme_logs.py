@@ -10,7 +10,7 @@ import pytest
 from fixtures.hostile import TITLES, with_text_everywhere
 from personagym_agents.bundle.build import build_bundle, check_place
 from personagym_agents.bundle.manifest import MANIFEST
-from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
+from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import StatisticalProfileWriter
@@ -27,6 +27,7 @@ from personagym_env.run_context import RunContext
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 TINY = BundleSettings(
+    base=SMALL,
     width=16,
     layers=1,
     vocabulary=300,
@@ -150,7 +151,7 @@ def test_rows_that_teach_no_choice_are_refused_before_anything_else(
 def test_who_has_rated_everything_is_taught_no_choice() -> None:
     log = CROWDED.interactions
     rng = np.random.default_rng(0)
-    examples = draw_cross_fitted_examples(log, rng, evidence=False)
+    examples = draw_cross_fitted_examples(log, CROWDED.catalogue, rng, evidence=False)
     corpus = Corpus.build(CROWDED, log, train_tokenizer(["Film; 1"], 300), examples=examples)
     sequences = sample_epoch(corpus, StatisticalProfileWriter(), SamplingOptions(), rng).sequences
     full = sequences.user == 0

@@ -16,7 +16,7 @@ from personagym_agents.memory.evidence import Memory
 from personagym_agents.model.adapters import add_adapters, lora_config
 from personagym_agents.model.causal_lm import answer_logits, checkpointed, hidden_states
 from personagym_agents.model.packing import pack
-from personagym_agents.training.loop import train
+from personagym_agents.training.loop import World, train
 from personagym_agents.training.loss import answer_losses
 from personagym_agents.training.sampling import NONE, Epochs, sample_epoch
 from personagym_agents.training.settings import SamplingOptions, TrainingSettings
@@ -56,8 +56,7 @@ def run_training(
 ) -> None:
     train(
         model,
-        Epochs(corpus, StatisticalProfileWriter(), settings.sampling, seed=0),
-        level_teacher,
+        [World(Epochs(corpus, StatisticalProfileWriter(), settings.sampling, seed=0), level_teacher)],
         settings,
         name="base",
         identity=identity,
@@ -122,7 +121,7 @@ def test_crowd_of_a_training_line_leaves_its_own_rating_out(corpus: Corpus) -> N
 def test_losses_factor_the_six_way_cross_entropy() -> None:
     logits = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
     rating, chosen = torch.tensor([2, 0, 4, NONE]), torch.tensor([1, 1, 1, 0])
-    losses = answer_losses(logits, rating, chosen, torch.full((1, 5), 0.2))
+    losses = answer_losses(logits, rating, chosen, torch.full((1, 5), 0.2), torch.eye(5))
     answer = torch.where(chosen == 1, rating + 1, 0)
     six_way = torch.nn.functional.cross_entropy(logits, answer, reduction="sum")
     assert torch.isclose(3 * losses.rating + 4 * losses.choice, six_way)

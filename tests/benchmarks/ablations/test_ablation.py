@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from fixtures.display import RecordingDisplay
-from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
+from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.memory.settings import Recall
 from personagym_agents.personas.settings import PersonaSettings
@@ -41,7 +41,13 @@ def script() -> ModuleType:
 @pytest.fixture
 def trained_base(small_data: Dataset, small_split: Split, tmp_path: Path) -> TrainedBase:
     settings = BundleSettings(
-        width=32, layers=1, vocabulary=500, teacher="bias", training=QUICK, personas=PersonaSettings(n_personas=3)
+        base=SMALL,
+        width=32,
+        layers=1,
+        vocabulary=900,
+        teacher="bias",
+        training=QUICK,
+        personas=PersonaSettings(n_personas=3),
     )
     return train_base(small_data, small_split, settings, RunContext(tmp_path / "base"))
 

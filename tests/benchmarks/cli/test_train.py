@@ -73,8 +73,8 @@ def test_one_seed_is_that_of_base_personas_and_adapters(made: dict[str, Any]) ->
 
 
 def test_options_are_the_settings_themselves(made: dict[str, Any]) -> None:
-    train("--width", "64", "--layers", "2", "--training.epochs", "3")
-    assert made["settings"] == BundleSettings(width=64, layers=2, training=TrainingSettings(epochs=3))
+    train("--base", "small", "--width", "64", "--layers", "2", "--training.epochs", "3")
+    assert made["settings"] == BundleSettings(base="small", width=64, layers=2, training=TrainingSettings(epochs=3))
     of_adapters = (
         "--adapters.rank 8 --adapters.alpha 4 --adapters.dropout 0.2 --adapters.targets query-key "
         "--adapters.training.epochs 5 --adapters.training.checkpointing True --adapters.groups individual"

@@ -1,0 +1,74 @@
+"""Users whose base answers in levels, linked to the scale of a log.
+
+The answers are linked by what users of an earlier part of the training rows say of a later one, so a link knows how far
+such answers can be trusted.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from personagym_agents.classical.choice import sample_unseen
+from personagym_agents.classical.link import Spread, fit_spread
+from personagym_agents.documents.told import Told
+from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.inference.linked_users import AnswerLink, LinkedUsers, fit_answer_link, scatter_at
+from personagym_env.collaborative.factors import FactorSettings, fit_factors
+from personagym_env.data.splits import Split, random_split, temporal_split
+from personagym_env.data.tables import Interactions
+from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.protocols import UserFingerprint
+
+_EARLY_SHARE = 0.8
+_LINK_USERS, _LINK_ROWS = 400, 3_000
+"""Users and rows, drawn at random, that a link is fitted on at most."""
+Knowing = Callable[[Interactions, Told | None], LanguageUserAgent]
+"""From rows as they are told, and how they are, to users who know them."""
+
+
+def linked_users(
+    knowing: Knowing, train: Interactions, told: Told, *, name: str, fingerprint: UserFingerprint
+) -> LinkedUsers:
+    """Users who know the training rows and answer on their scale.
+
+    Args:
+        knowing: makes users who know some rows.
+        train: rows that the users may know, as the log has them.
+        told: how they are told.
+        name: for tables.
+        fingerprint: what the users are.
+    """
+    early, late = _tail(train)
+    asked = knowing(told.log(early), told)
+    link = _fit_link(asked, early, late if len(late) else train, train, told)
+    users = asked if early is train else knowing(told.log(train), told)
+    return LinkedUsers(users, link, _spread(train), name=name, fingerprint=fingerprint)
+
+
+def _spread(train: Interactions) -> Spread:
+    """How widely ratings scatter around what user and item bias expect."""
+    bias = fit_factors(train, FactorSettings(rank=0))
+    return fit_spread(train, bias.global_mean + bias.user_bias[train.users] + bias.item_bias[train.items])
+
+
+def _tail(train: Interactions) -> Split:
+    """The training rows' earlier and later part, at random where a log has no times; no later part in tiny logs."""
+    rng = np.random.default_rng(0)
+    timed = train.timestamps is not None
+    early, late = temporal_split(train, _EARLY_SHARE) if timed else random_split(train, _EARLY_SHARE, rng=rng)
+    return Split(early, late) if len(early) and len(late) else Split(train, train.take(np.zeros(len(train), np.bool_)))
+
+
+def _fit_link(
+    asked: LanguageUserAgent, early: Interactions, rows: Interactions, train: Interactions, told: Told
+) -> AnswerLink:
+    """A link fitted on rows that the asked users, who know the early ones, do not know."""
+    rng = np.random.default_rng(0)
+    known = np.flatnonzero(rows.counts)
+    users = rng.choice(known, min(len(known), _LINK_USERS), replace=False)
+    inside = np.flatnonzero(np.isin(rows.users, users))
+    drawn = rows.take(rng.choice(inside, min(len(inside), _LINK_ROWS), replace=False))
+    unseen = sample_unseen(train, drawn.users, rng)
+    consumed, skipped = (react_to_pairs(asked, drawn.users, items) for items in (drawn.items, unseen))
+    scatter = scatter_at(_spread(early), drawn.users, drawn.items)
+    return fit_answer_link(consumed, drawn.rating_index, skipped, scatter, scale=train.scale, levels=told.levels)

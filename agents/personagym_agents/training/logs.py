@@ -1,0 +1,112 @@
+"""A log made ready to be read by a base: how it is told, what its users recall, and what a teacher says of it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from transformers import PreTrainedTokenizerBase
+
+from personagym_agents.bundle.settings import BundleSettings
+from personagym_agents.classical.users import fit_classical
+from personagym_agents.documents.corpus import Corpus, tokenizer_texts
+from personagym_agents.documents.profile import ProfileWriter
+from personagym_agents.documents.told import Told, fit_told
+from personagym_agents.memory.cross_fitted import CrossFittedExamples, draw_cross_fitted_examples, make_memory
+from personagym_agents.memory.evidence import Memory
+from personagym_agents.memory.settings import Recall
+from personagym_agents.training.loop import Teacher
+from personagym_agents.training.variants import draw_variant
+from personagym_env.data.sources import load_dataset
+from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
+from personagym_env.data.traits import user_traits
+from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.run_context import RunContext
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingLog:
+    """A log, ready to be tokenised."""
+
+    dataset: Dataset
+    train: Interactions
+    """The rows as they are told."""
+    told: Told
+    memory: Memory | None
+    examples: CrossFittedExamples
+    teacher: Teacher
+
+    def texts(self, writer: ProfileWriter, rng: np.random.Generator) -> Iterator[str]:
+        """What a tokenizer is trained on."""
+        return tokenizer_texts(self.dataset, self.train, self.profiles(self.train, writer), rng, self.memory)
+
+    def profiles(self, rows: Interactions, writer: ProfileWriter) -> list[str]:
+        """(u,) of all users, who are known by some rows."""
+        traits = user_traits(rows, self.dataset.catalogue)
+        return writer.write(np.arange(rows.n_users), traits, self.dataset.catalogue, self.dataset.users)
+
+    def corpus(self, tokenizer: PreTrainedTokenizerBase) -> Corpus:
+        """The log as token pieces, for training."""
+        return Corpus.build(
+            self.dataset,
+            self.train,
+            tokenizer,
+            memory=self.memory,
+            examples=self.examples,
+            told=self.told,
+        )
+
+
+def ready_log(
+    dataset: Dataset, train: Interactions, settings: BundleSettings, reasons: list[str | None] | None = None
+) -> TrainingLog:
+    """Make training rows ready.
+
+    Args:
+        dataset: texts of items and users.
+        train: rows to learn from.
+        settings: what is recalled, who teaches, and how ratings are told.
+        reasons: (n,) the texts of a reason book.
+    """
+    told = fit_told(train)
+    rows = told.log(train)
+    memory = make_memory(dataset.catalogue, rows, settings.recall, reasons)
+    examples = draw_cross_fitted_examples(
+        rows,
+        dataset.catalogue,
+        np.random.default_rng(settings.seed),
+        evidence=settings.recall.evidence,
+        reasons=None if memory is None else memory.reasons,
+    )
+    return TrainingLog(dataset, rows, told, memory, examples, _teacher(settings.teacher, dataset, train))
+
+
+def other_logs(
+    dataset: Dataset, train: Interactions, settings: BundleSettings, context: RunContext
+) -> list[TrainingLog]:
+    """The further logs that a base reads, whole and in variants, and variants of its own.
+
+    Raises:
+        ValueError: a log is unknown or cannot be read.
+    """
+    if not settings.logs:
+        return []
+    settings = replace(settings, recall=Recall(evidence=settings.recall.evidence))
+    further = [load_dataset(name) for name in settings.logs]
+    rng = np.random.default_rng(settings.seed)
+    found = []
+    for source, rows in ((dataset, train), *((other, other.interactions) for other in further)):
+        drawn = [draw_variant(source, rows, rng) for _ in range(settings.variants)]
+        whole = [] if source is dataset else [source]
+        for one in whole + drawn:
+            context.tell(f"reads {one.name}: {one.interactions!r}")
+            found.append(ready_log(one, one.interactions, settings))
+    return found
+
+
+def _teacher(name: str, dataset: Dataset, train: Interactions) -> Teacher:
+    users = fit_classical(name, train, catalogue=dataset.catalogue)
+
+    def teach(people: IntArray, items: IntArray) -> FloatArray:
+        return react_to_pairs(users, people, items, rows=256).rating
+
+    return teach
