@@ -1,13 +1,14 @@
 """A user as a document: the profile, then one line per interaction, each ending in the user's answer.
 
     25-29, M, technician; 20 earlier ratings; strict -0.4; moderate; balanced; varied; likes Film-Noir, Drama
-    Toy Story; 1995; Animation, Children's, Comedy; crowd 3.9, 300 ratings; akin 3.5; peers 3.7; next 9; 3
-    Heat; 1995; Action, Crime, Thriller; crowd 3.6, 150 ratings; akin 4.2; peers 4; next 11; 5
-    Striptease; 1996; Comedy, Crime; crowd 2.3, 30 ratings; akin 2.4; peers 2.1; next 6; skip
+    Toy Story; 1995; Animation, Children's, Comedy; crowd 3.9, 300 ratings; 3
+    Heat; 1995; Action, Crime, Thriller; crowd 3.6, 150 ratings; 5
+    Striptease; 1996; Comedy, Crime; crowd 2.3, 30 ratings; knn 2.4; support 5; mf3 2.1; ...; next 6; skip
 
-The same text serves training, the environment and a reader. `akin`, `peers` and `next` are what the user recalls
-about the item (`personagym_agents.memory.evidence`). `skip` means that the user would not take the item; the other
-answers are the rating scale.
+The same text serves training, the environment and a reader. Before an answer is due the line goes on with what the
+user recalls about the item (`personagym_agents.memory.evidence`); lines of the history tell the answer alone, but for
+those of the running session, which stay as they were read. `skip` means that the user would not take the item; the
+other answers are ratings.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """The reason memory: why a user rated as they did, one reason per interaction, and those that speak to an item.
 
     Heat; 1995; Action, Crime; crowd 3.6, 150 ratings; recalls Casino 5, delighted by Crime; recalls Jade 2, let down by
-    Crime, unlike most; akin 4.2; ...
+    Crime, unlike most; knn 4.2; ...
 
 It is the long-term memory of *Personas within Parameters*: a reason is written by a chat model (`personagym reasons`),
 or composed here from evidence; it is embedded with what its item is, and the k with the largest cosine to an item are

@@ -94,8 +94,8 @@ def with_masked_memory(users: LinkedUsers, rng: np.random.Generator) -> LinkedUs
         ValueError: the users have no memory.
     """
     memory = _memory_of(users)
-    known = memory.recall(rng.choice(users.n_users, min(users.n_users, _USERS), replace=False))
-    median = np.median(known.reshape(-1, known.shape[-1]), axis=0).astype(known.dtype)
+    few = rng.choice(users.n_users, min(users.n_users, _USERS), replace=False)
+    median = np.median(memory.recall(few).reshape(-1, len(memory.words)), axis=0).astype(memory.code_type)
 
     def recall(asked: IntArray) -> Codes:
         return np.broadcast_to(median, (len(asked), users.n_items, len(median)))
