@@ -92,6 +92,9 @@ USER_AGENTS: Mapping[str, UserAgentSpec] = {
     "trees": UserAgentSpec(
         "classical", "boosted trees on cross-fitted evidence, years and genres", _classical("trees")
     ),
+    "stack": UserAgentSpec(
+        "classical", "feature-weighted stacking of rating models, genres and titles", _classical("stack")
+    ),
     "bias": UserAgentSpec("classical", "user and item means", _classical("bias")),
     OBSERVED: UserAgentSpec(
         "classical", "the real ratings of people who rated everything, held-out ones too: a truth, no judge", _observed

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from personagym_agents.classical.corrections import Corrections, fit_corrections
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
 from personagym_env.collaborative.neighbours import NeighbourModel, fit_neighbours
 from personagym_env.collaborative.rating_model import at_pairs
@@ -26,15 +27,23 @@ PAIR_COLUMNS = (
     *("bias", "knn", "support"),
     *(f"mf{rank}" for rank in _RANKS),
     *("bias variance", "variance", "taste"),
+    *Corrections.COLUMNS,
 )
 """What `RatingEvidence.pairs` tells: what user and item means, item neighbours and factor models expect; the summed
-similarity of the neighbours; how unsure the means and the factor model of highest rank are; and the user's residual on
-the item's genres."""
+similarity of the neighbours; how unsure the means and the factor model of highest rank are; the user's residual on the
+item's genres; and `Corrections`."""
 PEERS = slice(3, 3 + len(_RANKS))
 """Columns of what factor models expect."""
 _FOLDS = 8
 _WINDOWS = (5, 20)
 """Latest ratings whose mean residual tells the user's present mood."""
+EVIDENCE_COLUMNS = (
+    *PAIR_COLUMNS,
+    *("user mean", "user count", "user spread"),
+    *(f"mood{window}" for window in _WINDOWS),
+    *("item mean", "item count", "item spread", "year"),
+)
+"""Columns of `RatingEvidence.features`, which genres follow."""
 _PRIOR = 5.0
 """Ratings of average residual that every mean is shrunk by."""
 
@@ -45,6 +54,7 @@ class RatingEvidence:
 
     neighbours: NeighbourModel
     factors: tuple[FactorModel, ...]
+    corrections: Corrections
     of_user: Columns
     """(u, 3) mean, log count and spread of ratings; NaN of a user without any."""
     of_item: Columns
@@ -82,7 +92,7 @@ class RatingEvidence:
         opinions = [model.predict(users) for model in self.factors]
         pairs = [bias.mean, neighbours.predict(users).mean, known, *(opinion.mean for opinion in opinions)]
         pairs += [bias.variance, opinions[-1].variance, self.taste[users] @ self.genre_shares.T]
-        return np.stack(pairs, axis=-1, dtype=np.float32)
+        return np.concatenate([np.stack(pairs, axis=-1), self.corrections(users)], axis=-1, dtype=np.float32)
 
 
 def fit_evidence(log: Interactions, catalogue: Catalogue | None = None) -> RatingEvidence:
@@ -104,6 +114,7 @@ def fit_evidence(log: Interactions, catalogue: Catalogue | None = None) -> Ratin
     return RatingEvidence(
         neighbours,
         tuple(fit_factors(log, FactorSettings(rank=rank)) for rank in _RANKS),
+        fit_corrections(log, residual, neighbours.similarities, catalogue),
         _moments(log.users, log.ratings, log.n_users),
         np.column_stack([_moments(log.items, log.ratings, log.n_items), years, genres]).astype(np.float32),
         np.asarray(by_genre[0] / (by_genre[1] + _PRIOR), np.float32),

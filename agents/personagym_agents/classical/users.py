@@ -19,6 +19,7 @@ from personagym_agents.classical.choice import (
     sample_unseen,
 )
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
+from personagym_agents.classical.stack import fit_stack
 from personagym_agents.classical.trees import fit_trees
 from personagym_env.collaborative.affinity import AffinityModel, fit_affinity
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
@@ -204,10 +205,11 @@ RATING_FITS: dict[str, RatingFit] = {
     "mf": fit_factors,
     "knn": fit_neighbours,
     "trees": fit_trees,
+    "stack": fit_stack,
 }
 """Name to the function that fits the rating model of `fit_classical`."""
-_READERS = ("trees",)
-"""Those whose fits read the catalogue too; their models are a library's, so that they cannot be kept."""
+_READERS = ("trees", "stack")
+"""Those whose fits read the catalogue too, and are not kept as a whole."""
 
 
 def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> FittedUsers:
@@ -271,9 +273,9 @@ def fit_classical(
     fitted to all of `train`. Where no user has two rows, they are fitted on the rows that the model has seen.
 
     Args:
-        name: "bias", "mf", "knn" or "trees".
+        name: "bias", "mf", "knn", "trees" or "stack".
         train: rows that the users may know.
-        catalogue: of the log's items, whose years and genres `trees` read too; the others do without.
+        catalogue: of the log's items, which `trees` and `stack` read too; the others do without.
         seed: draws the unseen items.
         table_cells: users x items up to which all answers are kept in memory.
         propensities: (n,) chance of each training row to be in the log (see `collaborative.propensity`); ratings are
@@ -356,5 +358,7 @@ def _fit_named(name: str, train: Interactions, seed: int) -> CalibratedUsers:
 
 def _recipe(name: str, train: Interactions, catalogue: Catalogue | None, seed: int) -> str:
     """Hash of what the fit depends on: its own numbers differ in late digits from machine to machine."""
-    read = None if catalogue is None or name != "trees" else [catalogue.years.tolist(), catalogue.genres.tolist()]
+    read = None
+    if catalogue is not None and name in _READERS:
+        read = [catalogue.years.tolist(), catalogue.genres.tolist(), catalogue.titles]
     return sha256(repr((name, FIT_VERSION, seed, train.fingerprint(), read)).encode()).hexdigest()

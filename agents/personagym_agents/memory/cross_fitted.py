@@ -21,7 +21,8 @@ from typing import NamedTuple
 import numpy as np
 
 from personagym_agents.classical.choice import sample_unseen
-from personagym_agents.classical.rating_evidence import fit_evidence, known_before
+from personagym_agents.classical.rating_evidence import Columns, RatingEvidence, fit_evidence, known_before
+from personagym_agents.classical.stack import Blend, fit_blend
 from personagym_agents.llm.batches import batch_numbers
 from personagym_agents.memory.co_consumption import Histories, fit_co_consumption
 from personagym_agents.memory.evidence import (
@@ -35,7 +36,6 @@ from personagym_agents.memory.evidence import (
 )
 from personagym_agents.memory.reasons import ReasonMemory, fit_reason_memory
 from personagym_agents.memory.settings import Recall
-from personagym_env.collaborative.rating_model import at_pairs
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 
 _FOLDS = 8
@@ -106,18 +106,36 @@ def _without(train: Interactions, inside: BoolArray) -> Interactions:
 def _rating_levels(
     train: Interactions, catalogue: Catalogue, items: IntArray, known: IntArray, rng: np.random.Generator
 ) -> Codes:
-    """(n, 1 + e, 9) levels at all rows, each by models of the other folds and the mood of its user's earlier rows."""
+    """(n, 1 + e, 3) levels at all rows.
+
+    Each is recalled by models of the other folds and the mood of its user's earlier rows, and blended by weights that
+    the rows of the other folds give.
+    """
     fold = _deal(len(train), rng)
+    inside = [np.flatnonzero(fold == number) for number in np.unique(fold)]
+    models = [fit_evidence(_without(train, fold == fold[rows[0]]), catalogue) for rows in inside]
+    own = _own_evidence(train, models, inside, known)
     found = np.zeros((*items.shape, len(RATING_FIELDS)), np.uint8)
-    for number in np.unique(fold):
-        inside = np.flatnonzero(fold == number)
-        evidence = fit_evidence(_without(train, fold == number), catalogue)
-        asked = np.repeat(train.users[inside], items.shape[1])
-        pairs = at_pairs(evidence.pairs, asked, items[inside].ravel(), train.n_items)
-        mood = evidence.mood_before(train, inside, known[inside])
-        pairs = pairs.reshape(*items[inside].shape, -1)
-        found[inside] = rating_levels(pairs, mood[:, None])
+    for rows, model in zip(inside, models, strict=True):
+        others = np.isin(np.arange(len(train)), rows, invert=len(inside) > 1)
+        blend = fit_blend(own[others], train.ratings[others])
+        found[rows, 0] = rating_levels(own[rows], blend)
+        mood = model.mood_before(train, rows, known[rows])
+        asked, times = items[rows, 1:].ravel(), items.shape[1] - 1
+        unseen = model.at(np.repeat(train.users[rows], times), asked, np.repeat(mood, times, axis=0))
+        found[rows, 1:] = rating_levels(unseen, blend).reshape(len(rows), -1, len(RATING_FIELDS))
     return found
+
+
+def _own_evidence(
+    train: Interactions, models: Sequence[RatingEvidence], inside: Sequence[IntArray], known: IntArray
+) -> Columns:
+    """(n, f) evidence on the log's own rows, those of each fold by its model."""
+    parts = [
+        model.at(train.users[rows], train.items[rows], model.mood_before(train, rows, known[rows]))
+        for model, rows in zip(models, inside, strict=True)
+    ]
+    return np.concatenate(parts)[np.argsort(np.concatenate(inside))]
 
 
 def _belonging_levels(train: Interactions, items: IntArray, known: IntArray, rng: np.random.Generator) -> Codes:
@@ -134,7 +152,11 @@ def _belonging_levels(train: Interactions, items: IntArray, known: IntArray, rng
 
 
 def make_memory(
-    catalogue: Catalogue, train: Interactions, recall: Recall, written: Sequence[str | None] | None = None
+    catalogue: Catalogue,
+    train: Interactions,
+    recall: Recall,
+    written: Sequence[str | None] | None = None,
+    blend: Blend | None = None,
 ) -> Memory | None:
     """What users recall; None where nothing is to be recalled.
 
@@ -143,7 +165,8 @@ def make_memory(
         train: rows to learn from.
         recall: what they recall.
         written: (n,) the texts of the reason book, see `fit_reason_memory`.
+        blend: weights of the evidence that were fitted before; fitted to the rows if None.
     """
     reasons = fit_reason_memory(train, catalogue, recall.reasons, written) if recall.reasons else None
-    evidence = Evidence.fit(train, catalogue) if recall.evidence else None
+    evidence = Evidence.fit(train, catalogue, blend) if recall.evidence else None
     return Memory(train, evidence, reasons) if recall else None

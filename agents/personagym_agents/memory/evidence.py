@@ -1,11 +1,11 @@
 """What a user recalls about an item before answering: evidence from the training log, in words.
 
-    knn 4.2; support 5; mf3 3.9; mf8 4; mf16 3.8; sure 9; taste +0.10; mood5 -0.2; mood20 +0.1; lately 18; next 21; ...
+    expected 3.85; support 5; sure 9; lately 18; next 21; latent 17;
 
-The first ones are about the rating: what item neighbours and factor models expect, how much they know, the user's
-residual on the item's genres and on the latest ratings (`personagym_agents.classical.rating_evidence`, which trees read
-too). The last ones say how much the item belongs to what the user consumes (`co_consumption`). Reasons are recalled
-before these, where a memory has them (`personagym_agents.memory.reasons`).
+The first ones are about the rating: what a stack of rating models expects (`personagym_agents.classical.stack`), how
+many neighbours of the item the user has rated, and how sure a factor model is. The last ones say how much the item
+belongs to what the user consumes (`co_consumption`). Reasons are recalled before these, where a memory has them
+(`personagym_agents.memory.reasons`).
 
 Ratings are told in levels that mean the same in every log (`personagym_agents.documents.told`). Shapes: b users, m
 items, n training rows, f fields.
@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from personagym_agents.classical.rating_evidence import PAIR_COLUMNS, RatingEvidence, fit_evidence
+from personagym_agents.classical.rating_evidence import EVIDENCE_COLUMNS, Columns, RatingEvidence, fit_evidence
+from personagym_agents.classical.stack import Blend, fit_cross_fitted_blend
 from personagym_agents.documents.told import LEVELS
 from personagym_agents.memory.co_consumption import READINGS, CoConsumptionModel, Histories, fit_co_consumption
 from personagym_agents.memory.reasons import ReasonMemory
@@ -28,9 +29,8 @@ from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interact
 Codes = npt.NDArray[np.integer]
 """(..., f) level of each field; `Memory.words` has their texts."""
 
-_RATINGS = ("knn", "mf3", "mf8", "mf16")
-_RATING_LEVELS = 41
-"""Between the lowest and the highest level: tenths of a star on a scale of five."""
+_EXPECTED_LEVELS = 81
+"""Between the lowest and the highest level: twentieths of a star on a scale of five."""
 _TABLE_BYTES = 2**26
 """Recollections of all users and items are kept if they fit into this; else they are worked out at every call."""
 _EMPHASIS = 100
@@ -52,17 +52,11 @@ class Field(NamedTuple):
         return [f" {self.name} {value + 0.0:{self.written}};" for value in values]
 
 
-def _rating_fields() -> tuple[Field, ...]:
-    step = (LEVELS[-1] - LEVELS[0]) / (_RATING_LEVELS - 1)
-    told = {name: Field(name, LEVELS[0], step, _RATING_LEVELS, ".2g") for name in _RATINGS}
-    told["support"] = Field("support", 0, 1, 16, ".0f")
-    told["sure"] = Field("sure", 0, 1, 21, ".0f")
-    told["taste"] = Field("taste", -0.6, 0.05, 25, "+.2f")
-    moods = (Field(name, -1.0, 0.1, 21, "+.1f") for name in ("mood5", "mood20"))
-    return (*(told[name] for name in ("knn", "support", "mf3", "mf8", "mf16", "sure", "taste")), *moods)
-
-
-RATING_FIELDS = _rating_fields()
+RATING_FIELDS = (
+    Field("expected", LEVELS[0], (LEVELS[-1] - LEVELS[0]) / (_EXPECTED_LEVELS - 1), _EXPECTED_LEVELS, ".2f"),
+    Field("support", 0, 1, 16, ".0f"),
+    Field("sure", 0, 1, 21, ".0f"),
+)
 """How evidence on a rating is told."""
 BELONGING_FIELDS = tuple(Field(name, 0, 1, 33, ".0f") for name in READINGS)
 _BELONGING_LOW, _BELONGING_STEP = -4.0, 0.25
@@ -74,14 +68,11 @@ def field_words() -> list[list[str]]:
     return [field.words() for field in (*RATING_FIELDS, *BELONGING_FIELDS)]
 
 
-def rating_levels(pairs: FloatArray, mood: FloatArray) -> Codes:
-    """(..., 9) levels of (..., p) `PAIR_COLUMNS` and the (..., 2) mood of the user."""
-    column = dict(zip(PAIR_COLUMNS, np.moveaxis(pairs, -1, 0), strict=True))
-    column["support"] = 4 * np.sqrt(np.maximum(column["support"], 0))
-    column["sure"] = -10 * np.log10(np.maximum(column["variance"], 1e-6))
-    column["mood5"], column["mood20"] = np.moveaxis(np.broadcast_to(mood, (*pairs.shape[:-1], 2)), -1, 0)
-    told = [_levels(column[field.name], field) for field in RATING_FIELDS]
-    return np.asarray(np.stack(told, axis=-1))
+def rating_levels(evidence: Columns, blend: Blend) -> Codes:
+    """(..., 3) levels of (..., f) columns of `RatingEvidence`."""
+    support, variance = (evidence[..., EVIDENCE_COLUMNS.index(name)] for name in ("support", "variance"))
+    told = [blend(evidence), 4 * np.sqrt(np.maximum(support, 0)), -10 * np.log10(np.maximum(variance, 1e-6))]
+    return np.stack([_levels(value, field) for value, field in zip(told, RATING_FIELDS, strict=True)], axis=-1)
 
 
 def belonging_levels(model: CoConsumptionModel, histories: Histories) -> Codes:
@@ -99,21 +90,29 @@ class Evidence:
     """Fitted by `Evidence.fit`."""
 
     ratings: RatingEvidence
+    blend: Blend
     belonging: CoConsumptionModel
     train: Interactions
 
     @classmethod
-    def fit(cls, train: Interactions, catalogue: Catalogue) -> "Evidence":
+    def fit(cls, train: Interactions, catalogue: Catalogue, blend: Blend | None = None) -> "Evidence":
         """Read evidence off a log.
+
+        Args:
+            train: rows that the users may know.
+            catalogue: of the log's items.
+            blend: weights that were fitted before, to these rows or to most of them; fitted here if None.
 
         Raises:
             ValueError: the log has no rows.
         """
-        return cls(fit_evidence(train, catalogue), fit_co_consumption(train), train)
+        ratings = fit_evidence(train, catalogue)
+        blend = fit_cross_fitted_blend(train, catalogue) if blend is None else blend
+        return cls(ratings, blend, fit_co_consumption(train), train)
 
     def recall(self, users: IntArray) -> Codes:
         """(b, m, f) levels for (b,) users."""
-        rating = rating_levels(self.ratings.pairs(users), self.ratings.mood[users][:, None])
+        rating = rating_levels(self.ratings.features(users), self.blend)
         return np.concatenate([rating, belonging_levels(self.belonging, Histories(self.train, users))], axis=-1)
 
 
