@@ -78,7 +78,7 @@ def build_bundle(
             versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
             metrics={},
         )
-        save_population(made, trained_base.personas, trained_base.book, manifest)
+        save_population(made, trained_base.personas, trained_base.book, corpus.memory, manifest)
         if trained_base.reason_book is not None:
             trained_base.reason_book.save(made / REASONS, dataset)
         identity = trained_base.identity(settings, without=("history_lines",))

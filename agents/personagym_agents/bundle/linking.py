@@ -10,6 +10,7 @@ import numpy as np
 
 from personagym_agents.classical.choice import sample_unseen
 from personagym_agents.classical.link import Spread, fit_spread
+from personagym_agents.classical.stack import Blend
 from personagym_agents.documents.told import Told
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import AnswerLink, LinkedUsers, fit_answer_link, scatter_at
@@ -22,8 +23,8 @@ from personagym_env.protocols import UserFingerprint
 _EARLY_SHARE = 0.8
 _LINK_USERS, _LINK_ROWS = 400, 3_000
 """Users and rows, drawn at random, that a link is fitted on at most."""
-Knowing = Callable[[Interactions, Told | None], LanguageUserAgent]
-"""From rows as they are told, and how they are, to users who know them."""
+Knowing = Callable[[Interactions, Told | None, Blend | None], LanguageUserAgent]
+"""From rows as they are told, how they are, and weights of their evidence, where known, to users who know them."""
 
 
 def linked_users(
@@ -39,9 +40,12 @@ def linked_users(
         fingerprint: what the users are.
     """
     early, late = _tail(train)
-    asked = knowing(told.log(early), told)
+    asked = knowing(told.log(early), told, None)
+    memory = asked.corpus.memory
+    # Weights that hold for most of the rows hold for all, and fitting them takes as long as all the rest.
+    blend = None if memory is None or memory.evidence is None else memory.evidence.blend
     link = _fit_link(asked, early, late if len(late) else train, train, told)
-    users = asked if early is train else knowing(told.log(train), told)
+    users = asked if early is train else knowing(told.log(train), told, blend)
     return LinkedUsers(users, link, _spread(train), name=name, fingerprint=fingerprint)
 
 

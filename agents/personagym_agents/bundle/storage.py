@@ -5,6 +5,7 @@ bundle/
   personas.json     names, centroids and assignment
   profiles.json     what a chat model wrote of the users; absent without one
   reasons.jsonl     what a chat model wrote of why users rated as they did; absent without one
+  blend.safetensors weights of the evidence, where users recall it
   base/             as `transformers` saves a causal LM and its tokenizer
   adapters/NAME/    as `peft` saves an adapter, one folder each
 """
@@ -21,6 +22,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from personagym_agents.bundle.border import check_links, check_personas
 from personagym_agents.bundle.linking import linked_users
 from personagym_agents.bundle.manifest import Manifest, base_for, bundle_hash, read_manifest, save_manifest
+from personagym_agents.classical.stack import Blend
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.documents.told import Told, fit_told
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 _PROFILES = "profiles.json"
 REASONS = "reasons.jsonl"
 """What a chat model wrote of why users rated as they did."""
+_BLEND = "blend.safetensors"
 
 
 def adapter_names(kind: Groups, groups: IntArray) -> list[str]:
@@ -78,8 +81,12 @@ def save_adapter(made: Path, adapted: "PeftModel") -> None:
     (made / "adapters" / "README.md").unlink(missing_ok=True)  # an empty form that `peft` leaves
 
 
-def save_population(made: Path, personas: Personas, book: ProfileStore | None, manifest: Manifest) -> None:
+def save_population(
+    made: Path, personas: Personas, book: ProfileStore | None, memory: Memory | None, manifest: Manifest
+) -> None:
     """Write all that a bundle says about its users."""
+    if memory is not None and memory.evidence is not None:
+        memory.evidence.blend.save(made / _BLEND)
     if book is not None:
         book.save(made / _PROFILES)
     (made / "personas.json").write_text(personas.to_json() + "\n", encoding="utf-8")
@@ -118,18 +125,20 @@ def bundle_users(
     if told is None or told.exact:
         return agent
 
-    def knowing(rows: Interactions, told: Told | None) -> LanguageUserAgent:
-        return _knowing(agent, dataset, rows, told)
+    def knowing(rows: Interactions, told: Told | None, blend: Blend | None) -> LanguageUserAgent:
+        return _knowing(agent, dataset, rows, told, blend)
 
     assert agent.fingerprint is not None
     return linked_users(knowing, train, told, name=agent.name, fingerprint=agent.fingerprint)
 
 
-def _knowing(agent: LanguageUserAgent, dataset: Dataset, rows: Interactions, told: Told | None) -> LanguageUserAgent:
+def _knowing(
+    agent: LanguageUserAgent, dataset: Dataset, rows: Interactions, told: Told | None, blend: Blend | None
+) -> LanguageUserAgent:
     """The users of a bundle if these were the rows that they know."""
     known, population = agent.corpus, agent.population
     recall = Recall(evidence=known.memory is not None and known.memory.evidence is not None)
-    memory = make_memory(dataset.catalogue, rows, recall)
+    memory = make_memory(dataset.catalogue, rows, recall, blend=blend)
     corpus = Corpus.build(dataset, rows, known.tokenizer, memory=memory, told=told)
     return LanguageUserAgent(
         population.model,
@@ -205,7 +214,8 @@ def _memory(
     """What the users recall, of the training rows as they are told."""
     written = place / REASONS
     texts = ReasonStore.load(written, dataset).texts(train) if written.is_file() else None
-    return make_memory(dataset.catalogue, rows, manifest.settings.recall, texts)
+    blend = Blend.load(place / _BLEND) if manifest.settings.recall.evidence else None
+    return make_memory(dataset.catalogue, rows, manifest.settings.recall, texts, blend)
 
 
 def read_personas(place: Path) -> Personas:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from personagym_agents.bundle.linking import linked_users
 from personagym_agents.bundle.manifest import base_for, bundle_hash, may_have_read, read_manifest
+from personagym_agents.classical.stack import Blend
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.told import Told, fit_told
 from personagym_agents.inference.language_users import LanguageUserAgent
@@ -20,7 +21,7 @@ from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.protocols import UserFingerprint
 
 NAME = "zero-shot"
-FIT_VERSION = 2
+FIT_VERSION = 3
 """Raised with every change of what is fitted to a log that moves answers by more than rounding."""
 
 
@@ -52,8 +53,8 @@ def zero_shot_users(
     place_on(model, chosen)
     weights = sha256(f"{NAME} {FIT_VERSION} {bundle_hash(place)} {next(model.parameters()).dtype}".encode()).hexdigest()
 
-    def users(rows: Interactions, told: Told | None) -> LanguageUserAgent:
-        memory = make_memory(dataset.catalogue, rows, Recall(evidence=settings.recall.evidence))
+    def users(rows: Interactions, told: Told | None, blend: Blend | None) -> LanguageUserAgent:
+        memory = make_memory(dataset.catalogue, rows, Recall(evidence=settings.recall.evidence), blend=blend)
         corpus = Corpus.build(dataset, rows, tokenizer, memory=memory, told=told)
         return LanguageUserAgent(model, corpus, name=NAME, history_lines=settings.history_lines)
 

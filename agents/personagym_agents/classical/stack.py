@@ -9,9 +9,12 @@ Shapes: n rows, b users, m items, f columns of evidence, s signals, g gates.
 """
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
 
 from personagym_agents.classical.rating_evidence import (
     EVIDENCE_COLUMNS,
@@ -63,9 +66,28 @@ class Blend:
         gated = ((told[..., _places(_GATES)] @ self.gated) * told[..., _places(_SIGNALS)]).sum(axis=-1)
         return np.asarray(_anchor(evidence) + self.constant + told @ self.linear + gated, np.float32)
 
-    def state(self) -> dict[str, npt.NDArray[np.float64]]:
-        """The weights by name, which `Blend(**state)` reads."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+    def save(self, path: Path) -> None:
+        """Write the weights as safetensors."""
+        save_file({field.name: getattr(self, field.name) for field in fields(self)}, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Blend":
+        """Read what `save` wrote.
+
+        Raises:
+            ValueError: the file is missing, or holds something else.
+        """
+        try:
+            weights = load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"{path} holds no weights of evidence: {error}") from error
+        shapes = {name: weight.shape for name, weight in weights.items()}
+        columns = shapes.get("centre", ())
+        expected = dict.fromkeys(("centre", "scale", "linear"), columns)
+        expected |= {"gated": (len(_GATES), len(_SIGNALS)), "constant": ()}
+        if shapes != expected or len(columns) != 1 or columns[0] < len(EVIDENCE_COLUMNS):
+            raise ValueError(f"{path} holds no weights of evidence: expected shapes {expected}, got {shapes}")
+        return cls(**weights)
 
 
 def fit_blend(evidence: Columns, ratings: FloatArray) -> Blend:

@@ -208,14 +208,20 @@ def _encode_fields(
 
 
 def tokenizer_texts(
-    dataset: Dataset, train: Interactions, profiles: list[str], rng: np.random.Generator, memory: Memory | None = None
+    dataset: Dataset,
+    train: Interactions,
+    profiles: list[str],
+    rng: np.random.Generator,
+    memory: Memory | None = None,
+    told: Told | None = None,
 ) -> Iterator[str]:
     """Lines and profiles about as often as training shows them: what the bundled tokenizer is trained on."""
     crowd, lines = crowd_statistics(train), LineTexts(dataset.catalogue)
     of_row, of_item = lines.of_rows(crowd, train), lines.of_items(crowd)
-    skip, *ratings = answer_words(train.scale)
+    skip, *ratings = answer_words(train.scale if told is None else told.levels)
+    answers = train.rating_index if told is None else told.level[train.rating_index]
     yield from [] if memory is None else memory.spoken()
-    for line, rating in zip(of_row, train.rating_index, strict=True):
+    for line, rating in zip(of_row, answers, strict=True):
         yield f"{lines.texts[line]} {ratings[rating]}"
     for item in rng.integers(0, len(dataset.catalogue), len(train) // 4):
         yield f"{lines.texts[of_item[item]]} {skip}"

@@ -37,7 +37,8 @@ class TrainingLog:
 
     def texts(self, writer: ProfileWriter, rng: np.random.Generator) -> Iterator[str]:
         """What a tokenizer is trained on."""
-        return tokenizer_texts(self.dataset, self.train, self.profiles(self.train, writer), rng, self.memory)
+        profiles = self.profiles(self.train, writer)
+        return tokenizer_texts(self.dataset, self.train, profiles, rng, self.memory, self.told)
 
     def profiles(self, rows: Interactions, writer: ProfileWriter) -> list[str]:
         """(u,) of all users, who are known by some rows."""
