@@ -59,7 +59,7 @@ def test_names_paths_and_entry_points_make_environments(
     assert hasattr(users, "document") == (name in ("", "default", "persona", "zero-shot", "bundle"))
 
 
-@pytest.mark.parametrize("name", ["bias", "knn", "mf", "trees"])
+@pytest.mark.parametrize("name", ["bias", "knn", "mf", "trees", "stack"])
 def test_classical_names(name: str, dataset: Dataset, train: Interactions) -> None:
     agent = personagym_agents.load(name, dataset, train)
     assert agent.name == name

@@ -65,15 +65,14 @@ class BundleSettings:
     """Other logs that the small base reads too, by name or path: with them it learns to read any log."""
     log_rows: int | None = 10_000
     """Rows of each other log, and of each variant, that an epoch shows at most, drawn anew each time; None for all."""
-    variants: int = 1
-    """Variants of each log that the small base reads too (`personagym_agents.training.variants`), where it reads others
-    than its own."""
+    variants: int = 0
+    """Variants of each log, also of its own, that the small base reads too (`personagym_agents.training.variants`)."""
     adapters: AdapterSettings = field(default_factory=AdapterSettings)
     personas: PersonaSettings = field(default_factory=PersonaSettings)
     profiles: str | None = None
     """File of profiles by a chat model (`personagym profile`), told after the statistical ones; None for none."""
     recall: Recall = field(default_factory=Recall)
-    teacher: str = "trees"
+    teacher: str = "stack"
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES
     """Latest ratings that a document shows."""

@@ -56,7 +56,7 @@ def text_offsets(catalogue: Catalogue, items: IntArray, residual: FloatArray) ->
     mean = np.bincount(items, residual, minlength=size) / np.maximum(count, 1)
     for number in range(_FOLDS):
         rated = np.flatnonzero((count > 0) & (fold != number))
-        if len(rated):
+        if len(rated) and (fold == number).any():
             # Rows of one item have the same features, so items' means, weighted, have the same solution as the rows.
             ridge: Any = Ridge(alpha=_PENALTY, solver="lsqr", random_state=0)  # type: ignore[no-untyped-call]
             ridge.fit(features[rated], mean[rated], sample_weight=count[rated])

@@ -33,9 +33,9 @@ _ROOTS = ("support",)
 _LOGARITHMS = ("bias variance", "variance")
 _SIGNALS = ("bias", *_RELATIVE, "taste", "mood5", "mood20", "implicit", "recent", "recent taste", "text")
 _GATES = ("support", "bias variance", "variance", "user count", "user spread", "item count", "item spread")
-_PENALTY = 300.0
+_PENALTY = 2000.0
 """Rows by which the weight of a standardised column is shrunk; chosen on each user's last fifth of the training rows
-of ML-100K."""
+of ML-100K, of all users and of 30 to 300 of them."""
 _FARTHEST = 4.0
 """Standard deviations beyond which evidence says no more."""
 _TINY = 1e-6

@@ -89,7 +89,7 @@ def other_logs(
     Raises:
         ValueError: a log is unknown or cannot be read.
     """
-    if not settings.logs:
+    if not (settings.logs or settings.variants):
         return []
     settings = replace(settings, recall=Recall(evidence=settings.recall.evidence))
     further = [load_dataset(name) for name in settings.logs]

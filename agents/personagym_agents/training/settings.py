@@ -39,7 +39,7 @@ class TrainingSettings:
     """Weight of the choice loss beside the rating loss."""
     teaching_weight: float = 1.0
     """Weight of the teacher's loss beside the rating loss."""
-    averaging: float = 0.995
+    averaging: float = 0.99
     """Decay of the moving average of the weights, which is what training returns; 0 for the last weights."""
     clip: float = 1.0
     """Largest norm of the gradient."""

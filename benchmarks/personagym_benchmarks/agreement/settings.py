@@ -14,7 +14,7 @@ class AgreementSettings:
 
     dataset: str = "ml-100k"
     """A name or path that `load_dataset` takes."""
-    judges: tuple[str, ...] = ("bias", "knn", "mf", "trees")
+    judges: tuple[str, ...] = ("bias", "knn", "mf", "trees", "stack")
     """Classical users, fitted on the spot to the rows that they may know."""
     data_overlap: tuple[DataOverlap, ...] = DATA_OVERLAPS
     """Training rows that judges know: those of the recommenders (same), the other half (disjoint), both (superset)."""

@@ -17,7 +17,7 @@ class FidelitySettings:
     cold, or random alone where the log has no times."""
     train_share: float | None = None
     """Share of the rows that is training rows, where splits have one; 0.8 by default."""
-    agents: tuple[str, ...] = ("bias", "knn", "mf", "knn+mf", "trees")
+    agents: tuple[str, ...] = ("bias", "knn", "mf", "knn+mf", "trees", "stack")
     """Users by a name that `personagym_agents.load` takes, fitted under every protocol; `a+b` answers with the mean of
     what two others before it answer."""
     recommenders: tuple[str, ...] = ("item-knn", "BPR")

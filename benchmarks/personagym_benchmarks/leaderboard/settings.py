@@ -17,7 +17,7 @@ class LeaderboardSettings:
     agent: str = "default"
     """Users who rank: a name or bundle path that `personagym_agents.load` takes. A bundle must have been trained on
     exactly the judge's rows; `default` is the shipped one of these rows, else `zero-shot` users."""
-    floors: tuple[str, ...] = ("bias", "knn", "mf", "trees")
+    floors: tuple[str, ...] = ("bias", "knn", "mf", "trees", "stack")
     """Classical users that judge too, as what the ranking users have to beat."""
     contestants: tuple[str, ...] = ("default",)
     """Names that `load_recommender` takes; `default` and `all` that the data allows stand for several."""

@@ -15,7 +15,7 @@ class TransferSettings:
 
     datasets: tuple[str, ...] = ("ml-100k",)
     """Names or paths that `load_dataset` takes."""
-    agents: tuple[str, ...] = ("bias", "knn", "mf", "trees", "zero-shot")
+    agents: tuple[str, ...] = ("bias", "knn", "mf", "trees", "stack", "zero-shot")
     """Users by a name that `personagym_agents.load` takes, or the folder of a bundle; `name=folder` gives a name of its
     own, and `{dataset}` in a folder stands for the name of each log. A bundle joins on the log whose rows it knows."""
     zero_shot_base: str | None = None

@@ -39,7 +39,7 @@ def test_answers_are_the_live_ones_and_consuming_changes_nothing(
 
 
 def test_lines_that_do_not_fit_the_window_are_told(make_language_agent: Callable[..., LanguageUserAgent]) -> None:
-    agent = make_language_agent(adapted=False, positions=120)
+    agent = make_language_agent(adapted=False, positions=90)
     live, frozen = agent.open(2), StaticCachedUsers(agent).open(2)
     rows, slates = np.arange(2), np.array([[1, 2], [3, 4]])
     for sessions in (live, frozen):

@@ -14,7 +14,7 @@ from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Interactions
 
-NAMES = ("bias", "knn", "mf", "trees")
+NAMES = ("bias", "knn", "mf", "trees", "stack")
 HALF_STARS = tuple(float(value) for value in np.arange(1, 11) / 2)
 
 
@@ -208,7 +208,7 @@ def test_wrong_use_is_named(users, train):
         sessions.consume(one, one, np.array([10]))
     with pytest.raises(ValueError, match="at least 1"):
         users.open(0)
-    with pytest.raises(ValueError, match=r"unknown classical users 'svd'.*bias, knn, mf, trees"):
+    with pytest.raises(ValueError, match=r"unknown classical users 'svd'.*bias, knn, mf, stack, trees"):
         fit_classical("svd", train)
     with pytest.raises(ValueError, match="empty log"):
         fit_classical("mf", train.take(np.zeros(len(train), np.bool_)))

@@ -46,7 +46,7 @@ def test_what_fits_stays(epoch: Epoch, corpus: Corpus) -> None:
     assert within_window(epoch, corpus, needed - 1) is not epoch
 
 
-@pytest.mark.parametrize("window", [130, 150, 160])
+@pytest.mark.parametrize("window", [90, 105, 120])
 def test_the_oldest_lines_are_left_out_whole_and_nothing_else(epoch: Epoch, corpus: Corpus, window: int) -> None:
     cut = within_window(epoch, corpus, window).sequences
     whole = epoch.sequences
@@ -80,7 +80,7 @@ def test_a_profile_that_is_too_long_is_named(epoch: Epoch, corpus: Corpus) -> No
 def test_fewer_lines_are_shown_where_not_all_would_fit(corpus: Corpus) -> None:
     options = SamplingOptions()
     assert fitting(options, corpus, 4096) == options
-    few = fitting(options, corpus, 64)
+    few = fitting(options, corpus, 48)
     assert 1 < few.lines < options.lines
     assert few == replace(options, lines=few.lines)
     assert fitting(options, corpus, 8).lines == 1

@@ -12,10 +12,10 @@ def test_recollections_point_at_words(small_split: Split, small_memory: Memory) 
     levels = small_memory.recall(np.arange(small_split.train.n_users))
     assert levels.shape == (small_split.train.n_users, small_split.train.n_items, len(words))
     assert (levels.reshape(-1, len(words)).max(axis=0) < [len(field) for field in words]).all()
-    assert words[0][0] == " knn 1;"
-    assert words[2][-1] == " mf3 5;"
-    assert words[6][12] == " taste +0.00;"
-    assert words[9][16] == " lately 16;"
+    assert words[0][0] == " expected 1.00;"
+    assert words[0][-1] == " expected 5.00;"
+    assert words[1][4] == " support 4;"
+    assert words[3][16] == " lately 16;"
 
 
 def test_recall_without_a_table_is_the_same(
