@@ -90,7 +90,8 @@ publish-results: $(VENV)/ready
 	$(BIN)/python benchmarks/publish.py $(FILES)
 
 bundle: $(VENV)/ready
-	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k
+	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k default --base small --variants 4
+	$(BIN)/personagym train --judge-half --output agents/personagym_agents/bundles/ml-100k-disjoint --run runs/disjoint default --base small --variants 4
 
 # RecBole's metadata pins an old Ray that only its own tuner needs, and torchrl must not move torch, hence --no-deps; the
 # extras `recbole` and `torchrl` list what they really import.

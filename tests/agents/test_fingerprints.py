@@ -22,7 +22,7 @@ KINDS = {
     "tokenizer": "base/tokenizer.json",
     "an adapter": "adapters/persona-0/adapter_model.safetensors",
     "who has which adapter": "personas.json",
-    "what is recalled of the users' own rows": "memory.safetensors",
+    "weights of the evidence": "blend.safetensors",
 }
 
 
@@ -94,5 +94,6 @@ EXPECTED = {
     "bias": [0.4143, 0.4610, 0.4359, 3.6596, 3.9011, 3.4581],
     "knn": [0.4714, 0.3997, 0.4400, 3.7932, 3.5683, 3.4741],
     "mf": [0.4457, 0.4524, 0.4235, 3.6573, 3.8963, 3.5031],
-    "trees": [0.4390, 0.4616, 0.3283, 3.5848, 3.8440, 3.3216],
+    "trees": [0.4399, 0.5056, 0.3449, 3.6268, 4.1345, 3.4006],
+    "stack": [0.4568, 0.2701, 0.4852, 3.5896, 4.1955, 4.0419],
 }

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import types
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -12,6 +13,7 @@ import pytest
 import personagym_agents
 from personagym_agents import FROZEN, USER_AGENTS, user_agent_names
 from personagym_agents.registry import OBSERVED
+from personagym_agents.bundle.manifest import BUNDLED, ReadLog, read_manifest
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset, Interactions
@@ -76,7 +78,11 @@ def test_default_users_are_ready_on_a_log_that_nobody_trained_on(dataset: Datase
 def test_rows_of_a_log_that_a_base_has_read_are_no_test_of_it(
     dataset: Dataset, train: Interactions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personagym_agents.bundle.manifest.READ_LOG", (train.n_users, train.n_items))
+    read = ReadLog("synthetic", train.n_users, train.n_items, 10, "fingerprint of others of its rows")
+    manifest = read_manifest(BUNDLED)
+    monkeypatch.setattr(
+        "personagym_agents.bundle.manifest.read_manifest", lambda place: replace(manifest, logs=(read,))
+    )
     with pytest.warns(UserWarning, match="'mf' users take their place"):
         agent = personagym_agents.load("default", dataset, train)
     assert agent.name == "mf"

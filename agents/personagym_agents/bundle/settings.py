@@ -55,7 +55,7 @@ class BundleSettings:
     trained here from random weights; else a causal LM by name or path, whose own weights stay as they are."""
     width: int = 128
     """Hidden size of the small base."""
-    layers: int = 3
+    layers: int = 4
     """Layers of the small base."""
     vocabulary: int = 8192
     """Entries of the small base's tokenizer."""
@@ -63,7 +63,7 @@ class BundleSettings:
     """Training of the small base."""
     logs: tuple[str, ...] = ()
     """Other logs that the small base reads too, by name or path: with them it learns to read any log."""
-    log_rows: int | None = 10_000
+    log_rows: int | None = 5_000
     """Rows of each other log, and of each variant, that an epoch shows at most, drawn anew each time; None for all."""
     variants: int = 0
     """Variants of each log, also of its own, that the small base reads too (`personagym_agents.training.variants`)."""

@@ -6,7 +6,7 @@ from personagym_benchmarks.transfer.board import Comparison, Transfer, TransferB
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.table import NOTHING, Cell, Row, Table, name_column, words_column
 
-CLASSICAL = ("bias", "knn", "mf", "trees", "stack")
+CLASSICAL = ("bias", "knn", "mf", "trees")
 """Users who are fitted to a log, by name."""
 ROWS = 100_000
 """Training rows that set-up is told for."""

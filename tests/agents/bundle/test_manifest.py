@@ -42,7 +42,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("place", shipped_bundles(), ids=lambda place: place.name)
 def test_shipped_bundles_were_made_with_the_defaults(place: Path) -> None:
     settings = read_manifest(place).settings
-    assert settings == BundleSettings(base=SMALL, logs=settings.logs)
+    assert settings == BundleSettings(base=SMALL, variants=4)
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_fewer_lines_are_shown_where_not_all_would_fit(corpus: Corpus) -> None:
     few = fitting(options, corpus, 48)
     assert 1 < few.lines < options.lines
     assert few == replace(options, lines=few.lines)
-    assert fitting(options, corpus, 8).lines == 1
+    assert fitting(options, corpus, 4).lines == 1
     epoch = sample_epoch(corpus, StatisticalProfileWriter(), fitting(options, corpus, 256), np.random.default_rng(0))
     assert within_window(epoch, corpus, 256) is epoch
 

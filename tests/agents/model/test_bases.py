@@ -16,6 +16,7 @@ from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.documents.corpus import tokenizer_texts
 from personagym_agents.documents.document import answer_words
 from personagym_agents.documents.tokenizer import answer_tokens, encode_texts
+from personagym_agents.documents.told import LEVELS
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.memory.settings import Recall
 from personagym_agents.model.causal_lm import load_base, quietly
@@ -175,7 +176,7 @@ def test_a_bundle_on_any_base_trains_loads_and_answers_exactly(
     assert np.isfinite(rating).all()
     assert np.ptp(choice_probability) > 0
     np.testing.assert_allclose(rating.sum(axis=2), 1, atol=1e-6)
-    assert rating.shape[2] == len(split.train.scale)
+    assert rating.shape[2] == len(LEVELS)
     check_exactness(agent, reference(tmp_path / "bundle"), np.random.default_rng(2), slate_size=3, steps=2)
     assert read_back(agent, 3).split() == agent.document(3).split()
 
