@@ -12,8 +12,8 @@ import pytest
 
 import personagym_agents
 from personagym_agents import FROZEN, USER_AGENTS, user_agent_names
-from personagym_agents.registry import OBSERVED
 from personagym_agents.bundle.manifest import BUNDLED, ReadLog, read_manifest
+from personagym_agents.registry import OBSERVED
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset, Interactions
