@@ -143,7 +143,7 @@ def test_the_independent_judge_is_the_default_and_says_so(
 
 def test_a_bundle_of_other_rows_is_refused(script: ModuleType, dealt: DealtRows, tmp_path: Path) -> None:
     """Users who were trained on all training rows are no independent judges."""
-    about = {"dataset": "synthetic", "split": "all", "command": "", "settings": {}, "versions": {}}
+    about = {"dataset": "synthetic", "split": "all", "command": "", "settings": {}, "logs": [], "versions": {}}
     manifest = about | {"train_fingerprint": dealt.train.fingerprint(), "metrics": {}, "format": FORMAT}
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="was trained on other rows"):

@@ -13,6 +13,7 @@ from scipy.sparse.linalg import svds
 from personagym_agents.classical.item_text import text_offsets
 from personagym_env.collaborative.moments import packed_outer, unpacked
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.fit_cache.kept import kept
 
 _FACTORS = 20
 """Singular vectors of who consumed what."""
@@ -59,6 +60,7 @@ class Corrections:
         return np.stack([*parts, np.broadcast_to(self.text, near.shape)], axis=-1, dtype=np.float32)
 
 
+@kept(Corrections)
 def fit_corrections(
     log: Interactions, residual: FloatArray, similarities: sparse.csr_array, catalogue: Catalogue | None
 ) -> Corrections:

@@ -22,6 +22,7 @@ from scipy import sparse
 from personagym_env.collaborative.affinity import FLOOR, fit_affinity, log_relative
 from personagym_env.collaborative.pure_svd import item_directions
 from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.fit_cache.kept import kept
 
 READINGS = ("lately", "next", "latent")
 
@@ -139,6 +140,7 @@ def _fit_followers(log: Interactions, settings: CoConsumptionSettings) -> sparse
     return sparse.csr_array(((met.data / expected).astype(np.float32), met.indices, met.indptr), shape=met.shape)
 
 
+@kept(CoConsumptionModel)
 def fit_co_consumption(log: Interactions, settings: CoConsumptionSettings = DEFAULTS) -> CoConsumptionModel:
     """Learn what is consumed together; deterministic.
 

@@ -113,8 +113,8 @@ def test_what_users_recall_is_one_setting(options: str, recall: Recall, made: di
     ("options", "words"),
     [
         ("--base some/model --width 64 --layers 2", "width, layers: of the small base alone, got base 'some/model'"),
-        ("--width 44", "width must be a multiple of 8, for 4 attention heads of even width, got 44"),
-        ("--layers 0", "layers must be at least 1, got 0"),
+        ("--base small --width 44", "width must be a multiple of 8, for 4 attention heads of even width, got 44"),
+        ("--base small --layers 0", "layers must be at least 1, got 0"),
         ("--training.epochs 0", "TrainingSettings.epochs must be at least 1, got 0"),
         ("--recall.reason-book book.jsonl", "of no use where no reasons are recalled"),
         ("paper", "--base"),
