@@ -123,6 +123,8 @@ def test_every_other_command_exists() -> None:
         if program == "make":
             done = subprocess.run(["make", *words, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
             assert done.returncode == 0, done.stderr
+        elif program == "python":  # what examples do is tested in tests/test_examples.py
+            assert (ROOT / words[0]).is_file(), command
         else:
             assert program == "pip", f"a page names a command that nothing checks: {command}"
             named = {extra for part in re.findall(r"\[(.*)\]", command) for extra in part.split(",")}

@@ -102,7 +102,9 @@ def test_the_leaderboard_leaves_out_and_counts(script: ModuleType, case: Case, m
     for row in board.rows:
         assert np.isfinite(row.simulated["return"].value)
         assert np.isfinite(row.real.value) == pools
-    assert bool(board.agreements) == pools
+    assert not board.agreements or pools
+    if (split.test.counts >= 10).mean() > 0.5:
+        assert board.agreements, "every resample of the users has some whose picks are rated"
 
 
 @pytest.mark.parametrize(
