@@ -39,7 +39,7 @@ def script(
         return make_language_agent("qwen2" if place.name == "other" else "llama", adapted=adapters)
 
     settings = BundleSettings(base="some/folder/base", recall=Recall(reasons=2))
-    manifest = Manifest("synthetic", small_split.train.fingerprint(), "", "", settings, {}, {})
+    manifest = Manifest("synthetic", small_split.train.fingerprint(), "", "", settings, (), {}, {})
     monkeypatch.setattr(bundles, "read_manifest", lambda place: manifest)
     monkeypatch.setattr(module, "load_dataset", lambda name: small_data)
     monkeypatch.setattr(module, "bundle_fits", fits)

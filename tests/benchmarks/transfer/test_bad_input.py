@@ -72,7 +72,7 @@ LOGS: dict[str, Dataset] = {
     "two rows": log_of([(0, 0), (0, 1)]),
     "one rating value": log_of(each(12, 30, 8), lambda *_: 1.0, scale=(1.0,)),
     "all ratings equal": log_of(each(12, 30, 8), lambda *_: 3.0),
-    "no overlap between users": log_of([(user, 6 * user + place) for user in range(10) for place in range(6)]),
+    "no overlap between users": log_of([(user, 6 * user + place) for user in range(11) for place in range(6)]),
     "titles of 100,000 characters": log_of(each(6, 12, 6), title="word " * 20_000),
     "titles without letters": log_of(each(8, 16, 6), title="…", genres=0),
     "everything rated": log_of(each(12, 8, 8)),
@@ -98,7 +98,7 @@ def test_a_log_at_the_edge_is_measured(
     study = run(replace(QUICK, zero_shot_base=str(small_bundle)), RunContext(tmp_path))
     study.save(tmp_path / "transfer.json")
     (board,) = Transfer.load(tmp_path / "transfer.json").boards
-    assert not [what for what in board.left_out if what.startswith("answers")]
+    assert not [(what, why) for what, why in board.left_out.items() if what.startswith("answers")]
     for why in board.left_out.values():
         assert "\n" not in why
     for row in board.answers.rows:
@@ -127,7 +127,7 @@ def test_a_log_of_which_nothing_is_held_out_is_refused(
 def test_a_log_at_the_edge_makes_an_environment(
     name: str, small_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personagym_agents.bundle.zero_shot.BUNDLED", small_bundle)
+    monkeypatch.setattr("personagym_agents.bundle.manifest.BUNDLED", small_bundle)
     data = (LOGS | NOTHING_HELD_OUT)[name]
     folder = write_atomic_files(data, tmp_path / "edge").parent
     if len(np.unique(data.interactions.ratings)) == 1:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from personagym_agents.bundle.manifest import BUNDLED, ReadLog, read_manifest
 from personagym_agents.classical.users import ClassicalUsers, fit_classical
 from personagym_benchmarks.cli.transfer import TransferCommand
 from personagym_benchmarks.transfer.board import Comparison, Transfer
@@ -138,7 +139,11 @@ def test_a_bundle_joins_where_its_rows_are_known(
 def test_rows_that_a_base_may_have_read_do_not_judge_it(
     small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("personagym_agents.bundle.manifest.READ_LOG", (10, 60))
+    manifest = read_manifest(BUNDLED)
+    read = ReadLog("small", 10, 60, 100, "fingerprint of others of its rows")
+    monkeypatch.setattr(
+        "personagym_agents.bundle.manifest.read_manifest", lambda place: replace(manifest, logs=(read,))
+    )
     with pytest.raises(ValueError, match=r"nobody can be asked about 'small': .* have read other rows of 'small'"):
         run(replace(QUICK, datasets=(str(small_folder),), agents=("zero-shot",)), RunContext(tmp_path))
 
