@@ -83,7 +83,13 @@ def _of_leaderboard() -> Iterator[tuple[str, Table]]:
 
 def _of_agreement() -> Iterator[tuple[str, Table]]:
     board = _closed_pool("agreement")
-    yield "study-closed-pool-judges", judges_table(board, board.judges)
+    shown = [
+        row
+        for row in board.judges
+        if row.figure in ("expected", "return", "rating") or row.kind not in ("users", "sessions")
+    ]
+    yield "study-closed-pool-judges", judges_table(board, shown)
+    yield "study-answers", own_table(AgreementStudy.load(RESULTS / "agreement.json"), "users")
     board = _closed_pool("agreement-latest")
     users = [row for row in board.judges if row.kind == "users"]
     metric = max((row for row in board.judges if row.kind == "metric"), key=lambda row: row.tau.value)
@@ -91,8 +97,11 @@ def _of_agreement() -> Iterator[tuple[str, Table]]:
     yield "latest-closed-pool-summary", summary.select("judge", "tau", "clear_pairs", "regret_share", "winner")
     whole = AgreementStudy.load(RESULTS / "agreement-jester.json")
     yield "whole-answers", own_table(whole, "users")
-    shown = own_table(whole, "sessions")
-    yield "whole-sessions", shown.select(*(column.key for column in shown.columns if "closed pool" not in column.key))
+    sessions = own_table(whole, "sessions")
+    yield (
+        "whole-sessions",
+        sessions.select(*(column.key for column in sessions.columns if "closed pool" not in column.key)),
+    )
 
 
 def _closed_pool(name: str) -> AgreementBoard:
@@ -101,21 +110,19 @@ def _closed_pool(name: str) -> AgreementBoard:
 
 
 def _of_fidelity() -> Iterator[tuple[str, Table]]:
-    boards = {board.protocol: board for board in FidelityReport.load(RESULTS / "fidelity.json").boards}
-    temporal = boards["temporal"]
-    shown = [row for row in temporal.rows if row.kind != "ablation"]
-    yield "fidelity", fidelity.overview_table(temporal)
-    yield "board-temporal-shares", fidelity.shares_table(temporal, shown)
-    yield "board-temporal-taste", fidelity.short_taste_table(temporal, shown)
-    yield "board-temporal-ablation", fidelity.ablation_table(temporal)
-    yield "board-temporal-differences", _differences(temporal)
-    yield "board-paper-paper", fidelity.paper_table(boards["paper"])
-    yield "board-cold-ratings", fidelity.ratings_table(boards["cold"])
-    for board in FidelityReport.load(RESULTS / "fidelity-floors.json").boards:
-        yield f"floors-{board.protocol}", fidelity.ratings_table(board).select("name", "rmse", "mae", "nll")
-        yield f"floors-{board.protocol}-differences", _differences(board)
+    (shipped,) = FidelityReport.load(RESULTS / "fidelity.json").boards
+    yield "fidelity", fidelity.overview_table(shipped)
+    yield "fidelity-differences", _differences(shipped)
+    yield "shares", fidelity.shares_table(shipped, shipped.rows)
+    yield "taste", fidelity.short_taste_table(shipped, shipped.rows)
     (canonical,) = FidelityReport.load(RESULTS / "u1.json").boards
     yield "u1-published", fidelity.published_table(canonical)
+    yield "u1-differences", _differences(canonical)
+    boards = {board.protocol: board for board in FidelityReport.load(RESULTS / "fidelity-adapters.json").boards}
+    yield "board-temporal-ablation", fidelity.ablation_table(boards["temporal"])
+    yield "board-temporal-differences", _differences(boards["temporal"])
+    yield "board-paper-paper", fidelity.paper_table(boards["paper"])
+    yield "board-cold-ratings", fidelity.ratings_table(boards["cold"])
     for file in ("equal-rows", "variants"):
         (board,) = FidelityReport.load(RESULTS / f"fidelity-{file}.json").boards
         yield f"{file}-temporal-differences", _differences(board)
