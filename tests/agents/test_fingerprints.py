@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import personagym_agents
-from personagym_agents import user_agent_names
+from fixtures.user_names import ANY_LOG
 from personagym_agents.bundle.manifest import MANIFEST, bundle_hash
 from personagym_agents.classical.users import FIT_VERSION, RATING_FITS, fit_classical
 from personagym_env import make_world
@@ -26,7 +26,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("name", user_agent_names())
+@pytest.mark.parametrize("name", ANY_LOG)
 def test_named_users_give_a_benchmark_hash(name: str, small_folder: Path, shipped_small_bundle: Path) -> None:
     """The same twice, and another one than those of other names have."""
     hashes = [make_world(str(small_folder), name).benchmark_hash for _ in range(2)]

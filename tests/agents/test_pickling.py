@@ -10,7 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from personagym_agents import user_agent_names
+from fixtures.user_names import ANY_LOG
 from personagym_env.wrappers import StepAsVector
 
 WAYS: dict[str, Callable[[Any], Any]] = {
@@ -40,7 +40,7 @@ def play_vector(env: gym.vector.VectorEnv[Any, Any, Any], rng: np.random.Generat
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", user_agent_names())
+@pytest.mark.parametrize("name", ANY_LOG)
 def test_single_environments(name: str, way: str, small_folder: Path, shipped_small_bundle: Path) -> None:
     """Before the first reset, right after one, and in the middle of an episode."""
     env = gym.make("PersonaRec-v0", dataset=str(small_folder), agent=name, slate_size=K)

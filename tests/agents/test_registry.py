@@ -11,16 +11,14 @@ import numpy as np
 import pytest
 
 import personagym_agents
+from fixtures.user_names import ANY_LOG
 from personagym_agents import FROZEN, USER_AGENTS, user_agent_names
 from personagym_agents.bundle.manifest import BUNDLED, ReadLog, read_manifest
-from personagym_agents.registry import OBSERVED
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset, Interactions
 
 ENTRY_POINT = "a_module_of_users:make"
-ANY_LOG = tuple(name for name in user_agent_names() if not name.endswith(OBSERVED))
-"""Names of users that any log has."""
 
 
 @pytest.fixture

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from personagym_agents import FROZEN, USER_AGENTS, user_agent_names
-from personagym_agents.registry import OBSERVED
+from fixtures.user_names import ANY_LOG
+from personagym_agents import FROZEN, USER_AGENTS
 from personagym_benchmarks import cli
-
-ANY_LOG = tuple(name for name in user_agent_names() if not name.endswith(OBSERVED))
-"""Names of users that any log has."""
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
