@@ -150,7 +150,6 @@ def _of_transfer() -> Iterator[tuple[str, Table]]:
     yield "transfer-verdicts", verdict_table(study)
     yield "transfer-answers", overview_table(study, "answers")
     yield "transfer-cold-items", overview_table(study, "cold_items")
-    yield "transfer-few-ratings", overview_table(study, "few_ratings")
     yield "transfer-controls", controls_table(study)
 
 

@@ -70,7 +70,7 @@ def test_from_log_to_tables(folder: Path, tmp_path: Path, capsys: pytest.Capture
 
 
 def test_ablations_have_a_table_of_their_own() -> None:
-    report = FidelityReport.load(ROOT / "benchmarks" / "results" / "fidelity.json")
+    report = FidelityReport.load(ROOT / "benchmarks" / "results" / "fidelity-adapters.json")
     board = next(board for board in report.boards if board.protocol == "temporal")
     tables = ablation_table(board), overview_table(board)
     ablation, overview = ({row.cells[0].text().partition(" (")[0] for row in table.rows} for table in tables)
