@@ -62,8 +62,8 @@ policies-persona: $(VENV)/ready
 
 # Six hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready
-	$(BIN)/personagym train --recall.evidence False --adapters.groups none --run runs/no-memory-run --output runs/no-memory
-	$(BIN)/personagym train --recall.evidence False --recall.reasons 1 --adapters.groups none --run runs/reasons-run --output runs/reasons
+	$(BIN)/personagym train --base small --recall.evidence False --adapters.groups none --run runs/no-memory-run --output runs/no-memory
+	$(BIN)/personagym train --base small --recall.evidence False --recall.reasons 1 --adapters.groups none --run runs/reasons-run --output runs/reasons
 	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory
 	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --seeds 2 --kinds individual
 	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --seeds 3 --kinds single random persona --averaging 0

@@ -36,7 +36,7 @@ def _typed(words: str, *results: str) -> Command:
 
 COMMANDS = {
     "train": _typed(
-        "train --dataset {log} --output bundle --run run default --width 32 --layers 1 --vocabulary 500 "
+        "train --dataset {log} --output bundle --run run default --base small --width 32 --layers 1 --vocabulary 500 "
         "--teacher bias --training.epochs 2 --training.batch 4 --training.warmup 1 --adapters.rank 2 "
         "--adapters.alpha 2 --adapters.training.batch 4 --adapters.training.warmup 1 --personas.n-personas 2 "
         "--history-lines 6",
@@ -67,9 +67,9 @@ COMMANDS = {
 
 
 def write_log(folder: Path) -> Path:
-    """A log of 24 users with 45 of 100 items each, sessions days apart."""
+    """A log of 36 users with 45 of 100 items each, sessions days apart."""
     rng = np.random.default_rng(7)
-    n_users, n_items, n_genres, per_user = 24, 100, 4, 45
+    n_users, n_items, n_genres, per_user = 36, 100, 4, 45
     users = np.repeat(np.arange(n_users), per_user)
     items = np.concatenate([rng.choice(n_items, per_user, replace=False) for _ in range(n_users)])
     scale = (1.0, 2.0, 3.0, 4.0, 5.0)
