@@ -5,25 +5,20 @@ on training rows of items whose training rows are left out, which is how cold it
 makes distributions of the predictions. Shapes: n rows, m items, f genres and words.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy import sparse
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import Ridge
 
+from personagym_agents.classical.item_text import text_features
 from personagym_agents.classical.link import OrdinalLink, fit_link
 from personagym_env.collaborative.shrinkage import shrunk_mean
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 
 NAME = "ridge on text"
 PENALTIES = (0.1, 1.0, 10.0, 100.0, 1_000.0, 10_000.0)
-_WORDS = 5_000
-"""Words that count at most, the most frequent ones."""
-_LETTERS = 2_000
-"""Of a title that are read."""
 _USER_PRIOR = 5.0
 """Ratings at the global mean that every user's mean is shrunk by."""
 _ITEMS_APART = 0.2
@@ -53,16 +48,6 @@ class TextRidge:
             return None
         location = self.link.location(self.points(users, items))
         return self.link.distribution(location, np.ones(location.shape, np.float32))
-
-
-def text_features(catalogue: Catalogue) -> sparse.csr_matrix:
-    """(m, f) genres as they are, words of titles by TF-IDF."""
-    reader: Any = TfidfVectorizer(max_features=_WORDS, token_pattern=r"(?u)\w+", sublinear_tf=True)  # type: ignore[no-untyped-call]
-    titles = [title[:_LETTERS] for title in catalogue.titles]
-    parts = [sparse.csr_matrix(catalogue.genres.astype(np.float64))]
-    with suppress(ValueError):  # no title holds a letter or a digit
-        parts.append(reader.fit_transform(titles))
-    return sparse.csr_matrix(sparse.hstack(parts))
 
 
 def fit_text_ridge(train: Interactions, catalogue: Catalogue, rng: np.random.Generator) -> TextRidge:
