@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from ablations.results import Blends, RecBoleModels, blends_table, recbole_models_table
+from ablations.selection_results import PlantedSelections, selection_table
 from personagym_benchmarks.transfer.board import Transfer
 from personagym_benchmarks.transfer.tables import controls_table, overview_table
 from personagym_benchmarks.transfer.verdicts import verdict_table
@@ -102,6 +103,7 @@ def _of_agreement() -> Iterator[tuple[str, Table]]:
         "whole-sessions",
         sessions.select(*(column.key for column in sessions.columns if "closed pool" not in column.key)),
     )
+    yield "planted-selection", selection_table(PlantedSelections.load(RESULTS / "planted_selection.json"))
 
 
 def _closed_pool(name: str) -> AgreementBoard:

@@ -1,15 +1,16 @@
 """What the study of planted selections found, its table and its plot."""
 
-import io
 from dataclasses import dataclass
+from functools import partial
 
-import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
 from personagym_env.evaluation.agreement.judges import JudgeKind
 from personagym_env.evaluation.agreement.planted_selection import SELECTION_KINDS, SelectionKind
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
-from personagym_env.evaluation.reporting.looks import JUDGES
+from personagym_env.evaluation.reporting.looks import FAINT, SERIES
+from personagym_env.evaluation.reporting.svg import draw
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
 
 DRAWN = (
@@ -83,20 +84,23 @@ def selection_table(result: PlantedSelections) -> Table:
 
 
 def selection_plot(result: PlantedSelections) -> str:
-    """Tau against the strength of selection, a panel for what it goes by, as SVG."""
-    figure, panels = plt.subplots(1, len(SELECTION_KINDS), figsize=(11, 4), sharey=True, layout="constrained")
+    """Tau against the strength of selection, a panel for what it goes by, as SVG; metrics are dashed."""
     kinds = {point.judge: point.judge_kind for point in result.points}
-    for kind, axes in zip(SELECTION_KINDS, panels, strict=True):
-        for at, judge in enumerate(name for name in DRAWN if name in kinds):
+
+    def panel(kind: SelectionKind, axes: Axes) -> None:
+        for judge, (colour, marker) in zip(DRAWN, SERIES, strict=True):
             taus = result.taus(judge, kind)
-            line = "-" if JUDGES[kinds[judge]].title == JUDGES["users"].title else "--"
-            values = [tau.value for _, tau in taus]
-            axes.plot([strength for strength, _ in taus], values, line, color=f"C{at}", marker=".", label=judge)
-        axes.set(title=f"selection by {kind}", xlabel="strength (log odds for each standard deviation)")
-        axes.grid(alpha=0.3)
-    panels[0].set_ylabel("Kendall's tau with hidden ratings")
-    panels[-1].legend(fontsize=7)
-    drawing = io.StringIO()
-    figure.savefig(drawing, format="svg")
-    plt.close(figure)
-    return drawing.getvalue()
+            if not taus:
+                continue
+            line = "-" if kinds[judge] == "users" else "--"
+            strengths, values = [strength for strength, _ in taus], [tau.value for _, tau in taus]
+            axes.plot(strengths, values, line, color=colour, marker=marker, ms=5, label=judge)
+        ceilings = sorted((point.strength, point.ceiling.value) for point in result.points if point.kind == kind)
+        axes.plot(*zip(*ceilings, strict=True), ":", color=FAINT, label="a perfect judge")
+        axes.set(title=f"selection by {kind}", xlabel="strength (log odds for each standard deviation)", ylim=(-0.75, 1.0))
+        if kind == SELECTION_KINDS[0]:
+            axes.set_ylabel("Kendall’s tau with hidden ratings")
+        if kind == SELECTION_KINDS[-1]:
+            axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+
+    return draw((15.0, 4.6), *(partial(panel, kind) for kind in SELECTION_KINDS), columns=len(SELECTION_KINDS))
