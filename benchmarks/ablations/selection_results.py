@@ -97,7 +97,8 @@ def selection_plot(result: PlantedSelections) -> str:
             axes.plot(strengths, values, line, color=colour, marker=marker, ms=5, label=judge)
         ceilings = sorted((point.strength, point.ceiling.value) for point in result.points if point.kind == kind)
         axes.plot(*zip(*ceilings, strict=True), ":", color=FAINT, label="a perfect judge")
-        axes.set(title=f"selection by {kind}", xlabel="strength (log odds for each standard deviation)", ylim=(-0.75, 1.0))
+        axes.set(title=f"selection by {kind}", xlabel="strength (log odds for each standard deviation)")
+        axes.set_ylim(-0.75, 1.0)
         if kind == SELECTION_KINDS[0]:
             axes.set_ylabel("Kendall’s tau with hidden ratings")
         if kind == SELECTION_KINDS[-1]:
