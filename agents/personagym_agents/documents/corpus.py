@@ -7,7 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerBase
 
-from personagym_agents.documents.document import answer_words, count_words, one_header, write_line
+from personagym_agents.documents.document import (
+    UNTITLED,
+    LineFields,
+    answer_words,
+    count_words,
+    line_fields,
+    one_header,
+    write_line,
+)
 from personagym_agents.documents.tokenizer import Answers, answer_tokens, encode_texts, fit_titles
 from personagym_agents.documents.told import Told
 from personagym_agents.memory.cross_fitted import CrossFittedExamples
@@ -45,7 +53,7 @@ class LineTexts:
         if key not in self._known:
             self._known[key] = len(self.texts)
             text = write_line(self._catalogue, item, count, mean)
-            self.texts.append("\n" + (text if titled else "something;" + text.partition(";")[2]))
+            self.texts.append("\n" + (text if titled else f"{UNTITLED};" + text.partition(";")[2]))
         return self._known[key]
 
 
@@ -175,12 +183,19 @@ class Corpus:
         blank = np.broadcast_to(self.of_blank, (*lines.shape, len(self.of_blank)))
         return np.concatenate([lines[..., None], blank], axis=-1)
 
+    def line_fields(self, item: int) -> LineFields:
+        """What a document says about an item, field by field."""
+        crowd = self.crowd
+        return line_fields(self.dataset.catalogue, item, int(crowd.counts[item]), float(crowd.means[item]))
+
+    def recollections(self, codes: Codes) -> list[str]:
+        """What (f,) levels of the memory's fields read like."""
+        fields = [] if self.memory is None else self.memory.words
+        return [words[code] for words, code in zip(fields, codes.tolist(), strict=True)]
+
     def line_text(self, item: int, codes: Codes | None = None) -> str:
         """What a document says about an item, with what (f,) is recalled about it if that is given."""
-        line = write_line(self.dataset.catalogue, item, int(self.crowd.counts[item]), float(self.crowd.means[item]))
-        if codes is None or self.memory is None:
-            return line
-        return line + "".join(words[code] for words, code in zip(self.memory.words, codes.tolist(), strict=True))
+        return self.line_fields(item).text() + "".join([] if codes is None else self.recollections(codes))
 
     def encode_headers(self, profiles: list[str]) -> list[list[int]]:
         """Token lists of profiles, each opened by the tokenizer's begin token if it has one."""

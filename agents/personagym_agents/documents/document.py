@@ -12,6 +12,7 @@ other answers are ratings.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,10 @@ from personagym_env.data.tables import Catalogue
 from personagym_env.text import one_line
 
 SKIP = "skip"
+UNKNOWN_CROWD = "crowd unknown"
+"""What a line says of an item that nobody has rated."""
+UNTITLED = "something"
+"""Stands in the place of a title that is hidden."""
 HISTORY_LINES = 8
 """A document shows this many of a user's latest ratings; the profile sums up what came before."""
 LONGEST_TITLE = 4000
@@ -62,14 +67,34 @@ def one_field(text: str, longest: int = LONGEST_FIELD) -> str:
     return written[: longest - len("…".encode())].decode(errors="ignore").rstrip() + "…"
 
 
+class LineFields(NamedTuple):
+    """What a user reads about an item before anything is recalled."""
+
+    title: str
+    year: str
+    """Empty where it is not known."""
+    genres: tuple[str, ...]
+    crowd: str
+
+    def text(self) -> str:
+        """The fields as a line; the answer follows directly."""
+        names = one_field(", ".join(self.genres))
+        return "".join(f" {field};" for field in (self.title, self.year, names, self.crowd) if field)[1:]
+
+
+def line_fields(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float) -> LineFields:
+    """What a user reads about an item."""
+    return LineFields(
+        title=one_field(catalogue.titles[item], LONGEST_TITLE) or one_field(catalogue.ids[item]),
+        year=str(catalogue.years[item]) if catalogue.years[item] else "",
+        genres=tuple(catalogue.genre_names[index] for index in np.flatnonzero(catalogue.genres[item])),
+        crowd=f"crowd {crowd_mean:.1f}, {count_words(crowd_count)} ratings" if crowd_count else UNKNOWN_CROWD,
+    )
+
+
 def write_line(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float) -> str:
-    """What a user reads about an item before answering; the answer follows directly."""
-    title = one_field(catalogue.titles[item], LONGEST_TITLE) or one_field(catalogue.ids[item])
-    year = f" {catalogue.years[item]};" if catalogue.years[item] else ""
-    names = ", ".join(catalogue.genre_names[index] for index in np.flatnonzero(catalogue.genres[item]))
-    genres = f" {one_field(names)};" if names else ""
-    crowd = f" crowd {crowd_mean:.1f}, {count_words(crowd_count)} ratings;" if crowd_count else " crowd unknown;"
-    return f"{title};{year}{genres}{crowd}"
+    """What a user reads about an item before answering, as a line."""
+    return line_fields(catalogue, item, crowd_count, crowd_mean).text()
 
 
 def write_document(profile: str, lines: Sequence[str], answers: Sequence[str]) -> str:

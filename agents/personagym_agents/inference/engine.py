@@ -136,12 +136,18 @@ class LanguageSessions:
         self._written[rows] = end + told.shape[1]
         self._encoded[rows] += np.where(moved, line.shape[1], 0)
 
+    def pieces(self, row: int, item: int) -> tuple[Index, Index]:
+        """Pieces (s,) of a row's document as it now is, and (1 + f,) of an item's line behind it."""
+        line = self._lines(np.array([row]), np.array([[item]]))[0, 0]
+        return self._script[row, : self._written[row]].copy(), line
+
     def prompt(self, row: int, item: int) -> str:
         """The text behind which a row's user answers an item: the document as it now is, then the item's line."""
-        segments, at = self._population.segments, np.array([row])
-        shown = np.append(self._script[row, : self._written[row]], self._lines(at, np.array([[item]]))[0, 0])
+        segments = self._population.segments
         tokens = [
-            token for segment in shown for token in segments.tokens[segment, : segments.lengths[segment]].tolist()
+            token
+            for segment in np.concatenate(self.pieces(row, item))
+            for token in segments.tokens[segment, : segments.lengths[segment]].tolist()
         ]
         return str(self._population.corpus.tokenizer.decode(tokens, skip_special_tokens=True))
 
@@ -158,10 +164,7 @@ class LanguageSessions:
         self._passes = []
         blocks = self.row_blocks(len(chosen), candidates.shape[1])
         scored = self._pass_by_pass(self._score, [(chosen[some], candidates[some]) for some in blocks])
-        logits = torch.cat(scored)[np.argsort(order)]
-        chance = torch.softmax(logits.double(), dim=-1)[..., 0]
-        rating = torch.softmax(logits[..., 1:].double(), dim=-1)
-        return Reaction((1 - chance).clamp(_EDGE, 1 - _EDGE).cpu().numpy(), rating.cpu().numpy())
+        return reaction_of(torch.cat(scored)[np.argsort(order)])
 
     def _move(self, rows: Index, line: Index) -> npt.NDArray[np.bool_]:
         """(b,) whether the line (b, 1 + f) was a candidate of the latest pass and now is in the store."""
@@ -285,6 +288,13 @@ class LanguageSessions:
             self._script[row, : len(script)] = script
             self._written[row] = len(script)
             self._encoded[row] = self._filled[row] = 0
+
+
+def reaction_of(logits: torch.Tensor) -> Reaction:
+    """What answer logits (..., 1 + r) mean: skip, then each rating."""
+    chance = torch.softmax(logits.double(), dim=-1)[..., 0]
+    rating = torch.softmax(logits[..., 1:].double(), dim=-1)
+    return Reaction((1 - chance).clamp(_EDGE, 1 - _EDGE).cpu().numpy(), rating.cpu().numpy())
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:

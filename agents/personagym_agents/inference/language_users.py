@@ -1,5 +1,6 @@
 """Language-model users behind the `UserAgent` protocol."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -11,13 +12,16 @@ from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.document import HISTORY_LINES, write_document
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.documents.window import window_of
+from personagym_agents.explanations.occlusion import Document, occlusions
 from personagym_agents.inference.engine import NO_SEGMENT, LanguageSessions, Population
 from personagym_agents.inference.model_hooks import prepare_for_packed_passes
+from personagym_agents.inference.whole_documents import answer_documents
 from personagym_agents.model.adapters import AdapterGate
 from personagym_agents.model.packing import Segments
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.data.traits import user_traits
-from personagym_env.protocols import UserFingerprint
+from personagym_env.explanations import Consumed, Explanation, Part, attribute
+from personagym_env.protocols import Reaction, UserFingerprint
 
 PASS_SIZE: Final = {"cpu": 320, "accelerator": 4096}
 """Candidates of one packed pass by kind of device: a processor's cache is small, an accelerator wants to be full."""
@@ -98,6 +102,44 @@ class LanguageUserAgent:
     def open(self, n: int) -> LanguageSessions:
         """See `UserAgent.open`."""
         return LanguageSessions(self.population, n)
+
+    def occluded(self, user: int, item: int, session: Sequence[Consumed] = ()) -> tuple[list[Part], Reaction]:
+        """What can be left out of the document that a user answers an item behind, and the answers in one packed pass.
+
+        Args:
+            user: internal id.
+            item: internal id.
+            session: what the user has consumed in the running session.
+
+        Returns:
+            (p,) parts, and reactions (1, 1 + p) to the whole document, then to those without one part.
+        """
+        corpus, row = self.corpus, np.zeros(1, np.int64)
+        sessions = self.open(1)
+        sessions.start(row, row + user)
+        for known, rating in session:
+            sessions.consume(row, row + known, row + rating)
+        script, line = sessions.pieces(0, item)
+        lines = script[1:].reshape(-1, 2 + len(corpus.of_memory))
+        in_session = min(len(session), len(lines))
+        own = np.flatnonzero(self._recent & (corpus.train.users == user))
+        told = [*zip(corpus.train.items[own], corpus.train.rating_index[own], strict=True), *session][-len(lines) :]
+        titles = [(corpus.line_fields(known).title, corpus.answer_words[rating]) for known, rating in told]
+        document = Document(
+            profile=self._profiles[user],
+            lines=lines,
+            in_session=in_session,
+            known=titles if len(lines) else [],
+            item=item,
+            codes=line[1:] - corpus.of_memory,
+        )
+        documents = list(occlusions(corpus, document))
+        parts = [one.part for one in documents if one.part is not None]
+        return parts, answer_documents(self.population, user, [one.tokens for one in documents])
+
+    def explain(self, user: int, item: int, session: Sequence[Consumed] = ()) -> Explanation:
+        """See `ExplainingAgent.explain`."""
+        return attribute(user, item, *self.occluded(user, item, session), self.scale)
 
     def document(self, user: int) -> str:
         """The text that a session of the user begins with."""

@@ -8,6 +8,7 @@ can be trusted.
 Shapes: n questions, l levels, r ratings, k places.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,7 @@ from personagym_agents.classical.users import LARGEST_LOGIT
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.evaluation.core.pair_reactions import PairReactions
+from personagym_env.explanations import Consumed, Explanation, attribute
 from personagym_env.protocols import Reaction, UserFingerprint
 
 _LEAST_SPREAD = 0.1
@@ -131,6 +133,20 @@ class LinkedUsers:
         """The text that a session of the user begins with."""
         return self.users.document(user)
 
+    def explain(self, user: int, item: int, session: Sequence[Consumed] = ()) -> Explanation:
+        """See `ExplainingAgent.explain`; answers without a part are linked as all others are."""
+        parts, answers = self.users.occluded(user, item, session)
+        linked = self.linked(answers, np.array([[user]]), np.array([[item]]))
+        return attribute(user, item, parts, linked, self.scale)
+
+    def linked(self, answers: Reaction, users: IntArray, items: IntArray) -> Reaction:
+        """Answers (n, k) of the base on the log's scale, of users and about items that broadcast to (n, k)."""
+        shape = answers.choice_probability.shape
+        scatter = scatter_at(self.spread, np.broadcast_to(users, shape), np.broadcast_to(items, shape))
+        return Reaction(
+            self.link.choice_probability(answers.choice_probability), self.link.rating(answers.rating, scatter)
+        )
+
     def open(self, n: int) -> "LinkedSessions":
         """See `UserAgent.open`."""
         return LinkedSessions(self, n)
@@ -156,10 +172,7 @@ class LinkedSessions:
 
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`."""
-        wish, answers = self._sessions.react(rows, slates)
-        link, users = self._agent.link, np.broadcast_to(self._user[rows][:, None], slates.shape)
-        scatter = scatter_at(self._agent.spread, users, slates)
-        return Reaction(link.choice_probability(wish), link.rating(answers, scatter))
+        return self._agent.linked(self._sessions.react(rows, slates), self._user[rows][:, None], slates)
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """See `UserSessions.consume`; the document tells the rating as a level."""
