@@ -160,9 +160,11 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     (0 shown, 1 repeated, 2 consumed in this episode, 3 rated before), `session` (number of the step's session in the
     episode, from 0), `gap_days` (days until a user who left came back; 0 where none did), and
     `latent`: satisfaction, satiation and drift by genre, want of each place and the hazard of leaving. Where the users'
-    memory has an end, `dropped_lines` says how many lines of history they have forgotten in this episode.
-    **`latent` is for diagnosis and must not reach a policy.** `reset` gives an `info` of the same form, in which
-    nothing has been taken yet and `places` are -1, because nothing has been shown.
+    memory has an end, `dropped_lines` says how many lines of history they have forgotten in this episode. With the
+    argument `reasons` there are under `reasons`, for `click` and `leave`, the terms in logits that decided the step,
+    chance among them, which `session.reasons.reasons_in_words(info, title)` puts into words.
+    **`latent` and `reasons` are for diagnosis and must not reach a policy.** `reset` gives an `info` of the same form,
+    in which nothing has been taken yet and `places` are -1, because nothing has been shown.
 
     ## Starting State
     A user drawn uniformly, or `reset(options={"user": id})`; empty history, initial satisfaction, no satiation, no
@@ -190,6 +192,7 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     | `history_length` | 50 | steps h that an observation looks back |
     | `max_episode_steps` | 50 | longest episode; `gym.make` enforces it by `TimeLimit`, everything else in the kernel |
     | `render_mode` | None | `render()` returns the episode as text (`"ansi"`) or as an image (`"rgb_array"`) |
+    | `reasons` | False | whether `info["reasons"]` tells why the user clicked and why it left or stayed |
 
     With a world at hand, `PersonaRecEnv(world, slate_size, ...)` takes it as it is.
 
@@ -211,13 +214,19 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
         max_episode_steps: int | None = MAX_EPISODE_STEPS,
         history_length: int = HISTORY_LENGTH,
         render_mode: str | None = None,
+        reasons: bool = False,
     ) -> None:
         self.world = world
         self.render_mode = check_render_mode(render_mode)
         self.observation_space = observation_space(world, history_length)
         self.action_space = action_space(world, slate_size)
         self._sessions = BatchedEpisodes(
-            world, 1, slate_size=slate_size, history_length=history_length, max_episode_steps=max_episode_steps
+            world,
+            1,
+            slate_size=slate_size,
+            history_length=history_length,
+            max_episode_steps=max_episode_steps,
+            reasons=reasons,
         )
         self._keyed = False
         self._running = False

@@ -78,6 +78,7 @@ class PersonaRecVectorEnv(VectorEnv[dict[str, Any], npt.NDArray[np.int64], npt.N
         history_length: int = HISTORY_LENGTH,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         render_mode: str | None = None,
+        reasons: bool = False,
     ) -> None:
         self.world = world
         self.num_envs = num_envs
@@ -89,7 +90,12 @@ class PersonaRecVectorEnv(VectorEnv[dict[str, Any], npt.NDArray[np.int64], npt.N
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._sessions = BatchedEpisodes(
-            world, num_envs, slate_size=slate_size, history_length=history_length, max_episode_steps=max_episode_steps
+            world,
+            num_envs,
+            slate_size=slate_size,
+            history_length=history_length,
+            max_episode_steps=max_episode_steps,
+            reasons=reasons,
         )
         self._all_rows = np.arange(num_envs)
         self._keyed = np.zeros(num_envs, np.bool_)

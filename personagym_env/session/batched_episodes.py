@@ -12,7 +12,9 @@ from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 from personagym_env.protocols import NO_ITEM, ForgetfulSessions, Observation
 from personagym_env.session import kernel
 from personagym_env.session.episode_history import EpisodeHistory
+from personagym_env.session.places import check_places
 from personagym_env.session.random import Stream, UIntArray, stream_keys
+from personagym_env.session.reasons import Reasons, no_reasons, step_reasons
 from personagym_env.world import World
 
 BLOCK = 4096
@@ -31,6 +33,8 @@ class RowStep(NamedTuple):
     """(b,) the user left, and does not come back in this episode."""
     truncated: BoolArray
     """(b,) the episode has reached `max_episode_steps`."""
+    reasons: Reasons | None = None
+    """What decided the step; None where nobody asked."""
 
     @classmethod
     def before_any(cls, outcome: kernel.Outcome, dynamics: kernel.Dynamics) -> "RowStep":
@@ -42,23 +46,40 @@ class RowStep(NamedTuple):
     def joined(cls, steps: Sequence["RowStep"]) -> "RowStep":
         """The steps of different rows as one."""
         outcomes = zip(*(step.outcome for step in steps), strict=True)
+        reasons = [step.reasons for step in steps if step.reasons is not None]
         return cls(
             kernel.Outcome._make(np.concatenate(parts) for parts in outcomes),
-            {name: np.concatenate([step.components[name] for step in steps]) for name in steps[0].components},
-            *(np.concatenate([step[place] for step in steps]) for place in range(2, len(cls._fields))),
+            _joined([step.components for step in steps]),
+            np.concatenate([step.reward for step in steps]),
+            np.concatenate([step.terminated for step in steps]),
+            np.concatenate([step.truncated for step in steps]),
+            {name: _joined([one[name] for one in reasons]) for name in reasons[0]} if reasons else None,
         )
 
     def __repr__(self) -> str:
         return f"RowStep({len(self.reward)} rows)"
 
 
+def _joined(parts: Sequence[dict[str, FloatArray]]) -> dict[str, FloatArray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
 class BatchedEpisodes:
     """Episodes of one world side by side, each with its own user, clock and luck."""
 
     def __init__(
-        self, world: World, n: int, *, slate_size: int, history_length: int, max_episode_steps: int | None
+        self,
+        world: World,
+        n: int,
+        *,
+        slate_size: int,
+        history_length: int,
+        max_episode_steps: int | None,
+        reasons: bool = False,
     ) -> None:
         """Make room for n episodes; each row must be keyed and restarted before it is advanced.
+
+        With `reasons` every step tells what decided it, see `personagym_env.session.reasons`.
 
         Raises:
             ValueError: a size is below 1, or the slate has more places than the catalogue has items.
@@ -73,6 +94,7 @@ class BatchedEpisodes:
         self.slate_size = slate_size
         self.history_length = history_length
         self.max_episode_steps = max_episode_steps
+        self.reasons = reasons
         self._sessions = world.agent.open(n)
         # Asked once, because a protocol that is looked at while running looks at every name that it has.
         self._forgetful = self._sessions if isinstance(self._sessions, ForgetfulSessions) else None
@@ -109,7 +131,7 @@ class BatchedEpisodes:
     def _advance(self, rows: IntArray, slates: IntArray) -> RowStep:
         before = kernel.State._make(array[rows] for array in self.state)
         consumed = self._diary.consumed(rows, before.step)
-        places = kernel.check_places(slates, before.user, consumed, self.world.train)
+        places = check_places(slates, before.user, consumed, self.world.train)
         reaction = self._sessions.react(rows, slates)
         state, outcome = kernel.transition(before, slates, places, reaction, self.world.dynamics)
         for whole, old, new in zip(self.state, before, state, strict=True):
@@ -123,7 +145,8 @@ class BatchedEpisodes:
         components = kernel.reward_components(outcome, self.world.dynamics)
         reward = kernel.reward(components, self.world.parameters.reward)
         terminated, truncated = kernel.terminal(state, outcome, self.max_episode_steps)
-        return RowStep(outcome, components, reward, terminated, truncated)
+        reasons = step_reasons(before, outcome, self.world.dynamics) if self.reasons else None
+        return RowStep(outcome, components, reward, terminated, truncated, reasons)
 
     def observe(self, rows: IntArray | None = None) -> Observation:
         """What policies may see of rows (b,), of all by default; every array is a copy."""
@@ -147,6 +170,7 @@ class BatchedEpisodes:
         if step is None:
             outcome = kernel.no_outcome(len(rows), self.slate_size)
             step = RowStep.before_any(outcome, self.world.dynamics)
+            step = step._replace(reasons=no_reasons(len(rows)) if self.reasons else None)
         outcome = step.outcome
         took = outcome.item != NO_ITEM
         info: dict[str, Any] = {
@@ -167,6 +191,8 @@ class BatchedEpisodes:
                 "hazard": outcome.hazard,
             },
         }
+        if step.reasons is not None:
+            info["reasons"] = step.reasons
         if self._forgetful is not None:
             info["dropped_lines"] = self._forgetful.dropped_lines[rows]
         return info

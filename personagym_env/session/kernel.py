@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, ndtri
 
-from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray
 from personagym_env.protocols import NO_ITEM, Reaction
 from personagym_env.session.parameters import RewardWeights, SessionParameters
 from personagym_env.session.random import Stream, UIntArray, gumbel, uniform, uniform_columns
@@ -25,8 +25,6 @@ from personagym_env.session.returning import days_away
 
 _WANT_MARGIN = 1e-6
 """Wants are kept this far from 0 and 1, so that their log odds are finite."""
-_FEW_ROWS = 128
-"""Rows up to which one operation on (n, k, t) numbers is quicker than t operations on (n, k)."""
 
 
 class Place(IntEnum):
@@ -170,44 +168,7 @@ def initial(dynamics: Dynamics, key: UIntArray, episode: IntArray, user: IntArra
     )
 
 
-def check_places(slates: IntArray, users: IntArray, consumed: IntArray, train: Interactions) -> IntArray:
-    """Why places of slates are empty; an earlier reason of `Place` gives way to a later one.
-
-    Args:
-        slates: (n, k) internal item ids.
-        users: (n,) internal user ids.
-        consumed: (n, t) items consumed in the episode, `NO_ITEM` where nothing.
-        train: the rows that are known.
-
-    Returns:
-        (n, k) int8: the `Place` of each item.
-    """
-    places = np.zeros(slates.shape, np.int8)
-    ordered = np.sort(slates, axis=1)
-    repeated = ordered[:, 1:] == ordered[:, :-1]
-    if repeated.any():
-        # Few slates repeat an item, so only those are searched place by place.
-        rows = np.flatnonzero(repeated.any(axis=1))
-        for j in range(1, slates.shape[1]):
-            places[rows[(slates[rows, :j] == slates[rows, j, None]).any(axis=1)], j] = Place.REPEATED
-    places[_consumed_before(slates, consumed)] = Place.CONSUMED
-    places[train.contains(users[:, None], slates)] = Place.RATED
-    return places
-
-
-def _consumed_before(slates: IntArray, consumed: IntArray) -> BoolArray:
-    """(n, k) which items are among the (n, t) consumed."""
-    items = slates.astype(consumed.dtype)
-    if len(items) <= _FEW_ROWS:
-        return np.asarray((items[:, :, None] == consumed[:, None]).any(axis=2))
-    # One comparison per step keeps the work in (n, k) arrays, which fit into the processor's caches.
-    again = np.zeros(items.shape, np.bool_)
-    for t in range(consumed.shape[1]):
-        again |= items == consumed[:, t, None]
-    return again
-
-
-class _Draws(NamedTuple):
+class Draws(NamedTuple):
     """The random numbers of one step, uniform in (0, 1): what they decide, by whom and by place of the slate."""
 
     examination: FloatArray
@@ -220,14 +181,15 @@ class _Draws(NamedTuple):
     """(n,)"""
 
 
-def _draw(state: State, slates: IntArray) -> _Draws:
+def draw(state: State, slates: IntArray) -> Draws:
+    """What chance has in store for one step of n sessions with slates (n, k)."""
     n, k = slates.shape
     counter = np.zeros((n, 3 * k + 2), np.uint64)
     counter[:, :k] = np.arange(k)
     counter[:, k : 2 * k] = counter[:, 2 * k : 3 * k] = slates
     widths = ((Stream.EXAMINATION, k), (Stream.RATING, k), (Stream.CHOICE, k), (Stream.OUTSIDE, 1), (Stream.LEAVING, 1))
     numbers = uniform_columns(state.key, state.episode, state.step, widths, counter)
-    return _Draws(numbers[:, :k], numbers[:, k : 2 * k], numbers[:, 2 * k : -1], numbers[:, -1])
+    return Draws(numbers[:, :k], numbers[:, k : 2 * k], numbers[:, 2 * k : -1], numbers[:, -1])
 
 
 @cache
@@ -286,6 +248,26 @@ def _drift(state: State, consumed: BoolArray, scale: float) -> FloatArray:
     return np.asarray(state.drift + np.where(consumed[:, None], scale * random_draw, 0).astype(np.float32))
 
 
+def satisfaction_after(state: State, consumed: BoolArray, rating: IntArray, dynamics: Dynamics) -> FloatArray:
+    """(n,) satisfaction once a step has brought ratings (n,) of what was consumed (n,), or nothing."""
+    parameters = dynamics.parameters.satisfaction
+    target = consumed * dynamics.normalised_rating[rating]
+    pull = np.where(consumed, np.float32(parameters.rate), np.float32(parameters.miss_rate))
+    return np.asarray(state.satisfaction + pull * (target - state.satisfaction))
+
+
+def leaving_terms(
+    steps: IntArray, satisfaction: FloatArray, dynamics: Dynamics
+) -> tuple[float, FloatArray, FloatArray]:
+    """What the log odds of leaving after (n,) steps of a session add up from: all, satisfaction (n,), duration (n,)."""
+    leaving = dynamics.parameters.leaving
+    return (
+        leaving.intercept,
+        np.asarray(leaving.satisfaction_weight * satisfaction),
+        np.asarray(leaving.duration_weight * np.log1p(steps)),
+    )
+
+
 def _return(state: State, left: BoolArray, dynamics: Dynamics) -> tuple[State, BoolArray, FloatArray]:
     """Bring users who left back, if the episode has sessions left and they come before its horizon.
 
@@ -339,7 +321,7 @@ def transition(
     """
     parameters = dynamics.parameters
     rows = np.arange(len(slates))
-    draws = _draw(state, slates)
+    draws = draw(state, slates)
     share = dynamics.genre_share[slates]
     examined = draws.examination < _examination(slates.shape[1], parameters.examination.decay)
     options = examined & (places == Place.SHOWN)
@@ -347,15 +329,11 @@ def transition(
     consumed = place >= 0
     taken = slates[rows, place]
     rating = _rate(reaction.rating[rows, place], draws.rating[rows, place])
-    target = consumed * dynamics.normalised_rating[rating]
-    pull = np.where(consumed, np.float32(parameters.satisfaction.rate), np.float32(parameters.satisfaction.miss_rate))
-    satisfaction = state.satisfaction + pull * (target - state.satisfaction)
+    satisfaction = satisfaction_after(state, consumed, rating, dynamics)
     exposure = consumed[:, None] * share[rows, place]
     step = state.step + 1
-    leaving = parameters.leaving
-    tired = np.log1p(step - state.began)
-    logit = leaving.intercept + leaving.satisfaction_weight * satisfaction + leaving.duration_weight * tired
-    hazard = expit(logit).astype(np.float32)
+    base, satisfied, tired = leaving_terms(step - state.began, satisfaction, dynamics)
+    hazard = expit(base + satisfied + tired).astype(np.float32)
     left = draws.leaving < hazard
     after = state._replace(
         step=step,

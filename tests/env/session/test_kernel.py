@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from personagym_env.data.tables import Dataset
 from personagym_env.protocols import NO_ITEM, Reaction
-from personagym_env.session import kernel
+from personagym_env.session import kernel, places
 from personagym_env.session.kernel import Dynamics, Outcome, Place, State
 from personagym_env.session.parameters import RewardWeights, SessionParameters
 
@@ -193,7 +193,7 @@ def test_places_say_why_they_are_empty(dataset: Dataset) -> None:
     fresh = [item for item in range(10) if not train.contains(np.array([0]), np.array([item]))[0]]
     slates = np.array([[fresh[0], fresh[1], rated, fresh[1], rated]])
     expected = [Place.CONSUMED, Place.SHOWN, Place.RATED, Place.REPEATED, Place.RATED]
-    np.testing.assert_array_equal(kernel.check_places(slates, np.array([0]), np.array([[fresh[0]]]), train), [expected])
+    np.testing.assert_array_equal(places.check_places(slates, np.array([0]), np.array([[fresh[0]]]), train), [expected])
 
 
 @pytest.mark.parametrize("few_rows", [0, 50])
@@ -201,18 +201,18 @@ def test_places_agree_with_a_plain_reading_of_the_rules(
     dataset: Dataset, monkeypatch: pytest.MonkeyPatch, few_rows: int
 ) -> None:
     """In one operation and step by step."""
-    monkeypatch.setattr(kernel, "_FEW_ROWS", few_rows)
+    monkeypatch.setattr(places, "_FEW_ROWS", few_rows)
     rng = np.random.default_rng(2)
     train, n = dataset.interactions, 50
     users, consumed = rng.integers(12, size=n), rng.integers(-1, 20, size=(n, 4))
     slates = rng.integers(20, size=(n, 6))
     rated = set(zip(train.users.tolist(), train.items.tolist(), strict=True))
-    for row, places in enumerate(kernel.check_places(slates, users, consumed, train)):
+    for row, found in enumerate(places.check_places(slates, users, consumed, train)):
         for j, item in enumerate(slates[row].tolist()):
             expected = Place.REPEATED if item in slates[row, :j] else Place.SHOWN
             expected = Place.CONSUMED if item in consumed[row] else expected
             expected = Place.RATED if (int(users[row]), item) in rated else expected
-            assert places[j] == expected
+            assert found[j] == expected
 
 
 def test_reward_is_the_weighted_sum_of_its_components(dataset: Dataset) -> None:
