@@ -7,16 +7,10 @@ from pathlib import Path
 
 import torch
 from jinja2 import TemplateError
-from transformers import (
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from personagym_agents.llm.chat import Answer, Conversation, Message
-from personagym_agents.model.causal_lm import WEIGHTS, chosen_device
+from personagym_agents.model.causal_lm import chosen_device, load_base, place_on
 
 _SAMPLE = 256
 """Values of every weight tensor that a model's fingerprint looks at."""
@@ -62,12 +56,15 @@ class LocalChat:
 
     @classmethod
     def load(cls, name: str | Path, settings: LocalSettings) -> "LocalChat":
-        """Load by name or path: weights from safetensors alone, and no code is run."""
+        """Load by name or path, see `load_base`.
+
+        Raises:
+            ValueError: there is no such model here, or it is no chat model.
+        """
         device = chosen_device(settings.device)
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        dtype = WEIGHTS.get(device.type, torch.float32)
-        model = AutoModelForCausalLM.from_pretrained(name, trust_remote_code=False, use_safetensors=True, dtype=dtype)
-        return cls(model.to(device), tokenizer, settings)  # type: ignore[arg-type]
+        model, tokenizer = load_base(name)
+        place_on(model, device)
+        return cls(model, tokenizer, settings)
 
     @property
     def identity(self) -> Mapping[str, object]:

@@ -18,6 +18,8 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 from personagym_agents.documents.tokenizer import Answers
+from personagym_agents.model.added_rows import MOST_FIELDS, load_added_rows, spell_tokens
+from personagym_agents.model.named_bases import dequantised, is_named, read_source, source_folder
 from personagym_agents.model.packing import Packed
 
 MAX_TOKENS = 1024
@@ -26,8 +28,8 @@ _SAMPLES = ("Heat; 1995; 4", "Alien; 1979; 5")
 """Lines that a tokenizer must tell apart."""
 _MOST_ADDED = 256
 """Tokens that a tokenizer may have beyond those of its model, such as one for padding."""
-WEIGHTS = {"cuda": torch.bfloat16}
-"""Precision of the weights of a model that is only asked, by kind of device; single on all others."""
+LARGE = 2**25
+"""Parameters from which on a model is held in half precision by processors that multiply it fast."""
 
 
 def small_model(vocabulary: int, *, width: int = 128, layers: int = 3, heads: int = 4) -> LlamaForCausalLM:
@@ -105,26 +107,48 @@ def chosen_device(name: str | None) -> torch.device:
         raise ValueError(f"no device {name!r} here: expected 'cpu', or a GPU such as 'cuda' ({reason})") from error
 
 
+def multiplies_halves(device: torch.device) -> bool:
+    """Whether products in bfloat16 are faster there than in single precision: five times as fast on a processor."""
+    return device.type != "cpu" or torch.cpu._is_avx512_bf16_supported()
+
+
+def frozen_precision(parameters: int, device: torch.device) -> torch.dtype:
+    """Of the weights of a model that stay as they are, by its parameters and the device."""
+    if device.type == "cuda" or (parameters >= LARGE and multiplies_halves(device)):
+        return torch.bfloat16
+    return torch.float32
+
+
 def place_on(model: PreTrainedModel, device: torch.device) -> None:
-    """Move a model that is only asked to a device, with weights in the precision that suits it.
+    """Move a model whose weights stay as they are to a device, in the precision that suits it.
 
     Only weights: of rotary frequencies, which are buffers, half precision would leave nothing at far positions.
     """
     model.to(device)  # type: ignore[arg-type]
+    precision = frozen_precision(model.num_parameters(), device)
     for parameter in model.parameters():
-        parameter.data = parameter.data.to(WEIGHTS.get(device.type, torch.float32))
+        parameter.data = parameter.data.to(precision)
 
 
 def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A causal LM in single precision and its tokenizer; weights from safetensors alone, and no code is run.
 
+    Args:
+        name: a name out of `named_bases.PACKAGED`, a path of a GGUF file, what `transformers` finds a model by, or a
+            bundle's folder that names its base in the place of weights.
+
     Raises:
         ValueError: there is no such model, or it lacks weights or a tokenizer that fits it.
+        ImportError: the reader of GGUF files is not installed.
     """
+    if is_named(name):
+        name = dequantised(str(name))[0]
+    named = read_source(Path(name))
+    weights = name if named is None else source_folder(named)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            name, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            weights, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
     except Exception as error:  # whatever the library makes of files that are something else
         told = str(error).strip().split("\n")[0]
@@ -135,11 +159,14 @@ def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
         raise ValueError(f"{_expected(name)}, got a model without {len(missing)} of them, such as {missing[0]}")
     ids = [tokenizer.encode(text, add_special_tokens=False) for text in _SAMPLES]
     strange = not all(ids) or len({tuple(some) for some in ids}) < len(ids)
-    if strange or len(tokenizer) > model.config.vocab_size + _MOST_ADDED:
+    most_added = _MOST_ADDED if named is None else MOST_FIELDS
+    if strange or len(tokenizer) > model.config.vocab_size + most_added:
         raise ValueError(
             f"{_expected(name)}, got a tokenizer of {len(tokenizer)} tokens that writes {_SAMPLES[0]!r} as {ids[0]}, "
             f"and a model of {model.config.vocab_size}: put the tokenizer's files beside the model's"
         )
+    if named is not None:
+        load_added_rows(Path(name), model, tokenizer)
     return model, tokenizer
 
 
@@ -147,23 +174,9 @@ def _expected(name: str | Path) -> str:
     return f"base {str(name)!r}: expected a causal language model with weights in safetensors and its tokenizer"
 
 
-@torch.no_grad()
 def spell_answers(model: PreTrainedModel, answers: Answers) -> None:
-    """Give each added answer token the mean of the embeddings, and of the head's rows, of the tokens that spell it.
-
-    A base stays as it is when adapters are trained, so rows that are all alike would leave its answers alike.
-
-    Args:
-        model: a causal LM whose vocabulary has room for the answers.
-        answers: those of its tokenizer; without added tokens nothing happens.
-    """
-    embeddings, head = model.get_input_embeddings(), model.get_output_embeddings()  # type: ignore[no-untyped-call]
-    tables = [embeddings.weight, *([] if head.weight is embeddings.weight else [head.weight])]
-    if getattr(head, "bias", None) is not None:
-        tables.append(head.bias)
-    for table in tables:
-        for token, segments in zip(answers.ids[: len(answers.spelled)], answers.spelled, strict=True):
-            table[token] = table[list(segments)].mean(dim=0)
+    """Spell the answer tokens that were added just now; without any nothing happens."""
+    spell_tokens(model, answers.ids[: len(answers.spelled)], answers.spelled)
 
 
 def decoder_of(model: PreTrainedModel) -> torch.nn.Module:

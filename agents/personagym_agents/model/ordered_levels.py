@@ -15,12 +15,16 @@ _WAVES = 3
 
 
 @torch.no_grad()
-def order_levels(model: PreTrainedModel, fields: Sequence[Sequence[Sequence[int]]]) -> None:
+def order_levels(
+    model: PreTrainedModel, fields: Sequence[Sequence[Sequence[int]]], *, share: float = 1.0, kept: float = 0.0
+) -> None:
     """Give the tokens of each field's levels embeddings along a random smooth curve.
 
     Args:
-        model: a causal LM of random weights.
+        model: a causal LM.
         fields: the tokens of each level of each field; levels that take several tokens stay as they are.
+        share: of the curve in the embeddings.
+        kept: share in them of what they are: 0 where that is random, 1 where it is what spells the levels.
     """
     table = cast(torch.Tensor, model.get_input_embeddings().weight)
     spread = float(table.std())
@@ -34,4 +38,5 @@ def order_levels(model: PreTrainedModel, fields: Sequence[Sequence[Sequence[int]
         directions = torch.randn(curve.shape[1], table.shape[1]) * spread
         directions[1] *= 2
         directions[2:] *= 0.5
-        table[[token for _, token in whole]] = curve @ directions
+        places = [token for _, token in whole]
+        table[places] = kept * table[places] + share * (curve @ directions)
