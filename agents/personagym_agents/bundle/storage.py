@@ -36,7 +36,8 @@ from personagym_agents.memory.evidence import Memory
 from personagym_agents.memory.settings import Recall
 from personagym_agents.model.adapter_file import read_adapter
 from personagym_agents.model.adapters import Factors, mix_adapters
-from personagym_agents.model.causal_lm import chosen_device, load_base, place_on, quietly
+from personagym_agents.model.causal_lm import chosen_device, load_base, place_on
+from personagym_agents.model.quiet import quietly
 from personagym_agents.personas.clustering import Personas
 from personagym_agents.personas.settings import Groups
 from personagym_env.data.tables import Dataset, IntArray, Interactions

@@ -16,7 +16,8 @@ from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_agents.memory.cross_fitted import make_memory
 from personagym_agents.memory.settings import Recall
-from personagym_agents.model.causal_lm import chosen_device, load_base, place_on, quietly
+from personagym_agents.model.causal_lm import chosen_device, load_base, place_on
+from personagym_agents.model.quiet import quietly
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.protocols import UserFingerprint
 

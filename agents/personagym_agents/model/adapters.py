@@ -12,7 +12,7 @@ from transformers.pytorch_utils import Conv1D
 
 from personagym_agents.inference.kernels.low_rank import add_low_rank, padded_to_lanes, suits_low_rank
 from personagym_agents.inference.linear import product
-from personagym_agents.model.causal_lm import quietly
+from personagym_agents.model.quiet import quietly
 from personagym_agents.model.settings import Targets
 from personagym_env.data.tables import IntArray
 

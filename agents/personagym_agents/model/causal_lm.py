@@ -15,7 +15,6 @@ from transformers import (
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.utils import logging as hf_logging
 
 from personagym_agents.documents.tokenizer import Answers
 from personagym_agents.model.added_rows import MOST_FIELDS, load_added_rows, spell_tokens
@@ -48,25 +47,6 @@ def small_model(vocabulary: int, *, width: int = 128, layers: int = 3, heads: in
         eos_token_id=None,
     )
     return LlamaForCausalLM(config)
-
-
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Without progress bars that are meant for gigabytes, and without a warning that users can do nothing about.
-
-    `peft` asks `transformers` for a property by a name that is deprecated there.
-    """
-    shown = hf_logging.is_progress_bar_enabled()
-    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings(
-                "ignore", message="`is_gradient_checkpointing` is deprecated", category=FutureWarning
-            )
-            yield
-    finally:
-        if shown:
-            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 @contextmanager

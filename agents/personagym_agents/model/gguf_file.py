@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from personagym_agents.model.causal_lm import quietly
+from personagym_agents.model.quiet import quietly
 
 _NEEDS = "reading GGUF files needs the package gguf: pip install 'personagym[slm]'"
 

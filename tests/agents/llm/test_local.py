@@ -34,7 +34,7 @@ from personagym_agents.llm.local import LocalChat, LocalSettings
 from personagym_agents.llm.profiling import open_chat
 from personagym_agents.llm.prompts import ask_for_notes
 from personagym_agents.llm.reflection import Reflection, ReflectionSettings
-from personagym_agents.model.causal_lm import quietly
+from personagym_agents.model.quiet import quietly
 from personagym_env.data.tables import Dataset
 from personagym_env.run_context import RunContext
 

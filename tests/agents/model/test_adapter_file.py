@@ -13,7 +13,8 @@ from torch import nn
 from personagym_agents.bundle.manifest import BUNDLED
 from personagym_agents.model.adapter_file import read_adapter
 from personagym_agents.model.adapters import adapter_factors
-from personagym_agents.model.causal_lm import load_base, quietly
+from personagym_agents.model.causal_lm import load_base
+from personagym_agents.model.quiet import quietly
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 

@@ -19,7 +19,8 @@ from personagym_agents.documents.tokenizer import answer_tokens, encode_texts
 from personagym_agents.documents.told import LEVELS
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.memory.settings import Recall
-from personagym_agents.model.causal_lm import load_base, quietly
+from personagym_agents.model.causal_lm import load_base
+from personagym_agents.model.quiet import quietly
 from personagym_agents.personas.settings import PersonaSettings
 from personagym_agents.training.base import train_base
 from personagym_agents.training.settings import TrainingSettings

@@ -22,7 +22,8 @@ from transformers import (
 )
 
 from personagym_agents.bundle.settings import BundleSettings
-from personagym_agents.model.causal_lm import load_base, quietly
+from personagym_agents.model.causal_lm import load_base
+from personagym_agents.model.quiet import quietly
 from personagym_agents.training.base import train_base
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
