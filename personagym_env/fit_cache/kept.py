@@ -8,13 +8,13 @@ were not used for longest make room for others.
 
 import functools
 import inspect
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -23,7 +23,7 @@ import numpy as np
 from gymnasium import logger
 
 from personagym_env.data.sources import cache_folder
-from personagym_env.data.tables import Catalogue, Interactions
+from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.files import locked, write_atomically
 from personagym_env.fit_cache.encoding import DamagedError, decoded, encoded
 
@@ -145,6 +145,11 @@ def _key(value: object) -> object | None:
         return repr(value)
     if isinstance(value, Interactions):
         return value.fingerprint()
+    if isinstance(value, np.ndarray):
+        return (value.dtype.str, value.shape, sha256(np.ascontiguousarray(value).tobytes()).hexdigest())
+    if isinstance(value, Dataset):  # its manifest names places on disk, and says nothing that a fit reads
+        users = sha256(repr((value.users.ids, sorted(value.users.attributes.items()))).encode()).hexdigest()
+        return (value.name, _key(value.catalogue), users, _key(value.interactions))
     if isinstance(value, Catalogue):
         texts = repr((value.ids, value.titles, value.genre_names)).encode(errors="surrogatepass")
         numbers = (np.ascontiguousarray(value.years, "<i8"), np.ascontiguousarray(value.genres))
@@ -158,12 +163,20 @@ def _key(value: object) -> object | None:
     return None if any(part is None for part in parts) else tuple(parts)
 
 
-@functools.cache
 def _computing(module: str) -> str:
     """Hash of what computes a fit of a module: libraries, and all sources of this package and of the module's own."""
+    return sources_of(*sorted({name.partition(".")[0] for name in (__name__, module)}))
+
+
+@functools.cache
+def sources_of(*packages: str) -> str:
+    """Hash of the sources of packages, and of the versions of the libraries that compute.
+
+    A fit that calls other packages than its own takes this as an argument, so that it is made again when they change.
+    """
     digest = sha256(repr([version(library) for library in _LIBRARIES]).encode())
-    for package in sorted({name.partition(".")[0] for name in (__name__, module)}):
-        found = sys.modules[package]
+    for package in packages:
+        found = import_module(package)
         places = [Path(place) for place in getattr(found, "__path__", [])]
         sources = [path for place in places for path in sorted(place.rglob("*.py"))]
         for path in sources or [Path(str(found.__file__))]:

@@ -38,4 +38,4 @@ def enter(named: NamedRecommender, bench: Bench, context: RunContext) -> FittedR
         picks |= {truth.name: lists.of(truth.users) for truth in bench.list_truths}
         offline = bench.offline(lists)
     context.tell(f"{name}: fitted in {seconds:.1f} s, measured in {time.perf_counter() - begin - seconds:.1f} s")
-    return FittedRecommender(name, model_class, recommender, picks, offline, seconds)
+    return FittedRecommender(name, model_class, picks, offline, seconds, recommender=recommender)

@@ -2,7 +2,7 @@
 
 import gc
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,13 @@ from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_benchmarks.agreement.sessions import JUDGE_CLASS, SessionStage, play_all, truths_of
 from personagym_benchmarks.agreement.settings import AgreementSettings
 from personagym_env.benchmark import user_hashes
-from personagym_env.evaluation.agreement.fitted_recommenders import FILTERED, Bench, FittedRecommender, ItemTruth
+from personagym_env.evaluation.agreement.fitted_recommenders import (
+    FILTERED,
+    Bench,
+    FittedRecommender,
+    ItemTruth,
+    MeasuredRecommender,
+)
 from personagym_env.evaluation.agreement.judges import Judge
 from personagym_env.evaluation.agreement.quantities import Answers, Questions
 from personagym_env.evaluation.agreement.truths import Truth
@@ -138,7 +144,7 @@ def asked_judges(
     rows: DataOverlap,
     answers: Answers,
     truth: ItemTruth,
-    fitted_recommenders: list[FittedRecommender],
+    fitted_recommenders: Sequence[MeasuredRecommender],
 ) -> list[Judge]:
     """A judge for every quantity that a population says of the items of a truth."""
     return [
@@ -155,7 +161,7 @@ def asked_judges(
     ]
 
 
-def metric_judges(truth: Truth, fitted_recommenders: list[FittedRecommender]) -> list[Judge]:
+def metric_judges(truth: Truth, fitted_recommenders: Sequence[MeasuredRecommender]) -> list[Judge]:
     """Offline metrics; those that count held-out rows do not judge a truth that counts the same rows."""
     counted = truth.kind in ("choice", "joint")
     return [

@@ -97,7 +97,7 @@ def set_stage(args: RobustnessSettings, dataset: Dataset, setting: DataSetting) 
         if name not in left_out:  # this data lacks what it needs
             recommender = specs[name].make(context).fit(log, catalogue)
             picks = bench.picks(recommender)
-            fitted_recommenders.append(FittedRecommender(name, specs[name].model_class, recommender, picks))
+            fitted_recommenders.append(FittedRecommender(name, specs[name].model_class, picks, recommender=recommender))
     weights = user_resamples(bench.split.test.n_users, args.resamples, np.random.default_rng(args.seed))
     return Stage(bench, fitted_recommenders, make_agents(args, bench), weights)
 

@@ -97,17 +97,23 @@ class Bench:
 
 
 @dataclass(frozen=True, eq=False)
-class FittedRecommender:
-    """A fitted recommender and what was measured of it."""
+class MeasuredRecommender:
+    """What was measured of a fitted recommender."""
 
     name: str
     model_class: str
-    recommender: Recommender
     picks: Mapping[str, IntArray]
-    """Ground truth to (n, k)."""
+    """Truth to (n, k)."""
     offline: Mapping[Metric, Statistic] = field(default_factory=dict)
     seconds: float = 0.0
     """That fitting took."""
+
+
+@dataclass(frozen=True, eq=False)
+class FittedRecommender(MeasuredRecommender):
+    """A fitted recommender and what was measured of it."""
+
+    recommender: Recommender = field(kw_only=True)
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,10 +57,13 @@ class Questions:
         Raises:
             ValueError: the agent rates on another scale than the log.
         """
+        if tuple(agent.scale) != self.logged.scale:
+            raise ValueError(f"agent {agent.name!r} rates on {agent.scale}, and the data on {self.logged.scale}")
+        return self.answered(react_to_pairs(agent, self.users, self.items, progress=progress), rng)
+
+    def answered(self, reactions: PairReactions, rng: np.random.Generator) -> "Answers":
+        """What a population has said of every pair; `rng` resamples the users for the interval of the weight."""
         log = self.logged
-        if tuple(agent.scale) != log.scale:
-            raise ValueError(f"agent {agent.name!r} rates on {agent.scale}, and the data on {log.scale}")
-        reactions = react_to_pairs(agent, self.users, self.items, progress=progress)
         at = self.places.rows(log.users, log.items)
         expected = reactions.rating @ np.asarray(log.scale)
         weight = fit_shown_weight(

@@ -99,7 +99,7 @@ class SimulatorTrainedLinUCB(SimulatorTrained):
 
     def learn(self, world: World) -> Recommender:
         """One update of the regression after each step of 256 sessions side by side."""
-        bandit = LinUCB(_opinions())
+        bandit = LinUCB(opinions())
         bandit.fit(world.train, world.dataset.catalogue)
         n_users = world.train.n_users
         users = min(self.sessions, n_users)
@@ -142,12 +142,12 @@ class SimulatorTrainedPPO(SimulatorTrained):
         from personagym_recommenders.rl.ppo import make_ppo
         from personagym_recommenders.rl.sb3_recommender import SB3Recommender
 
-        decoder = WeightedFeatures(_opinions()).fit(world.train, world.dataset.catalogue)
+        decoder = WeightedFeatures(opinions()).fit(world.train, world.dataset.catalogue)
         model = make_ppo(world, decoder, envs=self.envs, seed=self.seed)
         model.learn(self.steps)
         return SB3Recommender(model.policy, decoder)
 
 
-def _opinions() -> CandidateFeatures:
+def opinions() -> CandidateFeatures:
     """Those of recommenders that stand in the registry themselves."""
     return CandidateFeatures([MostPopular(), BestRated(), ItemKNN(), EASE()])

@@ -1,0 +1,1 @@
+"""The agreement study on every log at hand."""

@@ -1,0 +1,1 @@
+"""Agreement on many logs: one board for each, and what they say together."""
