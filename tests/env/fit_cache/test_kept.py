@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
-from personagym_env.data.tables import Catalogue, Dataset, Interactions
+from personagym_env.data.tables import Catalogue, Dataset, FloatArray, Interactions
 from personagym_env.fit_cache import kept as kept_module
-from personagym_env.fit_cache.kept import keeping_fits, kept
+from personagym_env.fit_cache.kept import keeping_fits, kept, sources_of
 from personagym_env.world import make_world
 
 runs: list[object] = []
@@ -190,3 +190,24 @@ def test_one_of_several_processes_fits_and_the_others_read(tmp_path: Path) -> No
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [process.communicate(timeout=60)[0] for process in processes] == ["[0, 2, 4]\n"] * 3
     assert ran.read_text() == "ran\n"
+
+
+def test_arrays_and_data_sets_are_known_by_what_they_hold(dataset: Dataset, folder: Path) -> None:
+    @kept()
+    def fit_both(known: Dataset, numbers: FloatArray) -> dict[str, Any]:
+        runs.append(numbers)
+        return {"sum": float(numbers.sum())}
+
+    other = replace(dataset, users=replace(dataset.users, attributes={"age": ("9",) * len(dataset.users)}))
+    with keeping_fits():
+        for _ in range(2):
+            for numbers in (np.arange(3.0), np.arange(3), np.arange(4.0)):
+                fit_both(dataset, numbers)
+            fit_both(replace(dataset), np.arange(3.0))
+            fit_both(other, np.arange(3.0))
+    assert len(runs) == 4
+
+
+def test_sources_of_packages_are_told_apart() -> None:
+    assert sources_of("personagym_env.fit_cache") != sources_of("personagym_env.data")
+    assert sources_of("personagym_env.data") == sources_of("personagym_env.data")

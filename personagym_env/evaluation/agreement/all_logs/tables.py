@@ -106,6 +106,7 @@ def together_table(study: AllLogs) -> Table:
     """What all logs say of every judge: mean tau, share of the ceiling, winners and regret."""
     columns = (
         name_column("judge"),
+        words_column("truth", "truth"),
         Column("logs", "logs"),
         Column("tau", "mean tau", good="high"),
         Column("spread", "between logs", meaning="Standard deviation of tau between logs, beyond their users' noise."),
@@ -130,6 +131,7 @@ def together_table(study: AllLogs) -> Table:
                     Row(
                         (
                             Cell(title),
+                            Cell(kind),
                             Cell(float(n), ".0f"),
                             Cell(pooled.mean, ".2f"),
                             Cell(pooled.spread, ".2f"),
