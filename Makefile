@@ -39,6 +39,7 @@ throughput: $(VENV)/ready
 	$(BIN)/python benchmarks/speed/mixed_adapters.py
 	$(BIN)/python benchmarks/speed/ppo_throughput.py
 	$(BIN)/python benchmarks/speed/growth.py
+	$(BIN)/python benchmarks/speed/cold_start.py
 	$(BIN)/python benchmarks/speed/collect.py
 
 fidelity: $(VENV)/ready

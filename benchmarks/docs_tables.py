@@ -30,8 +30,18 @@ from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.tables import distances_table
 from personagym_env.files import write_atomically
 from personagym_recommenders import REGISTRY, RecommenderSpec
-from speed.results import CollectSpeed, EngineSpeed, Growth, KernelGains, MixedAdapters, PPOThroughput, Throughput
+from speed.results import (
+    ColdStart,
+    CollectSpeed,
+    EngineSpeed,
+    Growth,
+    KernelGains,
+    MixedAdapters,
+    PPOThroughput,
+    Throughput,
+)
 from speed.tables import (
+    cold_start_table,
     collect_table,
     engine_table,
     growth_table,
@@ -142,6 +152,7 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     growth = growth_table(Growth.load(RESULTS / "growth.json"))
     yield "growth", growth.select("name", "step", "reset", "memory")
     yield "collect", collect_table(CollectSpeed.load(RESULTS / "collect.json"))
+    yield "cold-start", cold_start_table(ColdStart.load(RESULTS / "cold_start.json"))
     yield "mixed-adapters", mixed_times_table(MixedAdapters.load(RESULTS / "mixed_adapters.json"))
     ppo = ppo_table(PPOThroughput.load(RESULTS / "ppo_throughput.json"))
     yield "ppo", ppo.select("name", "vector", "single", "times", "rollouts")

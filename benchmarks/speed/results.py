@@ -294,3 +294,33 @@ class CollectSpeed(Result):
     COMMAND = "python benchmarks/speed/collect.py"
 
     rates: tuple[CollectRate, ...]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Processor seconds in a process of its own."""
+
+    users: str
+    first: bool
+    """Whether the cache folder was empty, so that everything is fitted."""
+    package: float
+    """To import `personagym_env`."""
+    libraries: float
+    """To import what answers, `torch` and `transformers`; 0 for users who need neither."""
+    median: float
+    """To `gym.make` and `reset` beyond that, over repeats."""
+    low: float
+    high: float
+    modules: tuple[str, ...]
+    """Of what only fits and training need, that which was imported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColdStart(Result):
+    """How long a process takes from nothing to the first observation."""
+
+    KIND = "cold start"
+    FORMAT = 1
+    COMMAND = "python benchmarks/speed/cold_start.py"
+
+    starts: tuple[Start, ...]

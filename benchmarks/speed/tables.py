@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
 from speed.results import (
+    ColdStart,
     CollectSpeed,
     DecisionRate,
     Growth,
@@ -223,3 +224,27 @@ def collect_table(found: CollectSpeed) -> Table:
     return Table.plain(
         "Decisions per second of collecting a log: median, lowest and highest of the repeats", columns, rows
     )
+
+
+def cold_start_table(found: ColdStart) -> Table:
+    """Processor seconds from nothing to the first observation."""
+    columns = (
+        name_column("users"),
+        words_column("kept", "fits"),
+        Column("package", "import `personagym_env`"),
+        Column("libraries", "import `torch`, `transformers`"),
+        Column("made", "`gym.make` and `reset`"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(one.users),
+                Cell("made" if one.first else "kept"),
+                Cell(one.package, ".2f"),
+                Cell(one.libraries or None, ".2f"),
+                Cell(Interval(one.median, one.low, one.high), ".2f"),
+            )
+        )
+        for one in found.starts
+    )
+    return Table.plain("Processor seconds of a process: median, lowest and highest of the repeats", columns, rows)

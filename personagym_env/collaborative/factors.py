@@ -63,6 +63,7 @@ class _Side:
         self.covariance = np.zeros((len(start), start.shape[1], start.shape[1]))
         self.precision = np.ones(len(self._free))  # of the prior, per free coordinate
         self.packed_gram = np.zeros((len(start), 0))  # (n, D(D+1)/2) summed second moments of the rated others
+        self.weighed = np.zeros(start.shape)  # (n, D) summed rows of the rated others, each times its residual
 
     def packed_moments(self) -> Matrix:
         """(n, D(D+1)/2) upper triangle of E[row row^T]."""
@@ -74,7 +75,8 @@ class _Side:
         self.packed_gram = np.asarray(self._count @ other.packed_moments())
         gram = unpacked(self.packed_gram, dimension)
         free = self._free
-        target = np.asarray(self._residual @ other.rows)[:, free] - gram[:, free, self._constant]
+        self.weighed = np.asarray(self._residual @ other.rows)
+        target = self.weighed[:, free] - gram[:, free, self._constant]
         covariance = np.linalg.inv(gram[:, free[:, None], free] / noise + np.diag(self.precision))
         self.rows[:, free] = np.einsum("nij,nj->ni", covariance, target / noise)
         self.covariance[:, free[:, None], free] = covariance
@@ -164,9 +166,9 @@ def fit_factors(
     for _ in range(settings.sweeps):
         users.update(items, noise)
         items.update(users, noise)
-        product = (users.rows[log.users] * items.rows[log.items]).sum(axis=1)
+        product = float((items.rows * items.weighed).sum())  # residuals with what both sides make of them
         square = float((items.packed_moments() * doubled * items.packed_gram).sum())
-        noise = max(float(weighed @ residual - 2 * (weighed @ product) + square) / len(log), 1e-4)
+        noise = max((float(weighed @ residual) - 2 * product + square) / len(log), 1e-4)
     return FactorModel(
         global_mean=mean,
         users=users.rows.astype(np.float32),

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import platformdirs
 
-from personagym_env.data.download import DownloadError, download_zip
 from personagym_env.data.manifest import read_manifest
 from personagym_env.data.readers.atomic import read_atomic
 from personagym_env.data.readers.border import Unknown
@@ -149,6 +148,9 @@ def _locate_ml_100k() -> Path:
             return Path(place) / "dataset_example" / "ml-100k"
     folder = cache_folder() / "ml-100k"
     if not folder.is_dir():
+        # Here, because what speaks HTTP takes a sixth of a second to import.
+        from personagym_env.data.download import DownloadError, download_zip
+
         try:
             download_zip(ML_100K_URL, folder, md5=ML_100K_MD5)
         except OSError as error:

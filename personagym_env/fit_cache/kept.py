@@ -21,6 +21,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from gymnasium import logger
+from scipy import sparse
 
 from personagym_env.data.sources import cache_folder
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
@@ -154,8 +155,13 @@ def _key(value: object) -> object | None:
         texts = repr((value.ids, value.titles, value.genre_names)).encode(errors="surrogatepass")
         numbers = (np.ascontiguousarray(value.years, "<i8"), np.ascontiguousarray(value.genres))
         return sha256(texts + b"".join(array.tobytes() for array in numbers)).hexdigest()
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        array = np.ascontiguousarray(value)
+        return (array.dtype.str, array.shape, sha256(array).hexdigest())
     if isinstance(value, tuple):
         parts = [_key(part) for part in value]
+    elif isinstance(value, sparse.csr_array):
+        parts = [value.shape, *(_key(part) for part in (value.data, value.indices, value.indptr))]
     elif is_dataclass(value):
         parts = [type(value).__qualname__, *(_key(getattr(value, entry.name)) for entry in fields(value))]
     else:

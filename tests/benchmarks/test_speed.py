@@ -58,6 +58,14 @@ def test_growth(tmp_path: Path) -> None:
     assert result["profile"]["next_bottleneck"] == max(shares, key=shares.get)
 
 
+def test_cold_start(tmp_path: Path) -> None:
+    result = run("cold_start", tmp_path / "cold_start.json", "--users", "mf", "--repeats", "1")
+    first, later = result["starts"]
+    assert (first["first"], later["first"]) == (True, False)
+    assert 0 < later["median"] < first["median"]
+    assert later["modules"] == []
+
+
 def test_collect(tmp_path: Path) -> None:
     result = run("collect", tmp_path / "collect.json", "--users", "bias", "--episodes", "64", "--repeats", "1")
     assert [rate["candidates"] for rate in result["rates"]] == [100, None]

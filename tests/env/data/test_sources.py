@@ -9,7 +9,7 @@ import pytest
 
 from fixtures.shared_data import shared_data
 from personagym_env.conformance.dataset import check_dataset
-from personagym_env.data import sources
+from personagym_env.data import download, sources
 from personagym_env.data.download import DownloadError
 from personagym_env.data.readers.table import DataError
 from personagym_env.data.sources import load_dataset
@@ -97,7 +97,7 @@ def test_the_download_is_asked_for_last_and_its_failure_says_what_to_do(
         assert (url, target, len(md5)) == (sources.ML_100K_URL, without_recbole / "ml-100k", 32)
         raise DownloadError("no network")
 
-    monkeypatch.setattr(sources, "download_zip", fail)
+    monkeypatch.setattr(download, "download_zip", fail)
     with pytest.raises(DownloadError, match=r"no network.*pip install --no-deps recbole==1\.2\.1.*or unpack.*or give"):
         load_dataset("ml-100k")
 
@@ -105,9 +105,9 @@ def test_the_download_is_asked_for_last_and_its_failure_says_what_to_do(
         target.mkdir(parents=True)
         (target / "u.data").write_text(ROWS)
 
-    monkeypatch.setattr(sources, "download_zip", bring)
+    monkeypatch.setattr(download, "download_zip", bring)
     assert len(load_dataset("ml-100k", scale=(1, 3, 5)).interactions) == 2
-    monkeypatch.setattr(sources, "download_zip", fail)
+    monkeypatch.setattr(download, "download_zip", fail)
     assert len(load_dataset("ml-100k", scale=(1, 3, 5)).interactions) == 2  # from the cache
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, Interactions
@@ -80,6 +81,8 @@ def test_everything_that_decides_a_fit_tells_it_apart(
         (log, FactorSettings(rank=2)),
         (log, None, catalogue),
         (log, None, replace(catalogue, years=catalogue.years + 1)),
+        *((log, None, None, array) for array in (np.arange(4), np.arange(4.0), np.arange(4).reshape(2, 2))),
+        *((log, None, None, sparse.csr_array(np.eye(size))) for size in (2, 3)),
     ]
     with keeping_fits():
         for call in [*calls, *calls]:
@@ -90,10 +93,11 @@ def test_everything_that_decides_a_fit_tells_it_apart(
     assert len(runs) == len(calls) + 1
 
 
-def test_a_generator_stands_for_no_hash(dataset: Dataset, folder: Path) -> None:
+@pytest.mark.parametrize("unknown", [np.random.default_rng(0), np.array([object()])])
+def test_some_arguments_stand_for_no_hash(unknown: object, dataset: Dataset, folder: Path) -> None:
     with keeping_fits():
         for _ in range(2):
-            fit_mean(dataset.interactions, rng=np.random.default_rng(0))
+            fit_mean(dataset.interactions, rng=unknown)
     assert len(runs) == 2
     assert not folder.exists()
 
