@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from importlib import import_module
+from itertools import pairwise
 
 FITS_ALONE = ("sklearn", "peft", "scipy.stats", "matplotlib", "httpx")
 """What users whose fits were kept do without."""
@@ -24,7 +25,7 @@ def main(dataset: str, users: str, *libraries: str) -> None:
 
     gym.make("PersonaRec-v0", dataset=dataset, agent=users).reset(seed=0)
     times.append(time.process_time())
-    seconds = [end - begin for begin, end in zip(times, times[1:], strict=False)]
+    seconds = [end - begin for begin, end in pairwise(times)]
     print(json.dumps({"seconds": seconds, "modules": [name for name in FITS_ALONE if name in sys.modules]}))
 
 

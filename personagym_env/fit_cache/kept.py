@@ -146,8 +146,6 @@ def _key(value: object) -> object | None:
         return repr(value)
     if isinstance(value, Interactions):
         return value.fingerprint()
-    if isinstance(value, np.ndarray):
-        return (value.dtype.str, value.shape, sha256(np.ascontiguousarray(value).tobytes()).hexdigest())
     if isinstance(value, Dataset):  # its manifest names places on disk, and says nothing that a fit reads
         users = sha256(repr((value.users.ids, sorted(value.users.attributes.items()))).encode()).hexdigest()
         return (value.name, _key(value.catalogue), users, _key(value.interactions))
