@@ -56,7 +56,8 @@ def observe(args: Args, users: str, cache: Path) -> Observed:
     surrounding = os.environ | {"PERSONAGYM_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=surrounding, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)
-    return Observed(*found["seconds"], tuple(found["modules"]))
+    package, libraries, made = found["seconds"]
+    return Observed(package, libraries, made, tuple(found["modules"]))
 
 
 def start_of(users: str, *, first: bool, observed: list[Observed]) -> Start:

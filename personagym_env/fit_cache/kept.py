@@ -155,7 +155,7 @@ def _key(value: object) -> object | None:
         return sha256(texts + b"".join(array.tobytes() for array in numbers)).hexdigest()
     if isinstance(value, np.ndarray) and not value.dtype.hasobject:
         array = np.ascontiguousarray(value)
-        return (array.dtype.str, array.shape, sha256(array).hexdigest())
+        return (array.dtype.str, array.shape, sha256(array.data).hexdigest())
     if isinstance(value, tuple):
         parts = [_key(part) for part in value]
     elif isinstance(value, sparse.csr_array):
