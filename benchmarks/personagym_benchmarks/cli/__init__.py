@@ -11,6 +11,8 @@ from personagym_benchmarks.cli.closed_loop import ClosedLoopCommand
 from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_benchmarks.cli.compare import CompareCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
+from personagym_benchmarks.cli.interview import InterviewCommand
+from personagym_benchmarks.cli.interviews import InterviewsCommand
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
 from personagym_benchmarks.cli.off_policy import OffPolicyCommand
 from personagym_benchmarks.cli.offline_policies import OfflinePoliciesCommand
@@ -45,6 +47,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "profile": ProfileCommand,
     "reasons": ReasonsCommand,
     "user": UserCommand,
+    "interview": InterviewCommand,
+    "interviews": InterviewsCommand,
     "card": CardCommand,
     "play": PlayCommand,
     "report": ReportCommand,

@@ -1,0 +1,1 @@
+"""Interviews with simulated users, held against what people did next."""
