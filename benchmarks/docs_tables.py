@@ -16,6 +16,8 @@ from personagym_env.evaluation.closed_loop import tables as closed_loop
 from personagym_env.evaluation.closed_loop.board import ClosedLoop
 from personagym_env.evaluation.fidelity import tables as fidelity
 from personagym_env.evaluation.fidelity.board import FidelityBoard, FidelityReport
+from personagym_env.evaluation.interviews.board import Interviews
+from personagym_env.evaluation.interviews.tables import statements_table
 from personagym_env.evaluation.leaderboard.board import Leaderboard
 from personagym_env.evaluation.leaderboard.policies import PolicyComparison
 from personagym_env.evaluation.leaderboard.policy_tables import policies_table
@@ -177,6 +179,7 @@ def _of_off_policy() -> Iterator[tuple[str, Table]]:
 
 
 def _of_rest() -> Iterator[tuple[str, Table]]:
+    yield "interviews", statements_table(Interviews.load(RESULTS / "interviews.json"))
     validation = Validation.load(RESULTS / "validation.json")
     yield "validation", distances_table(validation, main=True, form=".2f")
     yield "blends", blends_table(Blends.load(RESULTS / "blends.json"))

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from personagym_agents.llm.claims import Choosing, Claim, Habit, Liking, Subject
 from personagym_agents.llm.evidence import decades_of
-from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import Crowd
 
 LEAST_ROWS = 2
@@ -32,7 +31,7 @@ class ItemClaim(NamedTuple):
 Said = Claim | ItemClaim
 
 
-def subject_columns(catalogue: Catalogue) -> npt.NDArray[np.bool_]:
+def subject_columns(catalogue: Catalogue) -> BoolArray:
     """(m, s) which item has which genre, then which belongs to which decade."""
     decades = np.array(decades_of(catalogue), np.int64)
     return np.concatenate([catalogue.genres, (catalogue.years // 10 * 10)[:, None] == decades], axis=1)
@@ -52,6 +51,11 @@ class Rows(NamedTuple):
     def of_log(cls, log: Interactions) -> "Rows":
         """The rows of a log."""
         return cls(log.users, log.items, log.ratings, None)
+
+    def some(self, which: BoolArray) -> "Rows":
+        """The rows of a mask (n,)."""
+        wishes = None if self.wishes is None else self.wishes[which]
+        return Rows(self.users[which], self.items[which], self.ratings[which], wishes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,18 +89,16 @@ class Contrasts:
         """
         has, u = subject_columns(catalogue)[rows.items].astype(np.float64), len(means)
         apart = rows.ratings - crowd.means[rows.items]
-        per_user = sparse.csr_array((np.ones(len(apart)), (rows.users, np.arange(len(apart)))), (u, len(apart)))
-        count = per_user @ np.ones(len(apart))
-        inside = per_user @ has
+        count = _sums(rows.users, np.ones(len(apart)), u)
+        inside = _sums(rows.users, has, u)
         outside = count[:, None] - inside
-        if rows.wishes is None:
-            share = _divide(inside, count[:, None])
-            choosing = share - _divide(inside.sum(axis=0), np.array(count.sum()))
-        else:
-            choosing = _contrast(per_user, has, rows.wishes, inside, outside)
-        mean_apart = _divide(per_user @ apart, count)
+        share = _divide(inside, count[:, None])
+        choosing: FloatArray = np.asarray(share - _divide(inside.sum(axis=0), np.array(count.sum())))
+        if rows.wishes is not None:
+            choosing = _contrast(rows.users, has, rows.wishes, inside, outside)
+        mean_apart = _divide(_sums(rows.users, apart, u), count)
         return cls(
-            rating=_contrast(per_user, has, apart, inside, outside),
+            rating=_contrast(rows.users, has, apart, inside, outside),
             choosing=choosing,
             inside=inside,
             rows=count,
@@ -127,7 +129,7 @@ class Contrasts:
             case Habit("rating", word, holds) if word != "fair":
                 if self.rows[user] < LEAST_HABIT_ROWS:
                     return None
-                return ((self.leniency[user] > 0) == (word == "generous")) == holds
+                return (bool(self.leniency[user] > 0) == (word == "generous")) == holds
         return None
 
     def _column(self, subject: Subject) -> int:
@@ -138,10 +140,16 @@ def _divide(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     return np.asarray(numerator / np.maximum(denominator, 1e-9))
 
 
+def _sums(users: IntArray, values: FloatArray, count: int) -> FloatArray:
+    """(u, ...) sums of values (n, ...) by the user of each row."""
+    at = np.arange(len(users))
+    return np.asarray(sparse.csr_array((np.ones(len(users)), (users, at)), (count, len(users))) @ values)
+
+
 def _contrast(
-    per_user: sparse.csr_array, has: FloatArray, values: FloatArray, inside: FloatArray, outside: FloatArray
+    users: IntArray, has: FloatArray, values: FloatArray, inside: FloatArray, outside: FloatArray
 ) -> FloatArray:
     """(u, s) mean of values (n,) in rows with a subject less the mean in the others."""
-    within = per_user @ (has * values[:, None])
-    total = (per_user @ values)[:, None]
+    within = _sums(users, has * values[:, None], len(inside))
+    total = _sums(users, values, len(inside))[:, None]
     return np.asarray(_divide(within, inside) - _divide(total - within, outside))

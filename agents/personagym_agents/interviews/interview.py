@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from personagym_agents.explanations.wording import explain_in_words, listed
-from personagym_agents.interviews.contrasts import Contrasts, ItemClaim, Rows
+from personagym_agents.interviews.contrasts import Contrasts, ItemClaim, Rows, Said
 from personagym_agents.interviews.questions import Question, QuestionReader
 from personagym_agents.interviews.speech import ChatVoice
-from personagym_agents.interviews.statements import Said, Speaker, Statement, taste_claims
+from personagym_agents.interviews.statements import Speaker, Statement, taste_claims
 from personagym_agents.llm.evidence import Evidence
 from personagym_agents.llm.safety import plain_title
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions

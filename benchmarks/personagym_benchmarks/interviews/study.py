@@ -67,9 +67,7 @@ def run(settings: InterviewSettings, context: RunContext) -> Interviews:
     interview = Interview(agent, dataset, train, rng=rng)
     telling = np.flatnonzero((test.counts > 0) & (train.counts > 0))
     if len(telling) < settings.users:
-        raise ValueError(
-            f"{settings.users} users were asked for, and {len(telling)} have rows to be known and held out"
-        )
+        raise ValueError(f"users must be at most the {len(telling)} who have rows to be held out, got {settings.users}")
     people = np.sort(rng.permutation(telling)[: settings.users])
     order = rng.permutation(len(people))
     others = np.empty_like(people)
@@ -87,9 +85,9 @@ def run(settings: InterviewSettings, context: RunContext) -> Interviews:
     def contrasts(rows: Rows) -> Contrasts:
         return Contrasts.of(rows, interview.crowd, catalogue, interview.means)
 
-    seen = contrasts(_some(said, first))
+    seen = contrasts(said.some(first))
     weights = user_resamples(len(people), settings.resamples, np.random.default_rng(settings.seed))
-    truth = _Truth(people, others, contrasts(Rows.of_log(test)), contrasts(_some(said, ~first)), weights)
+    truth = _Truth(people, others, contrasts(Rows.of_log(test)), contrasts(said.some(~first)), weights)
     composed = {int(user): list(taste_claims(interview.evidence, int(user))) for user in people}
     kept = {
         user: [one for one in claims if seen.bears_out(one, user) is not False] for user, claims in composed.items()
@@ -110,10 +108,6 @@ def run(settings: InterviewSettings, context: RunContext) -> Interviews:
         setting=recorded(replace(settings, chat=None, base_url=None)),
         environment=environment_snapshot(),
     )
-
-
-def _some(rows: Rows, which: np.ndarray) -> Rows:
-    return Rows(*(None if part is None else part[which] for part in rows))
 
 
 def _spoken(
