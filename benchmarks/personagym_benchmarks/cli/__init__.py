@@ -6,6 +6,7 @@ from typing import Any
 import tyro
 
 from personagym_benchmarks.cli.agreement import AgreementCommand
+from personagym_benchmarks.cli.backtest import BacktestCommand
 from personagym_benchmarks.cli.card import CardCommand
 from personagym_benchmarks.cli.closed_loop import ClosedLoopCommand
 from personagym_benchmarks.cli.collect import CollectCommand
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "leaderboard": LeaderboardCommand,
     "agreement": AgreementCommand,
     "compare": CompareCommand,
+    "backtest": BacktestCommand,
     "fidelity": FidelityCommand,
     "validation": ValidationCommand,
     "robustness": RobustnessCommand,

@@ -56,3 +56,26 @@ def right_winner(probability: FloatArray, outcome: FloatArray) -> FloatArray:
 def brier(probability: FloatArray, outcome: FloatArray) -> float:
     """Mean squared error of predicted probabilities (Brier 1950); always saying 1/2 gives .25. A tie counts as 1/2."""
     return float(((probability - (1 + np.sign(outcome)) / 2) ** 2).mean())
+
+
+LEAST_TESTS = 10
+"""Tests from which on predicted probabilities are corrected by what the others say."""
+
+
+def corrected(probability: FloatArray, outcome: FloatArray) -> FloatArray:
+    """(n,) probabilities whose log odds are shrunk as all other tests say, so that no test corrects itself.
+
+    Resamples of users tell the noise of the sample and not the judge's own mistakes, so that bare probabilities are too
+    sure. The one number that is fitted, by likelihood, is between 0 (nothing is known) and 2; a tie counts as 1/2.
+
+    Args:
+        probability: (n,) predicted, that the first of two wins.
+        outcome: (n,) real difference, first less second.
+    """
+    odds = np.log(clipped := np.clip(probability, 1e-3, 1 - 1e-3)) - np.log1p(-clipped)
+    won = (1 + np.sign(outcome)) / 2
+    factors = np.linspace(0.0, 2.0, 201)
+    at = factors[:, None] * odds
+    likelihood = won * at - np.logaddexp(0.0, at)  # (f, n)
+    others = likelihood.sum(axis=1, keepdims=True) - likelihood
+    return np.asarray(1 / (1 + np.exp(-factors[others.argmax(axis=0)] * odds)))

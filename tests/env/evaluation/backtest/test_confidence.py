@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from personagym_env.evaluation.backtest.confidence import brier, confidence_bins, right_winner
+from personagym_env.evaluation.backtest.confidence import brier, confidence_bins, corrected, right_winner
 
 
 def test_probabilities_that_are_right_are_found_right():
@@ -26,3 +26,16 @@ def test_limiting_cases():
     )
     (only,) = confidence_bins(np.array([0.0, 1.0]), np.array([-1.0, 1.0]))
     assert (only.low, only.tests, only.right) == (0.975, 2, 1.0)
+
+
+def test_probabilities_that_are_too_sure_are_corrected():
+    rng = np.random.default_rng(1)
+    odds = rng.normal(0, 1.5, 2_000)
+    outcome = np.where(rng.random(2_000) < 1 / (1 + np.exp(-odds)), 1.0, -1.0)
+    sure = 1 / (1 + np.exp(-2 * odds))
+    found = corrected(sure, outcome)
+    moderate = np.abs(odds) < 2  # beyond, probabilities are cut before they are corrected
+    np.testing.assert_allclose(np.log(found / (1 - found))[moderate], odds[moderate], atol=0.25)
+    assert brier(found, outcome) < brier(sure, outcome)
+    nothing = corrected(rng.random(2_000), rng.choice([-1.0, 1.0], 2_000))
+    assert np.abs(nothing - 0.5).max() < 0.1

@@ -1,0 +1,1 @@
+"""Past A/B tests replayed with simulated users."""
