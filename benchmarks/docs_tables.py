@@ -12,6 +12,7 @@ from personagym_benchmarks.transfer.verdicts import verdict_table
 from personagym_env.evaluation.agreement.headline import own_table
 from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
 from personagym_env.evaluation.agreement.tables import judges_table
+from personagym_env.evaluation.backtest.board import Backtest, bins_table, tallies_table
 from personagym_env.evaluation.closed_loop import tables as closed_loop
 from personagym_env.evaluation.closed_loop.board import ClosedLoop
 from personagym_env.evaluation.fidelity import tables as fidelity
@@ -115,6 +116,9 @@ def _of_agreement() -> Iterator[tuple[str, Table]]:
         "whole-sessions",
         sessions.select(*(column.key for column in sessions.columns if "closed pool" not in column.key)),
     )
+    backtest = Backtest.load(RESULTS / "backtest.json")
+    yield "backtest", tallies_table(backtest)
+    yield "backtest-calibration", bins_table(backtest)
     yield "planted-selection", selection_table(PlantedSelections.load(RESULTS / "planted_selection.json"))
 
 

@@ -189,9 +189,9 @@ def tests_table(study: Backtest, most: int) -> Table:
                 Cell(one.test.outcome),
                 Cell(one.predicted),
                 Cell(one.probability, ".2f"),
-                Cell(one.named or "withheld"),
+                Cell({one.test.a: "a", one.test.b: "b", "": "withheld"}[one.named]),
                 Cell(Interval(one.test.difference, one.test.low, one.test.high)),
-                Cell(one.winner or "chance"),
+                Cell({one.test.a: "a", one.test.b: "b", "": "chance"}[one.winner]),
             )
         )
         for one in study.tests[:most]
