@@ -10,43 +10,41 @@ import numpy as np
 
 from personagym_agents.classical.choice import sample_unseen
 from personagym_agents.classical.link import Spread, fit_spread
-from personagym_agents.classical.stack import Blend
 from personagym_agents.documents.told import Told
+from personagym_agents.inference.answer_link import AnswerLink, Beside, beside, fit_answer_link, indifferent
 from personagym_agents.inference.language_users import LanguageUserAgent
-from personagym_agents.inference.linked_users import AnswerLink, LinkedUsers, fit_answer_link, scatter_at
+from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_env.collaborative.factors import FactorSettings, fit_factors
 from personagym_env.data.splits import Split, random_split, temporal_split
-from personagym_env.data.tables import Interactions
-from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.evaluation.core.pair_reactions import PairReactions, react_to_pairs
 from personagym_env.protocols import UserFingerprint
 
 _EARLY_SHARE = 0.8
 _LINK_USERS, _LINK_ROWS = 400, 3_000
 """Users and rows, drawn at random, that a link is fitted on at most."""
-Knowing = Callable[[Interactions, Told | None, Blend | None], LanguageUserAgent]
-"""From rows as they are told, how they are, and weights of their evidence, where known, to users who know them."""
+Knowing = Callable[[Interactions], LanguageUserAgent]
+"""From rows, as they are told, to users who know them."""
 
 
 def linked_users(
-    knowing: Knowing, train: Interactions, told: Told, *, name: str, fingerprint: UserFingerprint
+    users: LanguageUserAgent, knowing: Knowing, train: Interactions, *, name: str, fingerprint: UserFingerprint
 ) -> LinkedUsers:
     """Users who know the training rows and answer on their scale.
 
     Args:
-        knowing: makes users who know some rows.
-        train: rows that the users may know, as the log has them.
-        told: how they are told.
+        users: who know the training rows and answer in levels.
+        knowing: makes such users who know other rows.
+        train: rows that the users know, as the log has them.
         name: for tables.
         fingerprint: what the users are.
     """
     early, late = _tail(train)
-    asked = knowing(told.log(early), told, None)
-    memory = asked.corpus.memory
-    # Weights that hold for most of the rows hold for all, and fitting them takes as long as all the rest.
-    blend = None if memory is None or memory.evidence is None else memory.evidence.blend
-    link = _fit_link(asked, early, late if len(late) else train, train, told)
-    users = asked if early is train else knowing(told.log(train), told, blend)
-    return LinkedUsers(users, link, _spread(train), name=name, fingerprint=fingerprint)
+    told = users.corpus.told
+    assert told is not None
+    asked = users if early is train else knowing(told.log(early))
+    link, alone = _fit_links(asked, early, late if len(late) else train, train, told)
+    return LinkedUsers(users, link, _spread(train), alone=alone, name=name, fingerprint=fingerprint)
 
 
 def _spread(train: Interactions) -> Spread:
@@ -63,16 +61,33 @@ def _tail(train: Interactions) -> Split:
     return Split(early, late) if len(early) and len(late) else Split(train, train.take(np.zeros(len(train), np.bool_)))
 
 
-def _fit_link(
+def _fit_links(
     asked: LanguageUserAgent, early: Interactions, rows: Interactions, train: Interactions, told: Told
-) -> AnswerLink:
-    """A link fitted on rows that the asked users, who know the early ones, do not know."""
+) -> tuple[AnswerLink, AnswerLink]:
+    """A link fitted on rows that the asked users, who know the early ones, do not know, and one without the base."""
     rng = np.random.default_rng(0)
     known = np.flatnonzero(rows.counts)
     users = rng.choice(known, min(len(known), _LINK_USERS), replace=False)
     inside = np.flatnonzero(np.isin(rows.users, users))
     drawn = rows.take(rng.choice(inside, min(len(inside), _LINK_ROWS), replace=False))
     unseen = sample_unseen(train, drawn.users, rng)
-    consumed, skipped = (react_to_pairs(asked, drawn.users, items) for items in (drawn.items, unseen))
-    scatter = scatter_at(_spread(early), drawn.users, drawn.items)
-    return fit_answer_link(consumed, drawn.rating_index, skipped, scatter, scale=train.scale, levels=told.levels)
+    read = _beside(asked, _spread(early), drawn.users, drawn.items), _beside(asked, _spread(early), drawn.users, unseen)
+    answers = [react_to_pairs(asked, drawn.users, items) for items in (drawn.items, unseen)]
+    silence = PairReactions(*indifferent((len(drawn),), told.levels))
+    base, alone = (
+        fit_answer_link(consumed, drawn.rating_index, skipped, read, told)
+        for consumed, skipped in (answers, (silence, silence))
+    )
+    return base, alone
+
+
+def _beside(asked: LanguageUserAgent, spread: Spread, users: IntArray, items: IntArray) -> Beside:
+    """What a link reads about (n,) pairs."""
+    corpus = asked.corpus
+    codes = None
+    if corpus.recalls_evidence:
+        codes = np.empty((len(users), len(corpus.of_memory)), corpus.code_type)
+        for user in np.unique(users):
+            rows = np.flatnonzero(users == user)
+            codes[rows] = corpus.recall(np.array([user]))[0, items[rows]]
+    return beside(spread, corpus.crowd.counts, users, items, codes)

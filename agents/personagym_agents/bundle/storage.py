@@ -11,6 +11,7 @@ bundle/
 """
 
 from collections.abc import Mapping
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ from personagym_agents.bundle.manifest import Manifest, base_for, bundle_hash, r
 from personagym_agents.classical.stack import Blend
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
-from personagym_agents.documents.told import Told, fit_told
+from personagym_agents.documents.told import fit_told
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_agents.llm.profile_store import ProfileStore
@@ -126,21 +127,16 @@ def bundle_users(
     if told is None or told.exact:
         return agent
 
-    def knowing(rows: Interactions, told: Told | None, blend: Blend | None) -> LanguageUserAgent:
-        return _knowing(agent, dataset, rows, told, blend)
-
     assert agent.fingerprint is not None
-    return linked_users(knowing, train, told, name=agent.name, fingerprint=agent.fingerprint)
+    knowing = partial(_knowing, agent, dataset)
+    return linked_users(agent, knowing, train, name=agent.name, fingerprint=agent.fingerprint)
 
 
-def _knowing(
-    agent: LanguageUserAgent, dataset: Dataset, rows: Interactions, told: Told | None, blend: Blend | None
-) -> LanguageUserAgent:
+def _knowing(agent: LanguageUserAgent, dataset: Dataset, rows: Interactions) -> LanguageUserAgent:
     """The users of a bundle if these were the rows that they know."""
     known, population = agent.corpus, agent.population
-    recall = Recall(evidence=known.memory is not None and known.memory.evidence is not None)
-    memory = make_memory(dataset.catalogue, rows, recall, blend=blend)
-    corpus = Corpus.build(dataset, rows, known.tokenizer, memory=memory, told=told)
+    memory = make_memory(dataset.catalogue, rows, Recall(evidence=known.recalls_evidence))
+    corpus = Corpus.build(dataset, rows, known.tokenizer, memory=memory, told=known.told)
     return LanguageUserAgent(
         population.model,
         corpus,

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from personagym_agents.bundle.linking import linked_users
 from personagym_agents.bundle.manifest import base_for, bundle_hash, may_have_read, read_manifest
-from personagym_agents.classical.stack import Blend
 from personagym_agents.documents.corpus import Corpus
-from personagym_agents.documents.told import Told, fit_told
+from personagym_agents.documents.told import fit_told
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_agents.memory.cross_fitted import make_memory
@@ -22,7 +21,7 @@ from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.protocols import UserFingerprint
 
 NAME = "zero-shot"
-FIT_VERSION = 3
+FIT_VERSION = 4
 """Raised with every change of what is fitted to a log that moves answers by more than rounding."""
 
 
@@ -54,10 +53,12 @@ def zero_shot_users(
     place_on(model, chosen)
     weights = sha256(f"{NAME} {FIT_VERSION} {bundle_hash(place)} {next(model.parameters()).dtype}".encode()).hexdigest()
 
-    def users(rows: Interactions, told: Told | None, blend: Blend | None) -> LanguageUserAgent:
-        memory = make_memory(dataset.catalogue, rows, Recall(evidence=settings.recall.evidence), blend=blend)
+    told = fit_told(train)
+
+    def knowing(rows: Interactions) -> LanguageUserAgent:
+        memory = make_memory(dataset.catalogue, rows, Recall(evidence=settings.recall.evidence))
         corpus = Corpus.build(dataset, rows, tokenizer, memory=memory, told=told)
         return LanguageUserAgent(model, corpus, name=NAME, history_lines=settings.history_lines)
 
     fingerprint = UserFingerprint(train.fingerprint(), weights)
-    return linked_users(users, train, fit_told(train), name=NAME, fingerprint=fingerprint)
+    return linked_users(knowing(told.log(train)), knowing, train, name=NAME, fingerprint=fingerprint)

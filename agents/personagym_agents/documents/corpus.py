@@ -168,6 +168,11 @@ class Corpus:
         words = [] if self.memory is None else self.memory.words
         return [self.encoded[first : first + len(field)] for first, field in zip(self.of_memory, words, strict=True)]
 
+    @property
+    def recalls_evidence(self) -> bool:
+        """Whether numbers are among what users recall."""
+        return self.memory is not None and self.memory.evidence is not None
+
     def recall(self, users: IntArray) -> Codes:
         """(b, m, f) what (b,) users recall about every item."""
         if self.memory is None:

@@ -21,6 +21,7 @@ from personagym_agents.inference.packed_pass import PackedPass
 from personagym_agents.inference.pass_layout import lay_out, ragged
 from personagym_agents.inference.prefix_cache import PrefixStore
 from personagym_agents.inference.thread_pool import side_by_side
+from personagym_agents.memory.evidence import Codes
 from personagym_agents.model.adapters import AdapterGate
 from personagym_agents.model.causal_lm import answer_logits
 from personagym_agents.model.packing import Segments
@@ -141,6 +142,10 @@ class LanguageSessions:
         line = self._lines(np.array([row]), np.array([[item]]))[0, 0]
         return self._script[row, : self._written[row]].copy(), line
 
+    def recalled(self, rows: IntArray, items: IntArray) -> Codes:
+        """(b, k, f) levels of what the users of (b,) rows recall about items (b, k)."""
+        return self._memory[rows[:, None], items]
+
     def prompt(self, row: int, item: int) -> str:
         """The text behind which a row's user answers an item: the document as it now is, then the item's line."""
         segments = self._population.segments
@@ -187,7 +192,7 @@ class LanguageSessions:
     def _lines(self, rows: IntArray, items: IntArray) -> Index:
         """(b, k, 1 + f) pieces of the lines of items (b, k), as the users of (b,) rows recall them."""
         corpus = self._population.corpus
-        return corpus.with_memory(corpus.of_item[items], self._memory[rows[:, None], items])
+        return corpus.with_memory(corpus.of_item[items], self.recalled(rows, items))
 
     def _pending(self, rows: Index) -> Index:
         """(b, p) pieces that are written but not encoded, `NO_SEGMENT` behind each row's last."""

@@ -1,101 +1,19 @@
 """Language-model users of a log whose ratings their base does not speak: answers are linked to the log's own scale.
 
-The base answers in levels of its own. What it expects, how sure it is of that, and how widely the user's and the item's
-ratings scatter go through an ordinal link to the ratings of the log, and its wish for an item through a logistic line.
-Both are fitted on training rows that the users asked for the purpose do not know, so a link knows how far such answers
-can be trusted.
-
-Shapes: n questions, l levels, r ratings, k places.
+Shapes: b rows, k places, f fields of the memory, p parts of a document.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from personagym_agents.classical.choice import ChoiceModel, fit_choice
-from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, logistic
-from personagym_agents.classical.users import LARGEST_LOGIT
+from personagym_agents.classical.link import Spread
+from personagym_agents.inference.answer_link import AnswerLink, Beside, beside
 from personagym_agents.inference.language_users import LanguageUserAgent
-from personagym_env.data.tables import FloatArray, IntArray
-from personagym_env.evaluation.core.pair_reactions import PairReactions
-from personagym_env.explanations import Consumed, Explanation, attribute
+from personagym_agents.memory.evidence import Codes
+from personagym_env.data.tables import IntArray
+from personagym_env.explanations import Consumed, Explanation, Part, attribute
 from personagym_env.protocols import Reaction, UserFingerprint
-
-_LEAST_SPREAD = 0.1
-"""Levels that every answer scatters over at least, so that a sure one has a finite logarithm."""
-
-
-@dataclass(frozen=True, eq=False)
-class AnswerLink:
-    """From what a base answers to the scale of a log."""
-
-    scale: tuple[float, ...]
-    """(r,) of the log."""
-    levels: tuple[float, ...]
-    """(l,) that the base answers in."""
-    ordinal: OrdinalLink | None
-    """None where the scale has a single rating, which then is certain."""
-    choice: ChoiceModel
-
-    def rating(self, answers: FloatArray, scatter: FloatArray) -> npt.NDArray[np.float32]:
-        """(..., l) answers and the (..., 2) scatter of user and item to (..., r) distributions over the scale."""
-        if self.ordinal is None:
-            return np.ones((*answers.shape[:-1], 1), np.float32)
-        mean, features = _features(answers, scatter, self.levels)
-        return self.ordinal.distribution(self.ordinal.location(mean), self.ordinal.steepness(features))
-
-    def choice_probability(self, wish: FloatArray) -> npt.NDArray[np.float32]:
-        """(...) the base's probability of a wish to that of these users."""
-        logit = self.choice.logit(_logit(wish)[..., None])
-        return logistic(np.clip(logit, -LARGEST_LOGIT, LARGEST_LOGIT))
-
-
-def fit_answer_link(
-    consumed: PairReactions,
-    rating_index: IntArray,
-    unseen: PairReactions,
-    scatter: FloatArray,
-    *,
-    scale: tuple[float, ...],
-    levels: tuple[float, ...],
-) -> AnswerLink:
-    """Maximum likelihood on answers about rows that the asked users did not know.
-
-    Args:
-        consumed: (n,) answers about those rows.
-        rating_index: (n,) real ratings, as places in the scale.
-        unseen: (n',) answers about items that their users have no row for.
-        scatter: (n, 2) of user and item of each of the rows.
-        scale: of the log.
-        levels: that the answers are distributions over.
-    """
-    ordinal = None
-    if len(scale) > 1:
-        ordinal = fit_link(*_features(consumed.rating, scatter, levels), rating_index, len(scale))
-    wishes = (_logit(one.choice_probability)[:, None] for one in (consumed, unseen))
-    return AnswerLink(scale, levels, ordinal, fit_choice(*wishes))
-
-
-def scatter_at(spread: Spread, users: IntArray, items: IntArray) -> npt.NDArray[np.float32]:
-    """(..., 2) how widely the ratings of (...) users and of (...) items scatter."""
-    return np.stack([spread.users[users], spread.items[items]], axis=-1)
-
-
-def _features(
-    answers: FloatArray, scatter: FloatArray, levels: tuple[float, ...]
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """(...) expected level of (..., l) answers, and (..., 3) what tells how far ratings lie from it."""
-    values = np.asarray(levels)
-    mean = answers @ values
-    deviation = np.sqrt(np.maximum(answers @ values**2 - mean**2, 0))
-    sureness = np.log(deviation + _LEAST_SPREAD)[..., None]
-    return np.asarray(mean, np.float32), np.concatenate([sureness, scatter], axis=-1).astype(np.float32)
-
-
-def _logit(probability: FloatArray) -> npt.NDArray[np.float32]:
-    return np.asarray(np.log(probability) - np.log1p(-probability), np.float32)
 
 
 class LinkedUsers:
@@ -105,6 +23,7 @@ class LinkedUsers:
         users: who answer in levels.
         link: to the log's scale.
         spread: of users and items of the log.
+        alone: a link that was fitted without the base, as a control.
         name: for tables.
         fingerprint: what the users are, where that is known.
     """
@@ -115,6 +34,7 @@ class LinkedUsers:
         link: AnswerLink,
         spread: Spread,
         *,
+        alone: AnswerLink,
         name: str,
         fingerprint: UserFingerprint | None = None,
     ) -> None:
@@ -122,6 +42,7 @@ class LinkedUsers:
         self.fingerprint = fingerprint
         self.users = users
         self.link = link
+        self.alone = alone
         self.spread = spread
         self.scale = link.scale
         self.n_users, self.n_items = users.n_users, users.n_items
@@ -134,18 +55,43 @@ class LinkedUsers:
         return self.users.document(user)
 
     def explain(self, user: int, item: int, session: Sequence[Consumed] = ()) -> Explanation:
-        """See `ExplainingAgent.explain`; answers without a part are linked as all others are."""
+        """See `ExplainingAgent.explain`; what is left out of the memory is hidden from the link too."""
         parts, answers = self.users.occluded(user, item, session)
-        linked = self.linked(answers, np.array([[user]]), np.array([[item]]))
+        asked = np.array([[user]]), np.array([[item]])
+        linked = self.linked(answers, *asked, self._recalled_without(parts, user, item))
         return attribute(user, item, parts, linked, self.scale)
 
-    def linked(self, answers: Reaction, users: IntArray, items: IntArray) -> Reaction:
-        """Answers (n, k) of the base on the log's scale, of users and about items that broadcast to (n, k)."""
-        shape = answers.choice_probability.shape
-        scatter = scatter_at(self.spread, np.broadcast_to(users, shape), np.broadcast_to(items, shape))
-        return Reaction(
-            self.link.choice_probability(answers.choice_probability), self.link.rating(answers.rating, scatter)
-        )
+    def _recalled_without(self, parts: Sequence[Part], user: int, item: int) -> Codes:
+        """(1, 1 + p, f) what is recalled about an item, then that without each part: in its place, the user's usual."""
+        corpus = self.users.corpus
+        everything = corpus.recall(np.array([user]))[0]
+        usual = np.median(everything, axis=0).astype(everything.dtype)
+        recalled = np.repeat(everything[None, item], 1 + len(parts), axis=0)
+        texts = [text.strip().rstrip(";") for text in corpus.recollections(everything[item])]
+        for place, part in enumerate(parts, 1):
+            if part.kind == "memory":
+                hidden = [part.whole or text == part.text for text in texts]
+                recalled[place, hidden] = usual[hidden]
+        return recalled[None]
+
+    def linked(self, answers: Reaction, users: IntArray, items: IntArray, recalled: Codes) -> Reaction:
+        """Answers (b, k) of the base on the log's scale.
+
+        Args:
+            answers: in levels.
+            users: whose they are; broadcast to (b, k).
+            items: what they are about; broadcast to (b, k).
+            recalled: (b, k, f) what they recall about that.
+        """
+        read = self.beside(np.broadcast_to(users, recalled.shape[:2]), np.broadcast_to(items, recalled.shape[:2]), recalled)
+        rating = self.link.rating(answers.rating, read)
+        return Reaction(self.link.choice_probability(answers.choice_probability, read), rating)
+
+    def beside(self, users: IntArray, items: IntArray, recalled: Codes) -> Beside:
+        """What the link reads beside the answers (b, k), see `linked`."""
+        corpus = self.users.corpus
+        codes = recalled if corpus.recalls_evidence else None
+        return beside(self.spread, corpus.crowd.counts, users, items, codes)
 
     def open(self, n: int) -> "LinkedSessions":
         """See `UserAgent.open`."""
@@ -170,9 +116,15 @@ class LinkedSessions:
         self._user[rows] = users
         self._sessions.start(rows, users)
 
+    def beside(self, rows: IntArray, slates: IntArray) -> Beside:
+        """What the link reads beside the answers of (b,) rows about (b, k) items."""
+        users = np.broadcast_to(self._user[rows][:, None], slates.shape)
+        return self._agent.beside(users, slates, self._sessions.recalled(rows, slates))
+
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`."""
-        return self._agent.linked(self._sessions.react(rows, slates), self._user[rows][:, None], slates)
+        answers, recalled = self._sessions.react(rows, slates), self._sessions.recalled(rows, slates)
+        return self._agent.linked(answers, self._user[rows][:, None], slates, recalled)
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """See `UserSessions.consume`; the document tells the rating as a level."""

@@ -68,6 +68,22 @@ def field_words() -> list[list[str]]:
     return [field.words() for field in (*RATING_FIELDS, *BELONGING_FIELDS)]
 
 
+class Recalled(NamedTuple):
+    """What levels say, as numbers."""
+
+    expected: npt.NDArray[np.float32]
+    """(...) the rating that is told as expected."""
+    belonging: npt.NDArray[np.float32]
+    """(..., 3) levels of `READINGS`."""
+
+
+def recalled_numbers(codes: Codes) -> Recalled:
+    """Numbers of (..., f) levels whose last fields are those of evidence."""
+    expected, first = RATING_FIELDS[0], codes.shape[-1] - len(RATING_FIELDS) - len(BELONGING_FIELDS)
+    told = expected.low + expected.step * codes[..., first].astype(np.float32)
+    return Recalled(np.asarray(told, np.float32), codes[..., -len(BELONGING_FIELDS) :].astype(np.float32))
+
+
 def rating_levels(evidence: Columns, blend: Blend) -> Codes:
     """(..., 3) levels of (..., f) columns of `RatingEvidence`."""
     support, variance = (evidence[..., EVIDENCE_COLUMNS.index(name)] for name in ("support", "variance"))

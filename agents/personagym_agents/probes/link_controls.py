@@ -1,8 +1,9 @@
 """Controls of users whose answers are linked to a log's scale: what is left when link, memory or base say nothing.
 
-Link and weights stay as they are. What the link alone gets right is the spread of a log's ratings; what users with a
-masked memory get right comes from the history that their documents tell; and what they lose with each other's memories
-is what they read in their own. Shapes: b users, m items, f fields of the memory, l levels, k places.
+Weights stay as they are. What a link that is fitted without the base gets right is what it reads beside the answers:
+the memory's numbers; what users with a masked memory get right comes from the history that their documents tell; and
+what they lose with each other's memories is what they read in their own. Shapes: b users, m items, f fields of the
+memory.
 """
 
 from collections.abc import Callable
@@ -10,69 +11,50 @@ from dataclasses import replace
 
 import numpy as np
 
-from personagym_agents.inference.linked_users import LinkedUsers, scatter_at
+from personagym_agents.inference.answer_link import indifferent
+from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_agents.memory.evidence import Codes, Memory
 from personagym_agents.probes.controls import told_otherwise
-from personagym_env.data.tables import FloatArray, IntArray
-from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.data.tables import IntArray
 from personagym_env.protocols import Reaction
 
-_PAIRS = 400
-"""Pairs that tell what users answer on average."""
 _USERS = 64
 """Users who tell what a memory says on average."""
 
 
-class ConstantAnswers:
-    """Users for whom the base says the same of every item, through the link of others.
+class SilentBase:
+    """Users whose base has nothing to say, through the link that was fitted without it."""
 
-    Args:
-        users: whose link is asked.
-        wish: the probability of a wish.
-        answer: (l,) over the levels.
-    """
-
-    def __init__(self, users: LinkedUsers, wish: float, answer: FloatArray) -> None:
+    def __init__(self, users: LinkedUsers) -> None:
         self.name = f"{users.name}, link alone"
         self.scale = users.scale
         self.n_users, self.n_items = users.n_users, users.n_items
-        self.link, self.spread = users.link, users.spread
-        self.wish, self.answer = wish, answer
+        self.users = users
 
-    def open(self, n: int) -> "ConstantSessions":
+    def open(self, n: int) -> "SilentSessions":
         """See `UserAgent.open`."""
-        return ConstantSessions(self, n)
+        return SilentSessions(self, n)
 
 
-class ConstantSessions:
-    """Open sessions of `ConstantAnswers`."""
+class SilentSessions:
+    """Open sessions of `SilentBase`."""
 
-    def __init__(self, agent: ConstantAnswers, n: int) -> None:
-        self._agent = agent
-        self._user = np.zeros(n, np.int64)
+    def __init__(self, agent: SilentBase, n: int) -> None:
+        self._link = agent.users.alone
+        self._sessions = agent.users.open(n)
 
     def start(self, rows: IntArray, users: IntArray) -> None:
-        """See `UserSessions.start`."""
-        self._user[rows] = users
+        """See `UserSessions.start`; opens sessions that the base is never asked in."""
+        self._sessions.start(rows, users)
 
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`."""
-        agent = self._agent
-        scatter = scatter_at(agent.spread, np.broadcast_to(self._user[rows][:, None], slates.shape), slates)
-        answers = np.broadcast_to(agent.answer, (*slates.shape, len(agent.answer)))
-        wish = agent.link.choice_probability(np.full(slates.shape, agent.wish))
-        return Reaction(wish, agent.link.rating(answers, scatter))
+        said, read = indifferent(slates.shape, self._link.levels), self._sessions.beside(rows, slates)
+        wish = self._link.choice_probability(said.choice_probability, read)
+        return Reaction(wish, self._link.rating(said.rating, read))
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """Nothing that happens changes what they answer."""
-
-
-def link_alone(users: LinkedUsers, rng: np.random.Generator) -> ConstantAnswers:
-    """Users for whom the base says what it says on average over rows that it is told of."""
-    train = users.users.corpus.train
-    rows = rng.choice(len(train), min(len(train), _PAIRS), replace=False)
-    said = react_to_pairs(users.users, train.users[rows], train.items[rows])
-    return ConstantAnswers(users, float(said.choice_probability.mean()), said.rating.mean(axis=0))
 
 
 class _OtherMemory(Memory):
@@ -125,4 +107,4 @@ def _memory_of(users: LinkedUsers) -> Memory:
 
 def _remembering(users: LinkedUsers, memory: Memory, what: str) -> LinkedUsers:
     agent = told_otherwise(users.users, replace(users.users.corpus, memory=memory), what, writer=users.users.writer)
-    return LinkedUsers(agent, users.link, users.spread, name=f"{users.name}, {what}")
+    return LinkedUsers(agent, users.link, users.spread, alone=users.alone, name=f"{users.name}, {what}")

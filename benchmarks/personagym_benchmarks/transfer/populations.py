@@ -117,7 +117,7 @@ def zero_shot_controls(
     from personagym_agents.bundle.manifest import BUNDLED, find_shipped
     from personagym_agents.bundle.zero_shot import zero_shot_users
     from personagym_agents.inference.linked_users import LinkedUsers
-    from personagym_agents.probes.link_controls import link_alone, with_masked_memory, with_memory_of_others
+    from personagym_agents.probes.link_controls import SilentBase, with_masked_memory, with_memory_of_others
 
     assert isinstance(users, LinkedUsers)
 
@@ -131,7 +131,7 @@ def zero_shot_controls(
         return zero_shot_users(blind(dataset, rows), rows, place=place)
 
     name = users.name
-    yield f"{name}, link alone", lambda: link_alone(users, rng())
+    yield f"{name}, link alone", lambda: SilentBase(users)
     yield f"{name}, memory masked", lambda: with_masked_memory(users, rng())
     yield f"{name}, memory of others", lambda: with_memory_of_others(users, rng())
     yield f"{name}, shuffled ratings", shuffled

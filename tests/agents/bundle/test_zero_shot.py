@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from personagym_agents.bundle.zero_shot import zero_shot_users
-from personagym_agents.inference.linked_users import LinkedUsers, fit_answer_link
+from personagym_agents.documents.told import Told
+from personagym_agents.inference.answer_link import Beside, fit_answer_link
+from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset, FloatArray, Interactions
@@ -110,17 +112,39 @@ def answers() -> Callable[[int], PairReactions]:
     return make
 
 
+def nothing(n: int, expected: FloatArray | None = None) -> Beside:
+    """What is read beside n answers when nothing is known but, perhaps, (n,) expectations."""
+    told = np.zeros((n, 0)) if expected is None else expected[:, None]
+    return Beside(told.astype(np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 1), np.float32))
+
+
+def told_evenly(n_ratings: int) -> Told:
+    scale = tuple(float(value) for value in range(n_ratings))
+    return Told(scale, LEVELS, tuple(np.linspace(1, 5, n_ratings).tolist()))
+
+
 @pytest.mark.parametrize("n_ratings", [2, 3, 10])
 def test_the_link_finds_the_scale(n_ratings: int, answers: Callable[[int], PairReactions]) -> None:
-    told, truth = answers(n_ratings), np.arange(600) % n_ratings
-    unseen = told._replace(choice_probability=1 - told.choice_probability)
-    scale = tuple(float(value) for value in range(n_ratings))
-    scatter = np.zeros((600, 2))
-    link = fit_answer_link(told, truth, unseen, scatter, scale=scale, levels=LEVELS)
-    error = link.rating(told.rating, scatter) @ np.asarray(scale) - truth
+    said, truth, told = answers(n_ratings), np.arange(600) % n_ratings, told_evenly(n_ratings)
+    unseen = said._replace(choice_probability=1 - said.choice_probability)
+    link = fit_answer_link(said, truth, unseen, (nothing(600), nothing(600)), told)
+    error = link.rating(said.rating, nothing(600)) @ np.asarray(told.ratings) - truth
     assert np.sqrt(np.mean(error**2)) < 0.25 * np.std(truth)
-    wish = link.choice_probability(np.array([0.2, 0.5, 0.8]))
+    wish = link.choice_probability(np.array([0.2, 0.5, 0.8]), nothing(3))
     assert (np.diff(wish) > 0).all()
+
+
+def test_whoever_knows_more_is_trusted_more(answers: Callable[[int], PairReactions]) -> None:
+    said, truth, told = answers(5), np.arange(600) % 5, told_evenly(5)
+    noise = np.random.default_rng(1).normal(size=600)
+
+    def trust(expected: FloatArray) -> float:
+        return fit_answer_link(said, truth, said, (nothing(600, expected), nothing(600, expected)), told).trust
+
+    knows = np.asarray(told.values)[truth]
+    assert trust(3 + noise) > 0.9
+    assert trust(knows + 0.01 * noise) < 0.3
+    assert trust(said.rating @ np.asarray(LEVELS)) == pytest.approx(0.5, abs=1e-3)
 
 
 def test_no_rows_are_refused(dataset: Dataset, train_of_nobody: Interactions, small_bundle: Path) -> None:

@@ -1,6 +1,5 @@
 """What zero-shot users are left with: a link alone, a memory that says nothing, somebody else's memory."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,8 @@ import pytest
 
 from personagym_agents.bundle.zero_shot import zero_shot_users
 from personagym_agents.inference.linked_users import LinkedUsers
-from personagym_agents.probes.link_controls import link_alone, with_masked_memory, with_memory_of_others
+from personagym_agents.memory.evidence import recalled_numbers
+from personagym_agents.probes.link_controls import SilentBase, with_masked_memory, with_memory_of_others
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray
@@ -25,15 +25,19 @@ def ratings(agent: UserAgent, items: list[int], user: int = 3) -> FloatArray:
     return react_to_pairs(agent, np.full(len(items), user), np.array(items)).rating
 
 
-def test_the_link_alone_says_the_same_of_items_that_scatter_alike(users: LinkedUsers) -> None:
-    check_user_agent(link_alone(users, np.random.default_rng(0)))
-    even = replace(users.spread, items=np.zeros_like(users.spread.items))
-    alone = link_alone(LinkedUsers(users.users, users.link, even, name="even"), np.random.default_rng(0))
-    rows = users.users.corpus.train
-    said = react_to_pairs(alone, rows.users, rows.items)
-    assert np.ptp(said.choice_probability) == 0
-    assert np.isfinite(said.rating).all()
-    assert not np.ptp(ratings(alone, list(range(users.n_items))), axis=0).any()
+def test_a_link_alone_knows_what_is_recalled_and_nothing_of_the_history(users: LinkedUsers) -> None:
+    alone = SilentBase(users)
+    check_user_agent(alone)
+    items = np.arange(users.n_items)
+    expected = recalled_numbers(users.users.corpus.recall(np.array([3]))[0]).expected
+    said = ratings(alone, items.tolist()) @ np.asarray(users.scale)
+    assert np.corrcoef(said, expected)[0, 1] > 0.5
+    sessions = alone.open(1)
+    sessions.start(np.zeros(1, np.int64), np.array([3]))
+    before = sessions.react(np.zeros(1, np.int64), items[None, :4])
+    sessions.consume(np.zeros(1, np.int64), items[5:6], np.zeros(1, np.int64))
+    np.testing.assert_array_equal(sessions.react(np.zeros(1, np.int64), items[None, :4]).rating, before.rating)
+    assert not np.allclose(ratings(users, items[:4].tolist()), before.rating)
 
 
 def test_a_masked_memory_says_the_same_of_everything(users: LinkedUsers) -> None:
