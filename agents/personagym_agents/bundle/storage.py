@@ -121,10 +121,15 @@ def profile_texts(book: ProfileStore | None, train: Interactions, dataset: Datas
 def bundle_users(
     place: Path | None, dataset: Dataset, train: Interactions, *, adapters: bool = True, device: str | None = None
 ) -> LanguageUserAgent | LinkedUsers:
-    """The users of a bundle, who answer on the scale of the log; see `load_bundle_agent`."""
+    """The users of a bundle, who answer on the scale of the log; see `load_bundle_agent`.
+
+    Answers in levels that are the log's ratings stand as they are where the base has learned to give them to this log.
+    """
+    place = place or base_for(train)
     agent = load_bundle_agent(place, dataset, train, adapters=adapters, device=device)
     told = agent.corpus.told
-    if told is None or told.exact:
+    learned = train.fingerprint() in {log.fingerprint for log in read_manifest(place).logs}
+    if told is None or (told.exact and learned):
         return agent
 
     assert agent.fingerprint is not None
