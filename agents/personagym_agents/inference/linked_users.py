@@ -83,7 +83,9 @@ class LinkedUsers:
             items: what they are about; broadcast to (b, k).
             recalled: (b, k, f) what they recall about that.
         """
-        read = self.beside(np.broadcast_to(users, recalled.shape[:2]), np.broadcast_to(items, recalled.shape[:2]), recalled)
+        read = self.beside(
+            np.broadcast_to(users, recalled.shape[:2]), np.broadcast_to(items, recalled.shape[:2]), recalled
+        )
         rating = self.link.rating(answers.rating, read)
         return Reaction(self.link.choice_probability(answers.choice_probability, read), rating)
 
