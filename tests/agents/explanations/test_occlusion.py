@@ -12,9 +12,11 @@ from transformers import PreTrainedModel
 from personagym_agents.classical.choice import ChoiceModel
 from personagym_agents.classical.link import OrdinalLink, Spread
 from personagym_agents.explanations.wording import explain_in_words
+from personagym_agents.inference.answer_link import AnswerLink
 from personagym_agents.inference.language_users import LanguageUserAgent
-from personagym_agents.inference.linked_users import AnswerLink, LinkedUsers
+from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_agents.inference.whole_documents import answer_documents
+from personagym_agents.memory.evidence import recalled_numbers
 from personagym_agents.model.causal_lm import answer_logits
 from personagym_env.data.tables import FloatArray
 from personagym_env.explanations import ExplainingAgent, Explanation, explain
@@ -88,10 +90,11 @@ def test_documents_that_begin_differently_share_a_pass(
 
 
 def test_linked_users_explain_on_the_scale_of_their_log(agent: LanguageUserAgent, explanation: Explanation) -> None:
-    ordinal = OrdinalLink(np.array([2.5, 3.5], np.float32), 1.0, np.zeros(3, np.float32))
-    link = AnswerLink((1.0, 2.0, 3.0), agent.scale, ordinal, ChoiceModel(0.3, np.array([2.0], np.float32)))
+    ordinal = OrdinalLink(np.array([-0.5, 0.5], np.float32), 1.0, np.zeros(5, np.float32))
+    choice = ChoiceModel(0.3, np.array([2.0, 0.1, 0.0, 0.05, 0.0], np.float32))
+    link = AnswerLink((1.0, 2.0, 3.0), agent.scale, trust=0.5, centre=3.0, width=1.0, ordinal=ordinal, choice=choice)
     spread = Spread(np.zeros(agent.n_users, np.float32), np.zeros(agent.n_items, np.float32), 1.0)
-    linked = LinkedUsers(agent, link, spread, name="linked")
+    linked = LinkedUsers(agent, link, spread, alone=link, name="linked")
     assert isinstance(linked, ExplainingAgent)
     found = explain(linked, USER, ITEM, [])
     sessions, row = linked.open(1), np.zeros(1, np.int64)
@@ -101,6 +104,22 @@ def test_linked_users_explain_on_the_scale_of_their_log(agent: LanguageUserAgent
     assert found.expected_rating == pytest.approx(float(reaction.rating[0, 0] @ [1, 2, 3]), abs=1e-5)
     assert len(found.answers) == 4
     assert len(found.attributions) == len(explanation.attributions) - len(SESSION) - 1
+
+
+def test_what_is_left_out_of_the_memory_is_hidden_from_the_link(agent: LanguageUserAgent) -> None:
+    """A link that trusts what is recalled alone moves with that, whatever the base says."""
+    ordinal = OrdinalLink(np.array([0.0], np.float32), 1.0, np.zeros(5, np.float32))
+    choice = ChoiceModel(0.0, np.zeros(5, np.float32))
+    link = AnswerLink((0.0, 1.0), agent.scale, trust=0.0, centre=3.0, width=1.0, ordinal=ordinal, choice=choice)
+    spread = Spread(np.zeros(agent.n_users, np.float32), np.zeros(agent.n_items, np.float32), 1.0)
+    linked = LinkedUsers(agent, link, spread, alone=link, name="linked")
+    expected = recalled_numbers(agent.corpus.recall(np.array([USER]))[0]).expected
+    item = int(expected.argmax())
+    attributions = explain(linked, USER, item, []).attributions
+    moved = [one for one in attributions if abs(one.rating) > 1e-6]
+    assert {one.part.kind for one in moved} == {"memory"}
+    assert [one.part.text.split()[0] for one in moved if not one.part.whole] == ["expected"]
+    assert all(one.rating > 0 for one in moved)
 
 
 def test_words_name_what_moved_the_answer_most(agent: LanguageUserAgent, explanation: Explanation) -> None:
