@@ -19,7 +19,8 @@ from personagym_agents.bundle.storage import (
 )
 from personagym_agents.model.adapters import add_adapters, lora_config
 from personagym_agents.training.base import TrainedBase
-from personagym_agents.training.loop import World, train
+from personagym_agents.training.loop import train
+from personagym_agents.training.world import World
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import BoolArray, IntArray
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
@@ -67,7 +68,7 @@ def build_bundle(
     dataset, split, corpus = trained_base.dataset, trained_base.split, trained_base.corpus
     settings = trained_base.settings if adapters is None else replace(trained_base.settings, adapters=adapters)
     with replacing_folder(place) as made:
-        save_base(made, trained_base.model, corpus.tokenizer)
+        save_base(made, trained_base.model, corpus.tokenizer, trained_base.source)
         manifest = Manifest(
             dataset=dataset.name,
             train_fingerprint=split.train.fingerprint(),
@@ -99,7 +100,12 @@ def _train_adapters(
     settings, seed = bundle.adapters, bundle.adapter_seed
     groups = trained_base.personas.groups(settings.groups, seed)
     config = lora_config(
-        trained_base.model, rank=settings.rank, alpha=settings.alpha, dropout=settings.dropout, targets=settings.targets
+        trained_base.model,
+        rank=settings.rank,
+        alpha=settings.alpha,
+        dropout=settings.dropout,
+        targets=settings.targets,
+        tokens=trained_base.field_ids,
     )
     rng = np.random.default_rng(seed)
     epochs = trained_base.epochs(settings.training, seed, kept=settings.training.epochs)

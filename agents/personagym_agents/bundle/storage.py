@@ -6,7 +6,8 @@ bundle/
   profiles.json     what a chat model wrote of the users; absent without one
   reasons.jsonl     what a chat model wrote of why users rated as they did; absent without one
   blend.safetensors weights of the evidence, where users recall it
-  base/             as `transformers` saves a causal LM and its tokenizer
+  base/             as `transformers` saves a causal LM and its tokenizer; of a base that is named (`named_bases`) its
+                    name and hash, its tokenizer, and the embeddings of what was added to it
   adapters/NAME/    as `peft` saves an adapter, one folder each
 """
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from personagym_agents.bundle.border import check_links, check_personas
 from personagym_agents.bundle.linking import linked_users
@@ -35,9 +36,11 @@ from personagym_agents.llm.writer import LLMProfileWriter
 from personagym_agents.memory.cross_fitted import make_memory
 from personagym_agents.memory.evidence import Memory
 from personagym_agents.memory.settings import Recall
-from personagym_agents.model.adapter_file import read_adapter
-from personagym_agents.model.adapters import Factors, mix_adapters
+from personagym_agents.model.adapter_file import read_adapter, read_token_rows
+from personagym_agents.model.adapters import AdapterGate, Factors, mix_adapters, mix_tokens
+from personagym_agents.model.added_rows import save_added_rows
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on
+from personagym_agents.model.named_bases import BaseSource, save_source, source_folder
 from personagym_agents.model.quiet import quietly
 from personagym_agents.personas.clustering import Personas
 from personagym_agents.personas.settings import Groups
@@ -59,19 +62,33 @@ def adapter_names(kind: Groups, groups: IntArray) -> list[str]:
     return [f"{kind}-{number}" for number in range(int(groups.max(initial=-1)) + 1)]
 
 
-def save_base(made: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def save_base(
+    made: Path, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, source: BaseSource | None = None
+) -> None:
     """Write the base into the folder of a bundle, before adapters change the model's layers.
 
-    Weights are stored in half precision, which halves the bundle, and computed with in single precision.
+    Weights are stored in half precision, which halves the bundle. Those of a base that is named stay where they are:
+    the bundle says which they are, and holds what was added.
     """
-    with quietly():
-        model.save_pretrained(made / "base", state_dict=_halved(model.state_dict()))
-    tokenizer.save_pretrained(made / "base")
+    place = made / "base"
+    tokenizer.save_pretrained(place)
+    if source is None:
+        with quietly():
+            model.save_pretrained(place, state_dict=_halved(model.state_dict()))
+        return
+    save_source(place, source)
+    first = len(AutoTokenizer.from_pretrained(source_folder(source)))
+    if first < len(tokenizer):
+        save_added_rows(place, model, first, len(tokenizer))
 
 
 def _halved(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """In half precision; tensors that share memory, as tied embeddings do, still share it and are stored once."""
-    halves = {value.data_ptr(): value.half() for value in state.values() if value.is_floating_point()}
+    halves = {
+        value.data_ptr(): value if value.dtype == torch.bfloat16 else value.half()
+        for value in state.values()
+        if value.is_floating_point()
+    }
     return {name: halves.get(value.data_ptr(), value) for name, value in state.items()}
 
 
@@ -202,7 +219,7 @@ def load_bundle_agent(
         model,
         Corpus.build(dataset, rows, tokenizer, memory=memory, told=told),
         name=kind if adapted else "base",
-        gate=mix_adapters(model, read_adapters(model, place)) if adapted else None,
+        gate=mixed_adapters(model, place) if adapted else None,
         adapter_of=groups if adapted else None,
         history_lines=manifest.settings.history_lines,
         writer=writer,
@@ -238,6 +255,18 @@ def read_groups(place: Path) -> tuple[Groups, IntArray]:
     made_with = read_manifest(place).settings
     kind = made_with.adapters.groups
     return kind, read_personas(place).groups(kind, made_with.adapter_seed)
+
+
+def mixed_adapters(model: PreTrainedModel, place: Path) -> AdapterGate:
+    """Put the adapters of a bundle onto its base, with the embeddings that they have of their own."""
+    gate = mix_adapters(model, read_adapters(model, place))
+    rows = [read_token_rows(model, place / "adapters" / name) for name in adapter_names(*read_groups(place))]
+    own = [some for some in rows if some is not None]
+    if own:
+        if len(own) < len(rows) or any(not torch.equal(some.ids, own[0].ids) for some in own):
+            raise ValueError(f"the adapters of the bundle at {place} have embeddings of different tokens")
+        mix_tokens(model, own, gate)
+    return gate
 
 
 def read_adapters(model: PreTrainedModel, place: Path) -> list[Factors]:

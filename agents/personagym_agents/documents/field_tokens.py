@@ -59,6 +59,12 @@ def add_field_tokens(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], m
     return FieldTokens(tuple(ids), tuple(known[field] for field in chosen), _families(chosen, ids))
 
 
+def field_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+    """(n,) tokens of fields that a tokenizer has beyond those that it was trained with."""
+    known = tokenizer.added_tokens_decoder.items()
+    return tuple(sorted(token for token, added in known if not added.special and _FIELD.fullmatch(added.content)))
+
+
 def _families(fields: list[str], ids: list[int]) -> tuple[tuple[int, ...], ...]:
     """Of fields that hold one number each."""
     alike: dict[str, list[tuple[float, int]]] = defaultdict(list)

@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
-from personagym_agents.model.adapters import Factors, LowRank
+from personagym_agents.model.adapters import Factors, LowRank, TokenRows
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
+_TOKENS = ".token_adapter.trainable_tokens_delta"
 _PLAIN: dict[str, tuple[Any, ...]] = {
     "peft_type": ("LORA",),
     "bias": ("none",),
@@ -34,10 +35,7 @@ def read_adapter(model: nn.Module, place: Path) -> Factors:
         ValueError: a file is missing or damaged, the adapter is no plain LoRA, or does not belong to the model.
     """
     scale = _scale(place)
-    try:
-        weights = load_file(place / _WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"the adapter at {place} has no {_WEIGHTS} that can be read: {error}") from error
+    weights = {name: weight for name, weight in _weights(place).items() if not name.endswith(_TOKENS)}
     names = sorted({name.rpartition(".lora_")[0] for name in weights})
     modules = dict(model.named_modules())
     factors = {}
@@ -62,13 +60,52 @@ def read_adapter(model: nn.Module, place: Path) -> Factors:
     return factors
 
 
-def _scale(place: Path) -> float:
-    """By what the product of the factors is multiplied."""
+def read_token_rows(model: nn.Module, place: Path) -> TokenRows | None:
+    """The embeddings that an adapter has of its own; None where it has none.
+
+    Raises:
+        ValueError: a file is missing or damaged, or the embeddings do not belong to the model.
+    """
+    found = [weight for name, weight in _weights(place).items() if name.endswith(_TOKENS)]
+    config = _config(place)
+    indices = config.get("trainable_token_indices") or {}
+    ids = next(iter(indices.values()), []) if isinstance(indices, dict) else indices
+    if not found and not ids:
+        return None
+    table = model.get_input_embeddings().weight  # type: ignore[operator]
+    fits = len(found) == 1 and isinstance(ids, list) and all(isinstance(token, int) for token in ids)
+    if not fits or found[0].shape != (len(ids), table.shape[1]) or not 0 <= min(ids) <= max(ids) < len(table):
+        raise ValueError(
+            f"the adapter at {place} has embeddings of shapes {[tuple(some.shape) for some in found]} for tokens of "
+            f"its {_CONFIG}, which needs ({len(ids)}, {table.shape[1]}) of tokens below {len(table)}"
+        )
+    return TokenRows(torch.tensor(ids), found[0])
+
+
+def _weights(place: Path) -> dict[str, torch.Tensor]:
+    try:
+        return load_file(place / _WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"the adapter at {place} has no {_WEIGHTS} that can be read: {error}") from error
+
+
+def _config(place: Path) -> dict[str, Any]:
     try:
         config = json.loads((place / _CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the adapter at {place} has no {_CONFIG} that can be read: {error!r}") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"the adapter at {place} has no {_CONFIG} that can be read: it holds {type(config).__name__}")
+    return config
+
+
+def _scale(place: Path) -> float:
+    """By what the product of the factors is multiplied."""
+    config = _config(place)
+    try:
         other = {name: config[name] for name, plain in _PLAIN.items() if config.get(name, plain[0]) not in plain}
         alpha, rank = float(config["lora_alpha"]), int(config["r"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise ValueError(f"the adapter at {place} has no {_CONFIG} that can be read: {error!r}") from error
     if other or rank < 1:
         raise ValueError(f"the adapter at {place} is no plain LoRA: its {_CONFIG} has {other or {'r': rank}}")

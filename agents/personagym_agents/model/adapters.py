@@ -40,9 +40,23 @@ def _query_key_names(model: PreTrainedModel) -> list[str]:
 
 
 def lora_config(
-    model: PreTrainedModel, *, rank: int, alpha: int, dropout: float, targets: Targets = "all-linear"
+    model: PreTrainedModel,
+    *,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    targets: Targets = "all-linear",
+    tokens: Sequence[int] = (),
 ) -> "LoraConfig":
     """LoRA on the model.
+
+    Args:
+        model: gets the adapters.
+        rank: of their factors.
+        alpha: what they are scaled by, times the rank.
+        dropout: of what goes into them.
+        targets: layers that get them.
+        tokens: whose embeddings are trained with them.
 
     Raises:
         ValueError: the model has no query and key projections under a known name, and those are asked for.
@@ -55,9 +69,16 @@ def lora_config(
         lora_dropout=dropout,
         target_modules="all-linear" if targets == "all-linear" else _query_key_names(model),
         task_type="CAUSAL_LM",
+        trainable_token_indices={embeddings_name(model).rpartition(".")[2]: list(tokens)} if tokens else None,
         # GPT-2 and its kin store their linear layers transposed.
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
+
+
+def embeddings_name(model: PreTrainedModel) -> str:
+    """Where the embeddings of the tokens are in the model."""
+    embeddings = model.get_input_embeddings()
+    return next(str(name) for name, module in model.named_modules() if module is embeddings)
 
 
 def add_adapters(model: PreTrainedModel, names: Sequence[str], config: "LoraConfig") -> "PeftModel":
@@ -166,6 +187,57 @@ class MixedLinear(nn.Module):
         parts = [product(asked, stacks[0][adapter].T, self._bias) for asked, adapter in runs]
         answer = parts[0] if len(parts) == 1 else torch.cat(parts)
         return answer.view(*x.shape[:-1], -1)
+
+
+class TokenRows(NamedTuple):
+    """Embeddings of some tokens that an adapter has in the place of its base's."""
+
+    ids: torch.Tensor
+    """(n,) the tokens."""
+    rows: torch.Tensor
+    """(n, d)"""
+
+
+class MixedEmbedding(nn.Module):
+    """Embeddings of tokens whose users have different adapters, some of whose embeddings differ.
+
+    Args:
+        base: the embeddings of all tokens.
+        adapters: (a,) what each adapter has of its own, of the same tokens in all.
+        gate: tells which adapter each token goes through.
+    """
+
+    def __init__(self, base: nn.Embedding, adapters: Sequence[TokenRows], gate: AdapterGate) -> None:
+        super().__init__()
+        self.base = base
+        self._gate = gate
+        ids = adapters[0].ids
+        place = torch.full((base.num_embeddings,), -1, device=base.weight.device)
+        place[ids] = torch.arange(len(ids), device=place.device)
+        self.register_buffer("_place", place, persistent=False)
+        self.register_buffer("_rows", torch.stack([one.rows for one in adapters]).to(base.weight), persistent=False)
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """Of the base."""
+        return self.base.weight
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """(1, T) to (1, T, d), tokens in the order in which the gate was opened for them."""
+        embedded: torch.Tensor = self.base(tokens)
+        place = cast(torch.Tensor, self._place)[tokens[0]]
+        own = torch.nonzero(place >= 0)[:, 0]
+        counts = torch.tensor(self._gate.tokens, device=own.device)
+        adapter = torch.tensor(self._gate.adapters, device=own.device).repeat_interleave(counts)
+        embedded[0, own] = cast(torch.Tensor, self._rows)[adapter[own], place[own]]
+        return embedded
+
+
+def mix_tokens(model: PreTrainedModel, adapters: Sequence[TokenRows], gate: AdapterGate) -> None:
+    """Let each user's tokens have the embeddings of the user's adapter, for inference."""
+    name = embeddings_name(model)
+    parent, _, own = name.rpartition(".")
+    setattr(model.get_submodule(parent), own, MixedEmbedding(model.get_submodule(name), adapters, gate))  # type: ignore[arg-type]
 
 
 def mix_adapters(model: nn.Module, adapters: Sequence[Factors]) -> AdapterGate:

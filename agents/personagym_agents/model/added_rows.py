@@ -37,10 +37,10 @@ def spell_tokens(model: PreTrainedModel, ids: Sequence[int], spelled: Sequence[S
             table[token] = table[list(segments)].mean(dim=0)
 
 
-def save_added_rows(folder: Path, model: PreTrainedModel, count: int) -> None:
-    """Write the rows of the last `count` tokens, by which a base is more than what its name stands for."""
-    rows = {str(place): table.detach()[-count:].half().contiguous() for place, table in enumerate(tables_of(model))}
-    save_file(rows if count else {}, folder / _FILE)
+def save_added_rows(folder: Path, model: PreTrainedModel, first: int, end: int) -> None:
+    """Write the rows of tokens `first` to `end`, by which a base is more than what its name stands for."""
+    tables = enumerate(tables_of(model))
+    save_file({str(place): table.detach()[first:end].half().contiguous() for place, table in tables}, folder / _FILE)
 
 
 @torch.no_grad()
@@ -59,13 +59,13 @@ def load_added_rows(folder: Path, model: PreTrainedModel, tokenizer: PreTrainedT
         raise ValueError(f"{path} cannot be read: {error}") from error
     if len(tokenizer) > model.config.vocab_size:
         resize(model, len(tokenizer))
-    tables = tables_of(model)
-    for place, table in enumerate(tables if kept else []):
+    end = len(tokenizer)
+    for place, table in enumerate(tables_of(model)):
         rows = kept.get(str(place))
-        if rows is None or rows.shape[1:] != table.shape[1:] or len(rows) > len(table):
+        if rows is None or rows.shape[1:] != table.shape[1:] or len(rows) > end:
             found = None if rows is None else tuple(rows.shape)
-            raise ValueError(f"{path} holds rows of another base: expected (n, {table.shape[1:]}), got {found}")
-        table[-len(rows) :] = rows.to(table.dtype)
+            raise ValueError(f"{path} holds rows of another base: expected (n, *{tuple(table.shape[1:])}), got {found}")
+        table[end - len(rows) : end] = rows.to(table.dtype)
 
 
 def resize(model: PreTrainedModel, tokens: int) -> None:

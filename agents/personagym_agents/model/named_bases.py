@@ -100,6 +100,11 @@ def dequantised(name: str) -> tuple[Path, BaseSource]:
     return place, source
 
 
+def source_of(name: str | Path) -> BaseSource | None:
+    """What a base was read from; None for one that holds its own weights."""
+    return dequantised(str(name))[1] if is_named(name) else read_source(Path(name))
+
+
 def source_folder(source: BaseSource) -> Path:
     """The folder of the base that a bundle names: the one kept in the cache, else read again.
 

@@ -14,25 +14,31 @@ from personagym_agents.bundle.manifest import ReadLog, base_for, may_have_read, 
 from personagym_agents.bundle.settings import SHIPPED, SMALL, BundleSettings
 from personagym_agents.bundle.storage import profile_texts, profile_writer
 from personagym_agents.documents.corpus import Corpus
+from personagym_agents.documents.field_tokens import FieldTokens, add_field_tokens, field_ids
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.documents.tokenizer import train_tokenizer
 from personagym_agents.documents.window import check_window, fitting, window_of
 from personagym_agents.inference.language_users import recent_rows
 from personagym_agents.llm.profile_store import ProfileStore
 from personagym_agents.llm.reasons import ReasonStore
-from personagym_agents.model.causal_lm import load_base, small_model, spell_answers
+from personagym_agents.model.added_rows import MOST_FIELDS, resize, spell_tokens
+from personagym_agents.model.causal_lm import LARGE, load_base, place_on, small_model, spell_answers
+from personagym_agents.model.named_bases import BaseSource, is_named, source_of
 from personagym_agents.model.ordered_levels import order_levels
 from personagym_agents.personas.clustering import Personas, fit_personas
 from personagym_agents.training.logs import TrainingLog, other_logs, ready_log
-from personagym_agents.training.loop import Teacher, World, train
+from personagym_agents.training.loop import train
 from personagym_agents.training.sampling import Epochs
 from personagym_agents.training.settings import TrainingSettings
+from personagym_agents.training.world import Teacher, World
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.data.traits import user_traits
 from personagym_env.run_context import RunContext
 
+_ORDERED = 0.5
+"""Share of a smooth curve in the embeddings of added tokens that tell a number."""
 _AFTER_BASE = ("adapters", "personas", "history_lines")
 """Settings that the base owes nothing to, so that ablations of them share it."""
 
@@ -54,6 +60,13 @@ class TrainedBase:
     teacher: Teacher
     read: tuple[ReadLog, ...]
     """What the base has read."""
+    source: BaseSource | None = None
+    """What the base was read from, where a bundle names it instead of holding it."""
+
+    @property
+    def field_ids(self) -> tuple[int, ...]:
+        """Tokens that were added for fields, whose embeddings are trained with the adapters."""
+        return field_ids(self.corpus.tokenizer)
 
     def epochs(self, training: TrainingSettings, seed: int, *, kept: int = 1) -> Epochs:
         """What a training is shown."""
@@ -94,20 +107,31 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
     own = ready_log(dataset, split.train, settings, None if reason_book is None else reason_book.texts(split.train))
     others = other_logs(dataset, split.train, settings, context)
     model, tokenizer = ready or _small_base([own, *others], writer, settings)
+    source = None if ready is None else source_of(settings.base)
+    fields = _own_fields(own, writer, tokenizer, settings)
     corpus = own.corpus(tokenizer)
     recent = recent_rows(own.train, settings.history_lines)
     check_window(corpus, own.profiles(own.train.take(~recent), writer), window_of(model))
     if len(tokenizer) > model.config.vocab_size:
-        model.resize_token_embeddings(len(tokenizer))
+        resize(model, len(tokenizer))
     spell_answers(model, corpus.answers)
+    if fields is not None:
+        spell_tokens(model, fields.ids, fields.spelled)
+        families = [[[token] for token in family] for family in fields.families]
+        order_levels(model, families, share=_ORDERED, kept=1.0)
     if settings.base == SMALL:
         order_levels(model, corpus.levels_of_fields)
-    model.to(device)  # type: ignore[arg-type]
+    if settings.base != SMALL and model.num_parameters() >= LARGE:
+        place_on(model, device)  # it stays as it is
+    else:
+        model.to(device)  # type: ignore[arg-type]
     context.tell(
         f"base {settings.base!r}: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters on {device.type}"
     )
     read = _read(dataset, split, settings)
-    base = TrainedBase(dataset, split, settings, model, corpus, book, reason_book, writer, personas, own.teacher, read)
+    base = TrainedBase(
+        dataset, split, settings, model, corpus, book, reason_book, writer, personas, own.teacher, read, source
+    )
     if settings.base == SMALL:
         worlds = [World(base.epochs(settings.training, settings.seed), own.teacher)]
         statistical = StatisticalProfileWriter()
@@ -136,6 +160,15 @@ def _ready_base(
             f"--base {SMALL}"
         )
     return load_base(place / "base")
+
+
+def _own_fields(
+    log: TrainingLog, writer: ProfileWriter, tokenizer: PreTrainedTokenizerBase, settings: BundleSettings
+) -> FieldTokens | None:
+    """Tokens for the fields of the log, added to the tokenizer of a base that is named; None where it has its own."""
+    if not is_named(settings.base):
+        return None
+    return add_field_tokens(tokenizer, log.texts(writer, np.random.default_rng(settings.seed)), MOST_FIELDS)
 
 
 def _read(dataset: Dataset, split: Split, settings: BundleSettings) -> tuple[ReadLog, ...]:

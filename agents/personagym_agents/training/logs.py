@@ -14,8 +14,8 @@ from personagym_agents.documents.told import Told, fit_told
 from personagym_agents.memory.cross_fitted import CrossFittedExamples, draw_cross_fitted_examples, make_memory
 from personagym_agents.memory.evidence import Memory
 from personagym_agents.memory.settings import Recall
-from personagym_agents.training.loop import Teacher
 from personagym_agents.training.variants import draw_variant
+from personagym_agents.training.world import Teacher
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import user_traits

@@ -1,9 +1,8 @@
 """The training loop: packed documents in, averaged weights out; the same for the base model and for its adapters."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,17 +12,14 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from transformers import PreTrainedModel
 
 from personagym_agents.documents.window import window_of, within_window
-from personagym_agents.model.causal_lm import answer_logits, checkpointed, hidden_states, multiplies_halves
-from personagym_agents.model.packing import pack
+from personagym_agents.model.causal_lm import checkpointed, multiplies_halves
 from personagym_agents.training.checkpoint import Progress, restore, store
-from personagym_agents.training.loss import answer_losses
-from personagym_agents.training.sampling import NONE, Epoch, Epochs, Sequences
+from personagym_agents.training.memory import MemoryPlan, plan_memory
+from personagym_agents.training.sampling import Epoch
 from personagym_agents.training.settings import TrainingSettings
-from personagym_env.data.tables import FloatArray, IntArray
+from personagym_agents.training.step import Lesson, gradients, sequence_lengths
+from personagym_agents.training.world import World
 from personagym_env.run_context import RunContext
-
-Teacher = Callable[[IntArray, IntArray], FloatArray]
-"""Gives, for users (n,) and items (n,) without a rating, rating distributions (n, r) learned from training rows."""
 
 
 def _optimiser(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
@@ -38,8 +34,7 @@ def _optimiser(parameters: list[torch.nn.Parameter], settings: TrainingSettings)
 
 def _batches(epoch: Epoch, size: int, rng: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
     """Sequences of like length together, in random order: padding costs as much as text."""
-    segment = epoch.sequences.segment
-    length = np.where(segment != NONE, epoch.segments.lengths[segment], 0).sum(axis=1)
+    length = sequence_lengths(epoch)
     order = np.argsort(length + rng.normal(0, 30, len(length)))
     starts = rng.permutation(np.arange(0, len(order), size))
     return (order[start : start + size] for start in starts)
@@ -58,27 +53,6 @@ def _flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(False)
-
-
-class World(NamedTuple):
-    """One log that a training reads."""
-
-    epochs: Epochs
-    teacher: Teacher
-    users: npt.NDArray[np.bool_] | None = None
-    """(u,) whose documents to train on; None for all."""
-    rows: int | None = None
-    """Training rows that an epoch shows at most, those of users drawn anew each time; None for all."""
-
-    def draw(self, number: int) -> tuple[Epoch, np.random.Generator]:
-        """What an epoch shows, and a generator that goes on from its draws."""
-        epoch, rng = self.epochs.draw(number)
-        counts = self.epochs.corpus.train.counts
-        shown = np.ones(len(counts), np.bool_) if self.users is None else self.users
-        if self.rows is not None:
-            order = rng.permutation(np.flatnonzero(shown))
-            shown = np.isin(np.arange(len(counts)), order[: 1 + np.searchsorted(np.cumsum(counts[order]), self.rows)])
-        return epoch if shown.all() else epoch.of_users(shown), rng
 
 
 @_flushed_denormals()
@@ -112,14 +86,16 @@ def train(
     begun, done = progress.step, progress.epoch / settings.epochs
     rate = LambdaLR(optimiser, lambda steps: _schedule(done, begun + steps, settings))
     model.train()
-    with context.bar(name, 1.0) as bar, checkpointed(model) if settings.checkpointing else nullcontext():
+    plan = _plan(model, worlds, min(progress.epoch, settings.epochs - 1), settings)
+    context.tell(f"{name}: {plan}")
+    with context.bar(name, 1.0) as bar, checkpointed(model) if plan.checkpointing else nullcontext():
         bar(progress.epoch / settings.epochs)
         for number in range(progress.epoch, settings.epochs):
             lessons = _lessons(worlds, number, settings, window_of(model))
             torch.manual_seed(worlds[0].epochs.seed * 10_007 + number)
             step = progress.step
             for index, lesson in enumerate(lessons):
-                losses = _step(model, lesson, settings)
+                losses = gradients(model, lesson, settings, plan)
                 torch.nn.utils.clip_grad_norm_(parameters, settings.clip)
                 optimiser.step()
                 optimiser.zero_grad()
@@ -137,59 +113,27 @@ def train(
     model.eval()  # type: ignore[no-untyped-call]
 
 
-class _Lesson(NamedTuple):
-    """The sequences of one step, all of one log."""
+def _plan(model: PreTrainedModel, worlds: Sequence[World], number: int, settings: TrainingSettings) -> MemoryPlan:
+    """By the longest sequence of an epoch; later epochs draw others of like length."""
+    lengths = [int(sequence_lengths(world.draw(number)[0]).max(initial=1)) for world in worlds]
+    return plan_memory(
+        model,
+        length=min(window_of(model), max(lengths)),
+        batch=settings.batch,
+        gigabytes=settings.memory,
+        halves=multiplies_halves(model.device),
+        checkpointing=settings.checkpointing,
+    )
 
-    world: World
-    epoch: Epoch
-    batch: npt.NDArray[np.int64]
-    """(b,) which of the epoch's sequences."""
 
-
-def _lessons(worlds: Sequence[World], number: int, settings: TrainingSettings, window: int) -> list[_Lesson]:
+def _lessons(worlds: Sequence[World], number: int, settings: TrainingSettings, window: int) -> list[Lesson]:
     """An epoch's batches, those of all logs in random order."""
     lessons = []
     for world in worlds:
         epoch, rng = world.draw(number)
         epoch = within_window(epoch, world.epochs.corpus, window)
-        lessons += [_Lesson(world, epoch, batch) for batch in _batches(epoch, settings.batch, rng)]
+        lessons += [Lesson(world, epoch, batch) for batch in _batches(epoch, settings.batch, rng)]
     if len(worlds) == 1:
         return lessons
     order = np.random.default_rng([worlds[0].epochs.seed, number]).permutation(len(lessons))
     return [lessons[place] for place in order]
-
-
-def _step(model: PreTrainedModel, lesson: _Lesson, settings: TrainingSettings) -> dict[str, float]:
-    """Gradients of one batch."""
-    (world, epoch, batch), device = lesson, model.device
-    sequences, corpus = epoch.sequences, world.epochs.corpus
-    packed = pack(epoch.segments, sequences.segment[batch], sequences.block[batch]).to(device)
-    rating = torch.from_numpy(sequences.rating[batch]).to(device)
-    chosen = torch.from_numpy(sequences.chosen[batch]).to(device)
-    asked = torch.from_numpy(sequences.item[batch] != NONE).to(device)
-    row = torch.nonzero(asked)[:, 0]
-    with torch.autocast(device.type, torch.bfloat16, enabled=multiplies_halves(device)):
-        hidden = hidden_states(model, packed, dropout=settings.dropout)
-    due = torch.nn.functional.dropout(hidden[row, packed.ends[asked]].float(), settings.dropout)
-    answers = torch.tensor(corpus.answers.ids, device=device)
-    taught = _taught(sequences, batch, world.teacher) @ corpus.target
-    losses = answer_losses(
-        answer_logits(model, due, answers),
-        rating[asked],
-        chosen[asked],
-        torch.from_numpy(taught).to(device, torch.float32),
-        torch.from_numpy(corpus.target).to(device, torch.float32),
-    )
-    total = losses.total(settings.choice_weight, settings.teaching_weight)
-    total.backward()  # type: ignore[no-untyped-call]
-    return {name: value.item() for name, value in losses._asdict().items()}
-
-
-def _taught(sequences: Sequences, batch: npt.NDArray[np.int64], teacher: Teacher) -> FloatArray:
-    """(s, r) the teacher's answers on the unseen candidates of a batch, in the order of the sequences.
-
-    Only on those: on a training row the teacher knows the rating itself, and a model that learns from it learns to
-    remember.
-    """
-    row, column = np.nonzero(sequences.chosen[batch] == 0)
-    return teacher(sequences.user[batch][row], sequences.item[batch][row, column])

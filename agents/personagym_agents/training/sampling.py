@@ -149,6 +149,9 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
         chosen[row, asked] = np.concatenate([np.ones(positives, np.int64), skipped[candidates]])
         item[row, told] = train.items[history]
         item[row, asked] = np.concatenate([train.items[candidates], unseen[candidates]])
+        if not options.choices:
+            chosen[row, asked] = NONE
+            segment[row, begin + width * positives : end] = item[row, begin + width * positives : end] = NONE
     segments = Segments.of(corpus.encoded + _headers(hands, corpus, writer))
     order = rng.permutation(len(hands))
     user = np.array([hand.user for hand in hands])

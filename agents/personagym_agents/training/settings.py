@@ -15,6 +15,8 @@ class SamplingOptions:
     """Share of the history lines that hide their title."""
     recalling: float = 0.25
     """Share of the history lines that show what was recalled about the item, as those of a session do."""
+    choices: bool = True
+    """Whether an unseen item stands beside each candidate, so that choices are learned."""
     forgetful: float = 0.15
     """Share of the candidates about which nothing is recalled."""
 
@@ -43,14 +45,19 @@ class TrainingSettings:
     """Decay of the moving average of the weights, which is what training returns; 0 for the last weights."""
     clip: float = 1.0
     """Largest norm of the gradient."""
-    checkpointing: bool = False
-    """Whether layers are computed again for their gradients: a third more work for a fraction of the memory."""
+    checkpointing: bool | None = None
+    """Whether layers are computed again for their gradients: a third more work for a fraction of the memory. None where
+    one sequence does not fit into `memory` otherwise."""
+    memory: float = 3.0
+    """GB that a step may keep of its tokens; a larger batch goes through the model in parts."""
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "warmup"):
             if getattr(self, name) < 1:
                 raise ValueError(f"TrainingSettings.{name} must be at least 1, got {getattr(self, name)}")
+        if self.memory <= 0:
+            raise ValueError(f"TrainingSettings.memory must be above 0, got {self.memory}")
         for name in ("dropout", "averaging"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"TrainingSettings.{name} must lie in [0, 1), got {getattr(self, name)}")

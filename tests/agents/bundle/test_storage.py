@@ -16,7 +16,6 @@ from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.llm.profile_store import Profile, ProfileStore, Taste
 from personagym_agents.memory.cross_fitted import draw_cross_fitted_examples
-from personagym_agents.model.causal_lm import WEIGHTS
 from personagym_agents.personas.clustering import Personas
 from personagym_agents.training.sampling import NONE, sample_epoch
 from personagym_agents.training.settings import SamplingOptions
@@ -107,7 +106,7 @@ def test_half_precision_is_for_weights_alone_and_moves_answers_little(
     users, items = np.arange(10), np.arange(10)
     single = load_bundle_agent(small_bundle, small_data, small_split.train, device="cpu")
     expected = react_to_pairs(single, users, items)
-    monkeypatch.setitem(WEIGHTS, "cpu", torch.bfloat16)
+    monkeypatch.setattr("personagym_agents.model.causal_lm.frozen_precision", lambda *_: torch.bfloat16)
     for merged in (True, False):
         monkeypatch.setattr("personagym_agents.model.adapters.MERGED_WEIGHTS", 2**26 if merged else 0)
         agent = load_bundle_agent(small_bundle, small_data, small_split.train, device="cpu")

@@ -6,20 +6,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from peft import PeftModel
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from fixtures.gguf_file import save_gguf
 from personagym_agents.bundle.build import build_bundle
 from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.documents.corpus import tokenizer_texts
 from personagym_agents.documents.document import answer_words
+from personagym_agents.documents.field_tokens import field_ids, fields_of
 from personagym_agents.documents.tokenizer import answer_tokens, encode_texts
 from personagym_agents.documents.told import LEVELS
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.memory.settings import Recall
 from personagym_agents.model.causal_lm import load_base
+from personagym_agents.model.named_bases import read_source, source_of
 from personagym_agents.model.quiet import quietly
 from personagym_agents.personas.settings import PersonaSettings
 from personagym_agents.training.base import train_base
@@ -180,6 +185,35 @@ def test_a_bundle_on_any_base_trains_loads_and_answers_exactly(
     assert rating.shape[2] == len(LEVELS)
     check_exactness(agent, reference(tmp_path / "bundle"), np.random.default_rng(2), slate_size=3, steps=2)
     assert read_back(agent, 3).split() == agent.document(3).split()
+
+
+def test_a_bundle_on_a_named_base_holds_what_was_added_alone_and_answers_exactly(
+    check_exactness: Callable[..., None],
+    small_data: Dataset,
+    small_split: Split,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each adapter has embeddings of its own of the tokens that fields got."""
+    monkeypatch.setattr("personagym_agents.documents.field_tokens._SELDOM", 1)
+    base, place = save_gguf(tmp_path / "tiny.gguf"), tmp_path / "bundle"
+    agent = make(place, base, small_data, small_split)
+    assert sorted(path.name for path in (place / "base").glob("*.safetensors")) == ["added_tokens.safetensors"]
+    assert read_source(place / "base") == source_of(base)
+    tokenizer = agent.corpus.tokenizer
+    assert len(field_ids(tokenizer)) > 20
+    crowd = next(field for field in fields_of("\n" + agent.corpus.line_text(0)) if "crowd" in field)
+    assert encode_texts(tokenizer, [crowd])[0][0] in field_ids(tokenizer)
+    rng = np.random.default_rng(0)
+    for path in sorted(place.rglob("adapter_model.safetensors")):
+        weights = load_file(path)
+        [name] = [name for name in weights if "trainable_tokens" in name]
+        moved = weights[name] + torch.from_numpy(rng.normal(0, 0.5, weights[name].shape)).half()
+        save_file(weights | {name: moved}, path, metadata={"format": "pt"})
+    agent = load_bundle_agent(place, small_data, small_split.train)
+    check_exactness(agent, reference(place), np.random.default_rng(2), slate_size=3, steps=2)
+    base.unlink()
+    load_bundle_agent(place, small_data, small_split.train)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,10 +16,11 @@ from personagym_agents.memory.evidence import Memory
 from personagym_agents.model.adapters import add_adapters, lora_config
 from personagym_agents.model.causal_lm import answer_logits, checkpointed, hidden_states
 from personagym_agents.model.packing import pack
-from personagym_agents.training.loop import World, train
+from personagym_agents.training.loop import train
 from personagym_agents.training.loss import answer_losses
 from personagym_agents.training.sampling import NONE, Epochs, sample_epoch
 from personagym_agents.training.settings import SamplingOptions, TrainingSettings
+from personagym_agents.training.world import World
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
 from personagym_env.run_context import FigureLog, RunContext

@@ -1,0 +1,34 @@
+"""A log as a training reads it: what its epochs show, and who teaches it."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from personagym_agents.training.sampling import Epoch, Epochs
+from personagym_env.data.tables import FloatArray, IntArray
+
+Teacher = Callable[[IntArray, IntArray], FloatArray]
+"""Gives, for users (n,) and items (n,) without a rating, rating distributions (n, r) learned from training rows."""
+
+
+class World(NamedTuple):
+    """One log that a training reads."""
+
+    epochs: Epochs
+    teacher: Teacher
+    users: npt.NDArray[np.bool_] | None = None
+    """(u,) whose documents to train on; None for all."""
+    rows: int | None = None
+    """Training rows that an epoch shows at most, those of users drawn anew each time; None for all."""
+
+    def draw(self, number: int) -> tuple[Epoch, np.random.Generator]:
+        """What an epoch shows, and a generator that goes on from its draws."""
+        epoch, rng = self.epochs.draw(number)
+        counts = self.epochs.corpus.train.counts
+        shown = np.ones(len(counts), np.bool_) if self.users is None else self.users
+        if self.rows is not None:
+            order = rng.permutation(np.flatnonzero(shown))
+            shown = np.isin(np.arange(len(counts)), order[: 1 + np.searchsorted(np.cumsum(counts[order]), self.rows)])
+        return epoch if shown.all() else epoch.of_users(shown), rng
