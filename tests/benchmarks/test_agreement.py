@@ -221,3 +221,35 @@ def test_bundles_that_know_different_rows_share_a_name(
     monkeypatch.setattr(judges, "bundle_fits", lambda place, log: prints["same"] == log.fingerprint())
     with pytest.raises(ValueError, match="two bundles are called 'persona' and know the same rows"):
         list(judges.make_judges(args, bench, RunContext(), {}))
+
+
+@pytest.mark.parametrize("liking", [0.5, 0.0], ids=["half of the users", "nobody"])
+def test_users_without_liked_rows_are_counted_and_no_table_says_nan(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, liking: float
+) -> None:
+    """Ratings fall with time, so that nobody likes what is held out, or every other user does."""
+    keep_in_registry(monkeypatch, {name: REGISTRY[name] for name in ("random", "popular", "best-rated", "worst-rated")})
+    (tmp_path / "log").mkdir()
+    rng = np.random.default_rng(0)
+    rows = []
+    for user in range(40):
+        likes = user % 2 < 2 * liking
+        for time, item in enumerate(rng.choice(60, 50, replace=False)):
+            rating = 1 + item % 2 + (3 if time < 40 else 0)
+            if likes and time % 3 == 0:
+                rating = 5
+            rows.append(f"u{user}\ti{item}\t{rating}\t{time}")
+    (tmp_path / "log" / "log.inter").write_text(HEAD + "\n".join(rows) + "\n")
+    arguments = ("--dataset", str(tmp_path / "log"), "--judges", "bias", "--resamples", "20", "--sessions", "0")
+    options = ("--data-overlap", "disjoint", "--picks", "3", "--least", "6")
+    study = script.run(arguments_of(script, *arguments, *options).settings, RunContext())
+    pool = study.boards[0]
+    assert pool.without_liked == (20 if liking else 40)
+    metrics = {row.title: row for row in pool.judges if row.kind == "metric"}
+    assert metrics["NDCG@10, liked"].undefined == (0 if liking else 4)  # nobody to measure on: said, and no number
+    assert metrics["NDCG@10"].undefined == 0
+    assert not any(np.isnan(row.tau.value) for row in metrics.values())
+    for text in (markdown(table) for board in study.boards for table in agreement_tables(board)):
+        assert "nan" not in text.lower()
+    note = next(iter(agreement_tables(pool))).note
+    assert f"leave out {pool.without_liked} users who have no liked held-out row" in note

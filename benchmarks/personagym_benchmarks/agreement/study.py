@@ -111,7 +111,7 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
                 for fitted, value in zip(fitted_recommenders, real[truth.name], strict=True)
             ]
             analysis = AgreementAnalysis(valued, weights, rng)
-            boards.append(make_agreement_board(analysis, judged.judges[truth.name], truth))
+            boards.append(make_agreement_board(analysis, judged.judges[truth.name], truth, bench.without_liked))
     setting = {
         "data fingerprint": dataset.fingerprint(),
         "seed": args.seed,

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import BoolArray, Dataset, FloatArray, IntArray
+from personagym_env.data.tables import BoolArray, Dataset, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import profile_features, user_traits
 from personagym_env.env import HISTORY_LENGTH, MAX_EPISODE_STEPS, SLATE_SIZE
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth
@@ -73,6 +73,17 @@ class Bench:
         """See `unknown_items`."""
         return unknown_items(self.split.train)
 
+    @cached_property
+    def liked(self) -> Interactions:
+        """Held-out rows that count as liked, by the mean of the training rows."""
+        train, test = self.split
+        return test.take(test.ratings >= liked_from(train))
+
+    @property
+    def without_liked(self) -> int:
+        """Users with held-out rows of whom none is liked: metrics of liked rows leave them out."""
+        return int(((self.split.test.counts > 0) & (self.liked.counts == 0)).sum())
+
     def picks(self, recommender: Recommender) -> dict[str, IntArray]:
         """What a fitted recommender picks from every pool: ground truth to (n, k)."""
         return {
@@ -89,8 +100,7 @@ class Bench:
 
         All held-out rows count as relevant, and a second time liked ones alone, which field reports do as well.
         """
-        train, test = self.split
-        liked = test.take(test.ratings >= liked_from(train))
+        train, liked = self.split.train, self.liked
         found = {Metric(figure): statistic for figure, statistic in measure_lists(lists, self.split).items()}
         filtered = measure_lists(lists, Split(train, liked)).items()
         return found | {Metric(figure, liked=True): statistic for figure, statistic in filtered if figure in FILTERED}

@@ -48,6 +48,8 @@ class AgreementBoard:
     """Of real value."""
     left_out: int = 0
     """Users with held-out rows who have too few to take part."""
+    without_liked: int = 0
+    """Users with held-out rows of whom none is liked, whom metrics of liked rows leave out."""
 
     @property
     def own(self) -> tuple[str, ...]:
@@ -82,13 +84,16 @@ class AgreementStudy(Result):
     """Users to the weight of the log odds of choosing in the value of what is shown."""
 
 
-def make_agreement_board(analysis: AgreementAnalysis, judges: Sequence[Judge], ground_truth: Truth) -> AgreementBoard:
+def make_agreement_board(
+    analysis: AgreementAnalysis, judges: Sequence[Judge], ground_truth: Truth, without_liked: int = 0
+) -> AgreementBoard:
     """Compare all judges, the checks and what independence changes.
 
     Args:
         analysis: of the recommenders' picks.
         judges: users and metrics with distinct titles.
         ground_truth: what the picks are worth.
+        without_liked: users whom metrics of liked rows leave out.
 
     Raises:
         ValueError: two judges have one title.
@@ -112,6 +117,7 @@ def make_agreement_board(analysis: AgreementAnalysis, judges: Sequence[Judge], g
         kind=ground_truth.kind,
         unit=ground_truth.unit,
         left_out=ground_truth.left_out,
+        without_liked=without_liked,
     )
 
 

@@ -56,6 +56,8 @@ def judges_table(board: AgreementBoard, rows: Sequence[FullAgreement]) -> Table:
             f" A judge that knew the true means would reach {ceiling.value:.2f} ({ceiling.low:.2f} to "
             f"{ceiling.high:.2f}) with so many users."
         )
+    if board.without_liked:
+        note += f" Metrics of liked rows leave out {board.without_liked:,} users who have no liked held-out row."
     title = f"{board.ground_truth}: agreement with real value"
     return Table(title, columns, tuple(section for section in sections if section.rows), note)
 
