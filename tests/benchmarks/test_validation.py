@@ -54,7 +54,8 @@ def test_from_log_to_report(
     assert "distance from the held-out log" in capsys.readouterr().out
     result = Validation.load(output)
     assert result.benchmarks[result.dataset].hash is not None
-    names = ["real, other half", "real, just before", "bias, popularity", "bias, item-kNN", "bias, uniform"]
+    names = ["real, other half", "real, just before"]
+    names += [f"bias, {policy}" for policy in ("popularity", "item-kNN", "mixture", "uniform")]
     assert [source.name for source in result.sources] == names
     assert len(result.aspects) == 8
     assert result.rows == 25 * 6

@@ -5,7 +5,7 @@ from typing import Literal
 
 from personagym_env.env import SLATE_SIZE
 
-PolicyName = Literal["popularity", "item-kNN"]
+PolicyName = Literal["popularity", "item-kNN", "mixture"]
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,9 @@ class ValidationSettings:
     """A name or path that `load_dataset` takes."""
     agents: tuple[str, ...] = ("mf", "persona")
     """Users who react: names or bundle paths that `personagym_agents.load` takes."""
-    policies: tuple[PolicyName, ...] = ("popularity", "item-kNN")
-    """Who chose the slates: nobody knows, so more than one is tried."""
+    policies: tuple[PolicyName, ...] = ("popularity", "item-kNN", "mixture")
+    """Who chose the slates: nobody knows, so more than one is tried. The mixture of uniform, popularity, recency and
+    item-kNN has the shares that make what was consumed next likeliest."""
     users: int | None = None
     """Users who take part, drawn at random; None for all with held-out rows."""
     slate_size: int = SLATE_SIZE

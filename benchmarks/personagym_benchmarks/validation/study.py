@@ -18,7 +18,10 @@ from personagym_benchmarks.validation.settings import ValidationSettings
 from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split, temporal_split
+from personagym_env.data.tables import Catalogue, FloatArray, Interactions
+from personagym_env.evaluation.core.shown_value import choice_logit
 from personagym_env.evaluation.core.snapshot import environment_snapshot
+from personagym_env.evaluation.fidelity.contamination import blind
 from personagym_env.evaluation.validation.aspects import Ruler
 from personagym_env.evaluation.validation.board import Simulated, Validation, session_budget, validate
 from personagym_env.evaluation.validation.logging_policies import (
@@ -29,12 +32,16 @@ from personagym_env.evaluation.validation.logging_policies import (
     popularity_logits,
     uniform_logits,
 )
+from personagym_env.evaluation.validation.policy_mixture import Guess, fit_mixture, mixture_logits, recency_logits
 from personagym_env.evaluation.validation.simulated_log import LONGEST_SESSION, simulate_log
+from personagym_env.protocols import Observation, UserAgent
 from personagym_env.run_context import RunContext
 from personagym_env.session.parameters import GAP_MINUTES
 from personagym_env.world import World, make_world
 from personagym_recommenders.models.item_models import ItemKNN
 
+TASTE = "mf"
+"""Users whose choices part what was shown from what was wanted, where the mixture is fitted."""
 FLOOR_AGENT = "bias"
 """Users of the simulator without knowledge."""
 
@@ -51,19 +58,49 @@ class Policy:
 def policies(args: ValidationSettings, world: World) -> Iterator[Policy]:
     """The asked policies, learned from training rows."""
     train, catalogue = world.train, world.dataset.catalogue
+    inner = temporal_split(train, args.train_share)
+    sharpness = np.nan
+    if set(args.policies) - {"popularity"}:
+        sharpness = fit_sharpness(ItemKNN().fit(inner.train, catalogue).score, inner, catalogue)
     for name in args.policies:
         if name == "popularity":
             words = "slates drawn in proportion to training rows (plus one)"
             yield Policy(name, popularity_logits(train), words)
-        else:
-            inner = temporal_split(train, args.train_share)
-            votes = ItemKNN().fit(inner.train, catalogue)
-            sharpness = fit_sharpness(votes.score, inner, catalogue)
+        elif name == "item-kNN":
             words = (
                 f"slates drawn by a softmax of {sharpness:.3g} times item-kNN's votes over their mean; the factor "
                 "makes the latest training rows likeliest"
             )
             yield Policy(name, affinity_logits(ItemKNN().fit(train, catalogue).score, sharpness), words)
+        else:
+            odds = choice_odds(personagym_agents.load(TASTE, blind(world.dataset, inner.train), inner.train))
+            mixture = fit_mixture(guesses(inner.train, catalogue, sharpness), inner, catalogue, odds)
+            mixed = mixture_logits(guesses(train, catalogue, sharpness), mixture.shares, train)
+            yield Policy(name, mixed, f"{mixture.description}, where {TASTE} users choose from what is shown")
+
+
+def choice_odds(users: UserAgent) -> Logits:
+    """Log odds (n, m) with which users would choose each item of the catalogue; for users who answer quickly."""
+
+    def odds(observation: Observation) -> FloatArray:
+        people = observation["user"]
+        rows = np.arange(len(people))
+        sessions = users.open(len(people))
+        sessions.start(rows, people)
+        everything = np.broadcast_to(np.arange(users.n_items), (len(people), users.n_items))
+        return choice_logit(sessions.react(rows, everything).choice_probability)
+
+    return odds
+
+
+def guesses(log: Interactions, catalogue: Catalogue, sharpness: float) -> list[Guess]:
+    """What a logging policy may have gone by, learned from the log."""
+    return [
+        Guess("uniform", uniform_logits(log.n_items)),
+        Guess("popularity", popularity_logits(log)),
+        Guess("recency", recency_logits(log)),
+        Guess("item-kNN", affinity_logits(ItemKNN().fit(log, catalogue).score, sharpness)),
+    ]
 
 
 def sources(
@@ -94,7 +131,8 @@ def assumptions(args: ValidationSettings) -> tuple[str, ...]:
     return (
         "No log says which items its users were shown. The logging policies are guesses, learned from training rows; a "
         "policy in proportion to consumption and users who then choose by taste both favour popular items, so that "
-        "their logs may be more concentrated than the real one.",
+        "their logs may be more concentrated than the real one. The mixture is fitted with users who choose, and what "
+        "these users' tastes explain is no longer put down to the slates.",
         "A real log shows ratings, the simulation consumptions; steps without consumption are in neither.",
         f"A pause of {GAP_MINUTES:g} minutes ends a real session; a simulated one ends when the user leaves (or after "
         f"{LONGEST_SESSION} slates, as cut off).",
