@@ -35,6 +35,10 @@ item's genres; and `Corrections`."""
 PEERS = slice(3, 3 + len(_RANKS))
 """Columns of what factor models expect."""
 _FOLDS = 8
+_ITEM_FOLDS = 3
+"""Into which items are dealt to be read as if nobody had rated them."""
+_UNKNOWN_ROWS = 30_000
+"""Rows of such items that are read at most."""
 _WINDOWS = (5, 20)
 """Latest ratings whose mean residual tells the user's present mood."""
 EVIDENCE_COLUMNS = (
@@ -128,18 +132,37 @@ def cross_fitted_evidence(
 ) -> Columns:
     """(n, f) evidence on the log's own rows: dealt into folds, each read by the other folds, moods by earlier rows."""
     dealing, lagging = rng.spawn(2)
-    folds = min(_FOLDS, len(log))
-    fold = dealing.permutation(len(log)) % folds
-    known = known_before(log, lagging)
-    parts: list[Columns] = []
-    order: list[IntArray] = []
-    for number in range(folds):
-        inside = np.flatnonzero(fold == number)
-        evidence = fit_evidence(log if len(inside) == len(log) else log.take(fold != number), catalogue)
-        mood = evidence.mood_before(log, inside, known[inside])
-        parts.append(evidence.at(log.users[inside], log.items[inside], mood))
-        order.append(inside)
-    return np.concatenate(parts)[np.argsort(np.concatenate(order))]
+    fold = dealing.permutation(len(log)) % min(_FOLDS, len(log))
+    return _evidence_by_fold(log, catalogue, fold, known_before(log, lagging), np.arange(len(log)))
+
+
+def evidence_on_unknown_items(
+    log: Interactions, catalogue: Catalogue | None = None, *, rng: np.random.Generator
+) -> tuple[Columns, IntArray, IntArray]:
+    """(n', f) evidence on some of the log's own rows, each by the rows of other items alone.
+
+    Also (n',) which rows these are, and the fold of each one's item.
+    """
+    dealing, lagging, drawing = rng.spawn(3)
+    fold = (dealing.permutation(log.n_items) % min(_ITEM_FOLDS, log.n_items))[log.items]
+    rows = np.sort(drawing.choice(len(log), min(len(log), _UNKNOWN_ROWS), replace=False))
+    return _evidence_by_fold(log, catalogue, fold, known_before(log, lagging), rows), rows, fold[rows]
+
+
+def _evidence_by_fold(
+    log: Interactions, catalogue: Catalogue | None, fold: IntArray, known: IntArray, rows: IntArray
+) -> Columns:
+    """(n', f) evidence on (n',) rows by those of other folds (n,), moods when (n,) rows of a user were known."""
+    found = np.empty((0, 0), np.float32)
+    for number in np.unique(fold[rows]):
+        place = np.flatnonzero(fold[rows] == number)
+        inside, others = rows[place], fold != number
+        evidence = fit_evidence(log.take(others) if others.any() else log, catalogue)
+        part = evidence.at(log.users[inside], log.items[inside], evidence.mood_before(log, inside, known[inside]))
+        if not found.size:
+            found = np.empty((len(rows), part.shape[1]), np.float32)
+        found[place] = part
+    return found
 
 
 def known_before(log: Interactions, rng: np.random.Generator) -> IntArray:

@@ -8,8 +8,9 @@ are shrunk to 0, which leaves that mean.
 Shapes: n rows, b users, m items, f columns of evidence, s signals, g gates.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ from personagym_agents.classical.rating_evidence import (
     Columns,
     RatingEvidence,
     cross_fitted_evidence,
+    evidence_on_unknown_items,
     fit_evidence,
 )
 from personagym_env.collaborative.rating_model import Opinion
@@ -36,9 +38,13 @@ _GATES = ("support", "bias variance", "variance", "user count", "user spread", "
 _PENALTY = 2000.0
 """Rows by which the weight of a standardised column is shrunk; chosen on each user's last fifth of the training rows
 of ML-100K, of all users and of 30 to 300 of them."""
+_PENALTIES = (1e3, 1e4, 1e5, 1e6, 1e8)
+"""That are tried where rows of an item share what nothing of the evidence tells, and say little more than one."""
 _FARTHEST = 4.0
 """Standard deviations beyond which evidence says no more."""
 _TINY = 1e-6
+_UNRATED = "unrated."
+"""Begins the names of weights for items that nobody has rated."""
 
 
 def _places(names: tuple[str, ...]) -> IntArray:
@@ -59,16 +65,28 @@ class Blend:
     """(g, s) rating points for one of both."""
     constant: npt.NDArray[np.float64]
     """() rating points."""
+    unrated: "Blend | None" = None
+    """Weights for items that nobody has rated, of which the others say what they say of rarely rated ones; None where
+    there are no such weights."""
 
     def __call__(self, evidence: Columns) -> Columns:
         """(...) expected ratings by (..., f) evidence."""
         told = _standardised(evidence, self.centre, self.scale)
         gated = ((told[..., _places(_GATES)] @ self.gated) * told[..., _places(_SIGNALS)]).sum(axis=-1)
-        return np.asarray(_anchor(evidence) + self.constant + told @ self.linear + gated, np.float32)
+        expected = np.asarray(_anchor(evidence) + self.constant + told @ self.linear + gated, np.float32)
+        unrated = np.isnan(evidence[..., EVIDENCE_COLUMNS.index("item count")])
+        if self.unrated is not None and unrated.any():
+            expected[unrated] = self.unrated(evidence[unrated])
+        return expected
 
     def save(self, path: Path) -> None:
         """Write the weights as safetensors."""
-        save_file({field.name: getattr(self, field.name) for field in fields(self)}, path)
+        own = self._arrays()
+        further = {} if self.unrated is None else self.unrated._arrays()
+        save_file(own | {_UNRATED + name: array for name, array in further.items()}, path)
+
+    def _arrays(self) -> dict[str, npt.NDArray[np.float64]]:
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "unrated"}
 
     @classmethod
     def load(cls, path: Path) -> "Blend":
@@ -81,19 +99,31 @@ class Blend:
             weights = load_file(path)
         except (OSError, SafetensorError) as error:
             raise ValueError(f"{path} holds no weights of evidence: {error}") from error
-        shapes = {name: weight.shape for name, weight in weights.items()}
-        columns = shapes.get("centre", ())
-        expected = dict.fromkeys(("centre", "scale", "linear"), columns)
-        expected |= {"gated": (len(_GATES), len(_SIGNALS)), "constant": ()}
-        if shapes != expected or len(columns) != 1 or columns[0] < len(EVIDENCE_COLUMNS):
-            raise ValueError(f"{path} holds no weights of evidence: expected shapes {expected}, got {shapes}")
-        return cls(**weights)
+        further = {name.removeprefix(_UNRATED): weights.pop(name) for name in [*weights] if name.startswith(_UNRATED)}
+        return replace(_checked(weights, path), unrated=_checked(further, path) if further else None)
 
 
-def fit_blend(evidence: Columns, ratings: FloatArray) -> Blend:
-    """Fit weights to (n, f) cross-fitted evidence on rows and their (n,) ratings."""
+def _checked(weights: dict[str, npt.NDArray[np.float64]], path: Path) -> Blend:
+    shapes = {name: weight.shape for name, weight in weights.items()}
+    columns = shapes.get("centre", ())
+    expected = dict.fromkeys(("centre", "scale", "linear"), columns)
+    expected |= {"gated": (len(_GATES), len(_SIGNALS)), "constant": ()}
+    if shapes != expected or len(columns) != 1 or columns[0] < len(EVIDENCE_COLUMNS):
+        raise ValueError(f"{path} holds no weights of evidence: expected shapes {expected}, got {shapes}")
+    return Blend(**{name: weights[name] for name in expected})  # type: ignore[arg-type]
+
+
+def fit_blend(evidence: Columns, ratings: FloatArray, fold: IntArray | None = None) -> Blend:
+    """Fit weights to cross-fitted evidence.
+
+    Args:
+        evidence: (n, f) on rows.
+        ratings: (n,) of these.
+        fold: (n,) of what rows may have in common, by which the penalty is chosen; `_PENALTY` if None.
+    """
     # Here, because it takes a second to import, and a fitted blend does without.
-    from sklearn.linear_model import Ridge
+    from sklearn.linear_model import Ridge, RidgeCV
+    from sklearn.model_selection import PredefinedSplit
 
     told = _told(evidence)
     centre, scale = told.mean(axis=0), told.std(axis=0) + _TINY
@@ -101,7 +131,10 @@ def fit_blend(evidence: Columns, ratings: FloatArray) -> Blend:
     products = told[:, _places(_GATES), None] * told[:, None, _places(_SIGNALS)]
     middle, width = products.mean(axis=0), products.std(axis=0) + _TINY
     columns = np.concatenate([told, ((products - middle) / width).reshape(len(told), -1)], axis=1)
-    ridge = Ridge(_PENALTY)  # type: ignore[no-untyped-call]
+    ridge: Any = Ridge(_PENALTY)  # type: ignore[no-untyped-call]
+    if fold is not None and np.ptp(fold):
+        parts: Any = PredefinedSplit(fold)  # type: ignore[no-untyped-call]
+        ridge = RidgeCV(_PENALTIES, scoring="neg_mean_squared_error", cv=parts)  # type: ignore[no-untyped-call]
     ridge.fit(columns, ratings - _anchor(evidence))
     gated = ridge.coef_[told.shape[1] :].reshape(middle.shape) / width
     constant = np.asarray(ridge.intercept_ - (gated * middle).sum())
@@ -156,9 +189,11 @@ def fit_stack(log: Interactions, catalogue: Catalogue | None = None) -> StackMod
 
 
 def fit_cross_fitted_blend(log: Interactions, catalogue: Catalogue | None = None) -> Blend:
-    """Fit weights to what the other rows say about each row.
+    """Fit weights to what the other rows, and what the rows of other items, say about each row.
 
     Raises:
         ValueError: the log has no rows.
     """
-    return fit_blend(cross_fitted_evidence(log, catalogue, rng=np.random.default_rng(0)), log.ratings)
+    blend = fit_blend(cross_fitted_evidence(log, catalogue, rng=np.random.default_rng(0)), log.ratings)
+    unrated, rows, fold = evidence_on_unknown_items(log, catalogue, rng=np.random.default_rng(0))
+    return replace(blend, unrated=fit_blend(unrated, log.ratings[rows], fold))

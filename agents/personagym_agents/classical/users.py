@@ -39,7 +39,7 @@ CALIBRATION_ROWS = 50_000
 """Rows that link and choice model are fitted on at most, drawn at random."""
 CALIBRATION_CELLS = 2**28
 """Users x items that are worked out for those rows at most: of a large catalogue the rows of fewer users."""
-FIT_VERSION = 1
+FIT_VERSION = 2
 """Raised with every change of the fits that moves answers by more than rounding."""
 Weigh = Callable[[Interactions], FloatArray]
 """From some training rows (n,) to how much each counts."""
