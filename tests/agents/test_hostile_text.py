@@ -17,7 +17,7 @@ from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.memory.evidence import Memory
 from personagym_agents.memory.reasons import fit_reason_memory
 from personagym_agents.model.adapters import adapter_factors, mix_adapters
-from personagym_agents.personas.clustering import name_personas
+from personagym_agents.personas.names import name_personas
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.data.traits import user_traits

@@ -17,8 +17,10 @@ from personagym_agents.bundle.storage import (
     save_base,
     save_population,
 )
+from personagym_agents.model.adapter_file import write_adapter
 from personagym_agents.model.adapters import add_adapters, lora_config
 from personagym_agents.training.base import TrainedBase
+from personagym_agents.training.kinds import AdapterTrainer
 from personagym_agents.training.loop import train
 from personagym_agents.training.world import World
 from personagym_env.data.splits import Split
@@ -82,8 +84,11 @@ def build_bundle(
         save_population(made, trained_base.personas, trained_base.book, corpus.memory, manifest)
         if trained_base.reason_book is not None:
             trained_base.reason_book.save(made / REASONS, dataset)
-        identity = trained_base.identity(settings, without=("history_lines",))
-        _train_adapters(trained_base, settings, made, identity, context)
+        if trained_base.field_ids:
+            identity = trained_base.identity(settings, without=("history_lines",))
+            _train_one_by_one(trained_base, settings, made, identity, context)
+        else:
+            _train_side_by_side(trained_base, settings, made, context)
         if measure and len(split.test):
             metrics = {}
             for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
@@ -93,10 +98,38 @@ def build_bundle(
     return read_manifest(place)
 
 
-def _train_adapters(
+def _train_side_by_side(trained_base: TrainedBase, bundle: BundleSettings, made: Path, context: RunContext) -> None:
+    """Train and write the adapters."""
+    settings = bundle.adapters
+    trainer = AdapterTrainer(
+        trained_base, settings, seed=bundle.adapter_seed, history_lines=bundle.history_lines, context=context
+    )
+    kind = trainer.train(settings.groups)
+    for number, curve in enumerate(kind.curves):
+        if curve:
+            best = min(curve, key=lambda point: point.nll)
+            context.tell(
+                f"adapters {settings.groups}, part {number}: {curve[0].nll:.4f} nats on the tail at first, "
+                f"{best.nll:.4f} at best, after step {best.step}"
+            )
+    if not kind.factors:
+        return
+    config = lora_config(
+        trained_base.model,
+        rank=settings.rank,
+        alpha=settings.alpha,
+        dropout=settings.dropout,
+        targets=settings.targets,
+    )
+    names = adapter_names(settings.groups, trained_base.personas.groups(settings.groups, bundle.adapter_seed))
+    for name, factors in zip(names, kind.factors, strict=True):
+        write_adapter(made / "adapters" / name, factors, config)
+
+
+def _train_one_by_one(
     trained_base: TrainedBase, bundle: BundleSettings, made: Path, identity: str, context: RunContext
 ) -> None:
-    """Train and write one adapter after the other, so that there may be as many as users."""
+    """Train and write one adapter after the other, each with embeddings of the base's own tokens, from nothing on."""
     settings, seed = bundle.adapters, bundle.adapter_seed
     groups = trained_base.personas.groups(settings.groups, seed)
     config = lora_config(

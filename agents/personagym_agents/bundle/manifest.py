@@ -86,11 +86,13 @@ def read_manifest(place: Path) -> Manifest:
 def bundle_hash(place: Path) -> str:
     """SHA-256 over all that makes the users of a bundle answer as they do: not over metrics, versions and commands."""
     manifest = read_manifest(place)
-    told = (
+    told: tuple[object, ...] = (
         manifest.train_fingerprint,
         manifest.settings.history_lines,
         asdict(manifest.settings.recall),
     )
+    if not (manifest.settings.taste and manifest.settings.titles):
+        told += (manifest.settings.taste, manifest.settings.titles)
     digest = hashlib.sha256(repr(told).encode())
     for path in sorted(place.rglob("*")):
         if path.is_file() and path.name not in (MANIFEST, "README.md"):

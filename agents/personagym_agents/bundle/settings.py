@@ -29,19 +29,31 @@ class AdapterSettings:
     """Of the adapters' matrices."""
     alpha: int = 16
     """What the adapters are scaled by, times their rank."""
-    dropout: float = 0.1
+    dropout: float = 0.0
     """Within the adapters."""
     targets: Targets = "all-linear"
     """Layers that get adapters: all linear ones, or the attention's queries and keys."""
     seed: int | None = None
     """Of the adapters' trainings and of random groups; None takes that of the bundle."""
+    tail: float = 0.1
+    """Share of each user's training rows, the latest, that tell each adapter when to stop; 0 trains all to the end."""
+    checks: int = 2
+    """Times in an epoch that the tail is asked."""
+    penalty: float = 0.0
+    """What draws a user's own adapter back to that of the persona, where it began; see `train_stack`."""
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
-            epochs=2, learning_rate=5e-4, warmup=10, weight_decay=0.0, averaging=0.95
+            epochs=2, batch=12, learning_rate=2e-3, warmup=20, weight_decay=0.0, averaging=0.95
         )
     )
 
     def __post_init__(self) -> None:
+        if not 0 <= self.tail < 1:
+            raise ValueError(f"AdapterSettings.tail must lie in [0, 1), got {self.tail}")
+        if self.checks < 1 or self.penalty < 0:
+            raise ValueError(
+                f"AdapterSettings.checks must be at least 1, and penalty at least 0: got {self.checks}, {self.penalty}"
+            )
         if self.rows is not None and self.rows < 1:
             raise ValueError(f"AdapterSettings.rows must be at least 1 or None, got {self.rows}")
 
@@ -76,6 +88,10 @@ class BundleSettings:
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
     history_lines: int = HISTORY_LINES
     """Latest ratings that a document shows."""
+    taste: bool = True
+    """Whether profiles tell taste, besides habits."""
+    titles: bool = True
+    """Whether lines name their items; else they tell year, genres and crowd alone, in half the tokens."""
     seed: int = 0
     """Of the base, the personas and, unless they have their own, the adapters."""
 

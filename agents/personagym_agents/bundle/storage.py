@@ -112,13 +112,13 @@ def save_population(
     save_manifest(made, manifest)
 
 
-def profile_writer(book: ProfileStore | None, train: Interactions) -> ProfileWriter:
-    """The statistical writer, followed by what a chat model wrote if there is a book of that.
+def profile_writer(book: ProfileStore | None, train: Interactions, *, taste: bool) -> ProfileWriter:
+    """The statistical writer, with taste or without, followed by what a chat model wrote if there is a book of that.
 
     Raises:
         ValueError: the book is about other rows.
     """
-    statistical = StatisticalProfileWriter()
+    statistical = StatisticalProfileWriter(taste=taste)
     return statistical if book is None else LLMProfileWriter(book, train, statistical)
 
 
@@ -158,7 +158,7 @@ def _knowing(agent: LanguageUserAgent, dataset: Dataset, rows: Interactions) -> 
     """The users of a bundle if these were the rows that they know."""
     known, population = agent.corpus, agent.population
     memory = make_memory(dataset.catalogue, rows, Recall(evidence=known.recalls_evidence))
-    corpus = Corpus.build(dataset, rows, known.tokenizer, memory=memory, told=known.told)
+    corpus = Corpus.build(dataset, rows, known.tokenizer, memory=memory, told=known.told, titles=known.titles)
     return LanguageUserAgent(
         population.model,
         corpus,
@@ -210,14 +210,15 @@ def load_bundle_agent(
     told = fit_told(train)
     rows = told.log(train)
     written = place / _PROFILES
-    writer = profile_writer(ProfileStore.load(written) if written.is_file() else None, train)
+    book = ProfileStore.load(written) if written.is_file() else None
+    writer = profile_writer(book, train, taste=manifest.settings.taste)
     kind, groups = read_groups(place)
     adapted = adapters and kind != "none"
     weights = f"{bundle_hash(place)} {adapters} {next(model.parameters()).dtype}"
     memory = _memory(place, manifest, dataset, rows, train)
     return LanguageUserAgent(
         model,
-        Corpus.build(dataset, rows, tokenizer, memory=memory, told=told),
+        Corpus.build(dataset, rows, tokenizer, memory=memory, told=told, titles=manifest.settings.titles),
         name=kind if adapted else "base",
         gate=mixed_adapters(model, place) if adapted else None,
         adapter_of=groups if adapted else None,

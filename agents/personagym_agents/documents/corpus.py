@@ -31,10 +31,11 @@ TITLE_TOKENS = 24
 class LineTexts:
     """Distinct item lines: the same item reads differently as the crowd that it is shown with does."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, *, titles: bool = True) -> None:
         self.texts: list[str] = []
         self._known: dict[tuple[int, str, str, bool], int] = {}
         self._catalogue = catalogue
+        self._titles = titles
 
     def of_items(self, crowd: Crowd) -> Index:
         """(m,) line of each item with the whole crowd, as inference shows it."""
@@ -52,8 +53,9 @@ class LineTexts:
         key = (item, count_words(count), f"{mean:.1f}", titled)
         if key not in self._known:
             self._known[key] = len(self.texts)
-            text = write_line(self._catalogue, item, count, mean)
-            self.texts.append("\n" + (text if titled else f"{UNTITLED};" + text.partition(";")[2]))
+            text = write_line(self._catalogue, item, count, mean, titled=self._titles)
+            hidden = self._titles and not titled
+            self.texts.append("\n" + (f"{UNTITLED};" + text.partition(";")[2] if hidden else text))
         return self._known[key]
 
 
@@ -72,6 +74,8 @@ class Corpus:
     """(r,) word of the answer that each rating of the log is told as."""
     told: Told | None
     """How ratings are told; None as they are."""
+    titles: bool
+    """Whether lines name their items."""
     memory: Memory | None
     examples: CrossFittedExamples | None
     """Of the training rows, where the corpus was built for training."""
@@ -101,6 +105,7 @@ class Corpus:
         examples: CrossFittedExamples | None = None,
         title_tokens: int = TITLE_TOKENS,
         told: Told | None = None,
+        titles: bool = True,
     ) -> "Corpus":
         """Write and tokenise every line that inference can show, and those that only training shows if asked.
 
@@ -112,10 +117,11 @@ class Corpus:
             examples: of the training rows, for training; lines that only training shows are written too.
             title_tokens: that a title may have; longer ones are cut, since a line has to fit into the model's window.
             told: how ratings are told, where the log's scale is not that of the answers.
+            titles: whether lines name their items.
         """
         dataset = replace(dataset, catalogue=fit_titles(dataset.catalogue, tokenizer, title_tokens))
         crowd = crowd_statistics(train)
-        lines = LineTexts(dataset.catalogue)
+        lines = LineTexts(dataset.catalogue, titles=titles)
         of_item = lines.of_items(crowd)
         rows = train if examples is not None else train.take(np.zeros(len(train), np.bool_))
         of_row, untitled = (lines.of_rows(crowd, rows, titled=titled) for titled in (True, False))
@@ -136,6 +142,7 @@ class Corpus:
             levels=levels,
             answer_words=tuple(words[1 + place] for place in level),
             told=told,
+            titles=titles,
             memory=memory,
             examples=examples,
             encoded=encoded + [[token] for token in answers.ids] + blank + recalled,
@@ -190,8 +197,13 @@ class Corpus:
 
     def line_fields(self, item: int) -> LineFields:
         """What a document says about an item, field by field."""
-        crowd = self.crowd
-        return line_fields(self.dataset.catalogue, item, int(crowd.counts[item]), float(crowd.means[item]))
+        count, mean = int(self.crowd.counts[item]), float(self.crowd.means[item])
+        return line_fields(self.dataset.catalogue, item, count, mean, titled=self.titles)
+
+    def name_of(self, item: int) -> str:
+        """What a document calls an item: by its whole line where lines have no titles."""
+        fields = self.line_fields(item)
+        return fields.title or fields.text()
 
     def recollections(self, codes: Codes) -> list[str]:
         """What (f,) levels of the memory's fields read like."""
@@ -234,9 +246,11 @@ def tokenizer_texts(
     rng: np.random.Generator,
     memory: Memory | None = None,
     told: Told | None = None,
+    *,
+    titles: bool = True,
 ) -> Iterator[str]:
     """Lines and profiles about as often as training shows them: what the bundled tokenizer is trained on."""
-    crowd, lines = crowd_statistics(train), LineTexts(dataset.catalogue)
+    crowd, lines = crowd_statistics(train), LineTexts(dataset.catalogue, titles=titles)
     of_row, of_item = lines.of_rows(crowd, train), lines.of_items(crowd)
     skip, *ratings = answer_words(train.scale if told is None else told.levels)
     answers = train.rating_index if told is None else told.level[train.rating_index]

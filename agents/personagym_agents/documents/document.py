@@ -71,6 +71,7 @@ class LineFields(NamedTuple):
     """What a user reads about an item before anything is recalled."""
 
     title: str
+    """Empty where lines do not name their items."""
     year: str
     """Empty where it is not known."""
     genres: tuple[str, ...]
@@ -82,19 +83,22 @@ class LineFields(NamedTuple):
         return "".join(f" {field};" for field in (self.title, self.year, names, self.crowd) if field)[1:]
 
 
-def line_fields(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float) -> LineFields:
+def line_fields(
+    catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float, *, titled: bool = True
+) -> LineFields:
     """What a user reads about an item."""
+    title = one_field(catalogue.titles[item], LONGEST_TITLE) or one_field(catalogue.ids[item])
     return LineFields(
-        title=one_field(catalogue.titles[item], LONGEST_TITLE) or one_field(catalogue.ids[item]),
+        title=title if titled else "",
         year=str(catalogue.years[item]) if catalogue.years[item] else "",
         genres=tuple(catalogue.genre_names[index] for index in np.flatnonzero(catalogue.genres[item])),
         crowd=f"crowd {crowd_mean:.1f}, {count_words(crowd_count)} ratings" if crowd_count else UNKNOWN_CROWD,
     )
 
 
-def write_line(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float) -> str:
+def write_line(catalogue: Catalogue, item: int, crowd_count: int, crowd_mean: float, *, titled: bool = True) -> str:
     """What a user reads about an item before answering, as a line."""
-    return line_fields(catalogue, item, crowd_count, crowd_mean).text()
+    return line_fields(catalogue, item, crowd_count, crowd_mean, titled=titled).text()
 
 
 def write_document(profile: str, lines: Sequence[str], answers: Sequence[str]) -> str:

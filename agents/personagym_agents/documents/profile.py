@@ -103,14 +103,21 @@ class StatisticalProfileWriter:
     """Activity, strictness, conformity, diversity, long-term and short-term taste, read off the traits.
 
     Deterministic; the same traits always give the same words.
+
+    Args:
+        taste: whether taste is told, besides activity, strictness, conformity and diversity.
     """
+
+    def __init__(self, *, taste: bool = True) -> None:
+        self._tells_taste = taste
 
     def write(self, people: IntArray, traits: Traits, catalogue: Catalogue, users: Users) -> list[str]:
         """See `ProfileWriter.write`."""
         names = tuple(one_field(name, LONGEST_NAME) for name in catalogue.genre_names)
         introductions = {int(person): introduce(users, int(person)) for person in np.unique(people)}
         return [
-            f"{introductions[int(person)]}; {self._habits(traits, row)}; {self._taste(traits, row, names)}"
+            f"{introductions[int(person)]}; {self._habits(traits, row)}"
+            + (f"; {self._taste(traits, row, names)}" if self._tells_taste else "")
             for row, person in enumerate(people)
         ]
 

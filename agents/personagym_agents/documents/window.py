@@ -29,6 +29,8 @@ def fitting(options: SamplingOptions, corpus: Corpus, window: int) -> SamplingOp
     line = corpus.without_memory(corpus.of_row)
     # And the answer, which is one token.
     typical = float(lengths[line].sum(axis=1).mean()) + 1
+    if options.candidate_share == 1:
+        return options  # no history
     lines = int(_HISTORY_SHARE * window / typical / (1 - options.candidate_share))
     return replace(options, lines=max(1, min(options.lines, lines)))
 

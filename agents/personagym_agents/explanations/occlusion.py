@@ -111,7 +111,8 @@ def _item(corpus: Corpus, document: Document, fields: LineFields | None = None, 
 
 def _without_fields(corpus: Corpus, document: Document) -> Iterator[tuple[Part, Tokens]]:
     fields = corpus.line_fields(document.item)
-    yield Part("title", fields.title), _item(corpus, document, fields._replace(title=UNTITLED))
+    if fields.title:
+        yield Part("title", fields.title), _item(corpus, document, fields._replace(title=UNTITLED))
     if fields.year:
         yield Part("year", fields.year), _item(corpus, document, fields._replace(year=""))
     for genre in fields.genres:

@@ -124,7 +124,7 @@ class LanguageUserAgent:
         in_session = min(len(session), len(lines))
         own = np.flatnonzero(self._recent & (corpus.train.users == user))
         told = [*zip(corpus.train.items[own], corpus.train.rating_index[own], strict=True), *session][-len(lines) :]
-        titles = [(corpus.line_fields(known).title, corpus.answer_words[rating]) for known, rating in told]
+        titles = [(corpus.name_of(known), corpus.answer_words[rating]) for known, rating in told]
         document = Document(
             profile=self._profiles[user],
             lines=lines,

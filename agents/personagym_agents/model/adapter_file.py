@@ -1,16 +1,22 @@
-"""Adapters as `peft` saves them, read without it: its import takes longer than all else that a bundle's users need."""
+"""Adapters as `peft` saves them, read without it: its import takes longer than all else that a bundle's users need.
+
+Weights are stored in half precision.
+"""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from personagym_agents.model.adapters import Factors, LowRank, TokenRows
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
 
 _CONFIG, _WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
@@ -58,6 +64,23 @@ def read_adapter(model: nn.Module, place: Path) -> Factors:
     if weights or not factors:
         raise ValueError(f"the adapter at {place} has weights of no LoRA layer: {sorted(weights)[:5]}")
     return factors
+
+
+def write_adapter(place: Path, factors: Factors, config: "LoraConfig") -> None:
+    """Write what an adapter adds to the layers of a base as `peft` would save it.
+
+    Args:
+        place: folder of the adapter.
+        factors: by the layers' names.
+        config: of the adapter, whose scale the factors have.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    tensors, scale = {}, config.lora_alpha / config.r
+    for layer, (down, up) in factors.items():
+        for side, weight in (("A", down.T), ("B", up.T / scale)):
+            tensors[f"{_PREFIX}{layer}.lora_{side}.weight"] = weight.detach().cpu().half().contiguous()
+    save_file(tensors, place / _WEIGHTS)
+    config.save_pretrained(str(place))
 
 
 def read_token_rows(model: nn.Module, place: Path) -> TokenRows | None:

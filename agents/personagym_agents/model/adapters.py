@@ -28,7 +28,12 @@ _QUERY_KEY = (("q_proj", "k_proj"), ("qkv_proj",), ("query_key_value",), ("c_att
 """What architectures call those projections; where queries, keys and values are one layer, it is that layer."""
 
 
-def _query_key_names(model: PreTrainedModel) -> list[str]:
+def query_key_names(model: PreTrainedModel) -> list[str]:
+    """What the query and key projections of a model are called.
+
+    Raises:
+        ValueError: it has none under a known name.
+    """
     present = {name.rpartition(".")[2] for name, _ in model.named_modules()}
     for names in _QUERY_KEY:
         if present.issuperset(names):
@@ -67,7 +72,7 @@ def lora_config(
         r=rank,
         lora_alpha=alpha,
         lora_dropout=dropout,
-        target_modules="all-linear" if targets == "all-linear" else _query_key_names(model),
+        target_modules="all-linear" if targets == "all-linear" else query_key_names(model),
         task_type="CAUSAL_LM",
         trainable_token_indices={embeddings_name(model).rpartition(".")[2]: list(tokens)} if tokens else None,
         # GPT-2 and its kin store their linear layers transposed.

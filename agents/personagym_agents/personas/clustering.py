@@ -5,36 +5,23 @@ Shapes: u users, f features, p personas, g genres.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from personagym_agents.memory.text_space import TextSpace
+from personagym_agents.personas.names import name_personas
+from personagym_agents.personas.prediction import Prediction, find_groups
 from personagym_agents.personas.settings import Features, Groups, PersonaSettings
-from personagym_env.data.tables import FloatArray, IntArray
-from personagym_env.data.traits import Traits, profile_features
-from personagym_env.text import shortened
+from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.data.traits import Traits, profile_features, user_traits
 
-LONGEST_GENRE = 40
-"""Characters of a genre in a persona's name."""
 SILHOUETTE_SAMPLE = 2_000
 """Users that a silhouette is computed on at most; its cost grows with their square."""
 EXAMPLES = 5
 """Users that stand for a persona: the nearest to its centre."""
-NOTABLE_SHARE = 0.02
-"""Genres that make up less of what a group consumes do not name it, if any other can."""
-
-ADJECTIVES: dict[str, tuple[str, str]] = {
-    "strictness": ("generous", "strict"),
-    "spread": ("even-tempered", "love-or-hate"),
-    "conformity": ("contrarian", "mainstream"),
-    "popularity": ("niche-loving", "hit-following"),
-    "diversity": ("single-minded", "eclectic"),
-    "activity": ("casual", "tireless"),
-}
-"""Trait to the words for a persona that lies below and above the average user."""
 
 
 class Criterion(NamedTuple):
@@ -69,6 +56,8 @@ class Personas:
     """What the number of personas was chosen by; empty if it was given."""
     space: TextSpace | None = None
     """Where profile texts lie; None if none were looked at."""
+    prediction: Prediction | None = None
+    """What predicts, where users were grouped by that (`fit_learned_personas`); centres are those of their traits."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -84,6 +73,8 @@ class Personas:
     @property
     def features(self) -> Features:
         """What users were grouped by."""
+        if self.prediction is not None:
+            return "prediction"
         if self.space is None:
             return "behaviour"
         return "profile" if len(self.mean) == len(self.space.directions) else "both"
@@ -103,7 +94,8 @@ class Personas:
         Raises:
             ValueError: the traits have other features than those the personas were made of, or texts are missing.
         """
-        features = _features(self.features, traits, self.space, texts)
+        kind = "behaviour" if self.prediction is not None else self.features
+        features = _features(kind, traits, self.space, texts)
         if features.shape[1] != len(self.mean):
             raise ValueError(f"personas of {len(self.mean)} features cannot place users of {features.shape[1]}")
         return _distances((features - self.mean) / self.scale, self.centroids)
@@ -134,15 +126,19 @@ class Personas:
             lines.append(
                 f"{row.n_personas:>8}  {row.silhouette:>10.3f}  {row.stability:>9.2f}  {row.smallest:>8}{chosen}"
             )
+        if self.prediction is not None:
+            lines += self.prediction.table()
         for name, size, people in zip(self.names, self.sizes, self.examples, strict=True):
             lines.append(f"{size:>6} {name} (such as users {', '.join(map(str, people))})")
         return "\n".join(lines)
 
     def to_json(self) -> str:
-        """Everything as JSON; arrays become lists. A space of texts stands there only where there is one."""
+        """Everything as JSON; arrays become lists. A space of texts, and what predicts, only where there are any."""
         content = {key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in vars(self).items()}
         content["criterion"] = [row._asdict() for row in self.criterion]
-        del content["space"]
+        del content["space"], content["prediction"]
+        if self.prediction is not None:
+            content["prediction"] = self.prediction.to_lists()
         if self.space is not None:
             content["space"] = self.space.to_lists()
         return json.dumps(content, indent=1)
@@ -155,7 +151,7 @@ class Personas:
             ValueError: the text is no JSON or lacks a field.
         """
         content = json.loads(text)
-        missing = sorted(set(cls.__dataclass_fields__) - {"space"} - set(content))
+        missing = sorted(set(cls.__dataclass_fields__) - {"space", "prediction"} - set(content))
         if missing:
             raise ValueError(f"personas need {', '.join(missing)}, which the JSON lacks")
         return cls(
@@ -167,6 +163,7 @@ class Personas:
             examples=tuple(tuple(people) for people in content["examples"]),
             criterion=tuple(Criterion(**row) for row in content["criterion"]),
             space=TextSpace.from_lists(content["space"]) if "space" in content else None,
+            prediction=Prediction.from_lists(content["prediction"]) if "prediction" in content else None,
         )
 
 
@@ -219,13 +216,52 @@ def fit_personas(
         criterion = [_judge(points, k, seeds, settings.restarts) for k in range(settings.least, most + 1)]
         number = _choose(criterion, settings)
     centroids, assignment = _by_size(*_cluster(points, number, seeds[0], settings.restarts))
+    names = name_personas(traits, assignment, genre_names)
+    examples = _examples(points, centroids, assignment)
+    return Personas(names, centroids, mean, scale, assignment, examples, tuple(criterion), space)
+
+
+def fit_learned_personas(
+    train: Interactions, catalogue: Catalogue, settings: PersonaSettings, *, rng: np.random.Generator
+) -> Personas:
+    """Group users by what predicts their ratings (`find_groups`); traits only name the groups.
+
+    Args:
+        train: training rows of u users.
+        catalogue: of their items.
+        settings: number of personas, None for that which predicts the inner tail best; and how often a search starts.
+        rng: deals folds and draws where searches start.
+
+    Raises:
+        ValueError: there are fewer users than personas.
+    """
+    traits = user_traits(train, catalogue)
+    found, prediction = find_groups(train, catalogue, rng, count=settings.n_personas, starts=settings.seeds)
+    features = profile_features(traits).astype(np.float64)
+    mean, scale = features.mean(axis=0), _trait_scale(features, len(catalogue.genre_names))
+    points = (features - mean) / scale
+    # A group that all users have left is none.
+    left, groups = np.unique(found, return_inverse=True)
+    order = np.argsort(-np.bincount(groups), kind="stable")
+    assignment = np.argsort(order)[groups]
+    centroids = np.stack([points[assignment == persona].mean(axis=0) for persona in range(len(left))])
+    return Personas(
+        name_personas(traits, assignment, catalogue.genre_names),
+        centroids,
+        mean,
+        scale,
+        assignment,
+        _examples(points, centroids, assignment),
+        prediction=replace(prediction, corrections=prediction.corrections[left[order]]),
+    )
+
+
+def _examples(points: FloatArray, centroids: FloatArray, assignment: IntArray) -> tuple[tuple[int, ...], ...]:
     order = np.argsort(_distances(points, centroids), axis=0, kind="stable")
-    examples = tuple(
+    return tuple(
         tuple(int(user) for user in column if assignment[user] == persona)[:EXAMPLES]
         for persona, column in enumerate(order.T)
     )
-    names = name_personas(traits, assignment, genre_names)
-    return Personas(names, centroids, mean, scale, assignment, examples, tuple(criterion), space)
 
 
 def _features(
@@ -296,54 +332,3 @@ def _choose(criterion: Sequence[Criterion], settings: PersonaSettings) -> int:
     agreed = [row for row in criterion if row.stability >= settings.stable] or criterion
     best = max(row.silhouette for row in agreed)
     return max(row.n_personas for row in agreed if row.silhouette >= best - settings.tie)
-
-
-def name_personas(traits: Traits, assignment: IntArray, genre_names: Sequence[str]) -> tuple[str, ...]:
-    """(p,) a distinct name for each group, from what sets it apart from the average user most.
-
-    "strict film-noir lovers": the habit that deviates most, then the genre that the group consumes and likes more than
-    others do. Where two groups would share a name, both are described by one more habit, and so on.
-    """
-    groups = [np.flatnonzero(assignment == persona) for persona in range(int(assignment.max()) + 1)]
-    habits = [_habits(traits, group) for group in groups]
-    genres = [_genre(traits, group, genre_names) for group in groups]
-    names = [f"{habit[0]} {genre}" for habit, genre in zip(habits, genres, strict=True)]
-    for words in range(2, len(ADJECTIVES) + 1):
-        shared = [name for name in names if names.count(name) > 1]
-        names = [
-            f"{', '.join(habit[:words])} {genre}" if name in shared else name
-            for name, habit, genre in zip(names, habits, genres, strict=True)
-        ]
-    return tuple(
-        f"{name} ({names[: place + 1].count(name)})" if names.count(name) > 1 else name
-        for place, name in enumerate(names)
-    )
-
-
-def _deviation(values: FloatArray, group: IntArray) -> npt.NDArray[np.float64]:
-    """How many standard deviations of users the group's mean lies above that of all; values (u,) or (u, g)."""
-    difference = values[group].mean(axis=0) - values.mean(axis=0)
-    return np.asarray(difference / np.maximum(values.std(axis=0), 1e-9), np.float64)
-
-
-def _habits(traits: Traits, group: IntArray) -> list[str]:
-    """All adjectives, the most telling first."""
-    scores = {}
-    for trait in ADJECTIVES:
-        values = np.asarray(getattr(traits, trait), np.float64)
-        scores[trait] = float(_deviation(np.log1p(values) if trait == "activity" else values, group))
-    ranked = sorted(scores, key=lambda trait: -abs(scores[trait]))
-    return [ADJECTIVES[trait][int(scores[trait] > 0)] for trait in ranked]
-
-
-def _genre(traits: Traits, group: IntArray, genre_names: Sequence[str]) -> str:
-    """The genre that the group has more of than others; "lovers" if it also rates it higher, else "fans"."""
-    if not genre_names:
-        return "users"
-    share, lift = _deviation(traits.genre_share, group), _deviation(traits.genre_lift, group)
-    consumed = traits.genre_share[group].mean(axis=0)
-    candidates = np.flatnonzero(consumed >= min(NOTABLE_SHARE, consumed.max()))
-    best = int(candidates[np.argmax((share + lift)[candidates])])
-    name = shortened(genre_names[best], LONGEST_GENRE)
-    readable = name if name.isupper() else name.lower()
-    return f"{readable} {'lovers' if lift[best] > 0.3 else 'fans'}"

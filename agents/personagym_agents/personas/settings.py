@@ -6,8 +6,9 @@ from typing import Literal
 Groups = Literal["none", "single", "random", "persona", "individual"]
 """Users who share an adapter: none have one, all do, random groups of the personas' sizes (a control), each persona,
 each user alone."""
-Features = Literal["behaviour", "profile", "both"]
-"""What users are grouped by: how they rate and choose, the text of their profile, or both."""
+Features = Literal["behaviour", "profile", "both", "prediction"]
+"""What users are grouped by: how they rate and choose, the text of their profile, or both; or what predicts their
+ratings (`personagym_agents.personas.prediction`)."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from personagym_agents.model.added_rows import MOST_FIELDS, resize, spell_tokens
 from personagym_agents.model.causal_lm import LARGE, load_base, place_on, small_model, spell_answers
 from personagym_agents.model.named_bases import BaseSource, is_named, source_of
 from personagym_agents.model.ordered_levels import order_levels
-from personagym_agents.personas.clustering import Personas, fit_personas
+from personagym_agents.personas.clustering import Personas, fit_learned_personas, fit_personas
 from personagym_agents.training.logs import TrainingLog, other_logs, ready_log
 from personagym_agents.training.loop import train
 from personagym_agents.training.sampling import Epochs
@@ -100,7 +100,7 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
     ready = _ready_base(split.train, settings)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     book = None if settings.profiles is None else ProfileStore.load(Path(settings.profiles))
-    writer = profile_writer(book, split.train)
+    writer = profile_writer(book, split.train, taste=settings.taste)
     personas = _personas(dataset, split, book, settings, context)
     recall = settings.recall
     reason_book = None if recall.reason_book is None else ReasonStore.load(Path(recall.reason_book), dataset)
@@ -134,7 +134,7 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
     )
     if settings.base == SMALL:
         worlds = [World(base.epochs(settings.training, settings.seed), own.teacher)]
-        statistical = StatisticalProfileWriter()
+        statistical = StatisticalProfileWriter(taste=settings.taste)
         for number, log in enumerate(others):
             told = log.corpus(tokenizer)
             options = fitting(settings.training.sampling, told, window_of(model))
@@ -187,6 +187,10 @@ def _personas(
 ) -> Personas:
     traits = user_traits(split.train, dataset.catalogue)
     rng = np.random.default_rng(settings.seed)
+    if settings.personas.features == "prediction":
+        learned = fit_learned_personas(split.train, dataset.catalogue, settings.personas, rng=rng)
+        context.tell(learned.table())
+        return learned
     by_behaviour = settings.personas.features == "behaviour"
     texts = None if by_behaviour else profile_texts(book, split.train, dataset)
     personas = fit_personas(traits, dataset.catalogue.genre_names, settings.personas, rng=rng, texts=texts)
@@ -199,7 +203,7 @@ def _small_base(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """A base of random weights, whose tokenizer knows the logs; the first one's profiles are by the writer."""
     rng = np.random.default_rng(settings.seed)
-    writers = [writer, *(StatisticalProfileWriter() for _ in logs[1:])]
+    writers = [writer, *(StatisticalProfileWriter(taste=settings.taste) for _ in logs[1:])]
     texts = chain.from_iterable(log.texts(writes, rng) for log, writes in zip(logs, writers, strict=True))
     tokenizer = train_tokenizer(texts, settings.vocabulary)
     return small_model(len(tokenizer), width=settings.width, layers=settings.layers), tokenizer

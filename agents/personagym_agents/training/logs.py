@@ -34,11 +34,13 @@ class TrainingLog:
     memory: Memory | None
     examples: CrossFittedExamples
     teacher: Teacher
+    titles: bool
+    """Whether lines name their items."""
 
     def texts(self, writer: ProfileWriter, rng: np.random.Generator) -> Iterator[str]:
         """What a tokenizer is trained on."""
         profiles = self.profiles(self.train, writer)
-        return tokenizer_texts(self.dataset, self.train, profiles, rng, self.memory, self.told)
+        return tokenizer_texts(self.dataset, self.train, profiles, rng, self.memory, self.told, titles=self.titles)
 
     def profiles(self, rows: Interactions, writer: ProfileWriter) -> list[str]:
         """(u,) of all users, who are known by some rows."""
@@ -54,6 +56,7 @@ class TrainingLog:
             memory=self.memory,
             examples=self.examples,
             told=self.told,
+            titles=self.titles,
         )
 
 
@@ -78,7 +81,8 @@ def ready_log(
         evidence=settings.recall.evidence,
         reasons=None if memory is None else memory.reasons,
     )
-    return TrainingLog(dataset, rows, told, memory, examples, _teacher(settings.teacher, dataset, train))
+    teacher = _teacher(settings.teacher, dataset, train)
+    return TrainingLog(dataset, rows, told, memory, examples, teacher, settings.titles)
 
 
 def other_logs(

@@ -22,7 +22,8 @@ from personagym_agents.training.world import World
 from personagym_env.run_context import RunContext
 
 
-def _optimiser(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
+def make_optimiser(parameters: list[torch.nn.Parameter], settings: TrainingSettings) -> torch.optim.AdamW:
+    """AdamW that lets vectors be."""
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -40,13 +41,13 @@ def _batches(epoch: Epoch, size: int, rng: np.random.Generator) -> Iterator[npt.
     return (order[start : start + size] for start in starts)
 
 
-def _schedule(done: float, step: int, settings: TrainingSettings) -> float:
+def schedule(done: float, step: int, settings: TrainingSettings) -> float:
     """Share of the peak learning rate after `done` of the training."""
     return min(1.0, (step + 1) / settings.warmup) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0))))
 
 
 @contextmanager
-def _flushed_denormals() -> Iterator[None]:
+def flushed_denormals() -> Iterator[None]:
     """Numbers too small to matter, such as the moments of rare tokens, count as zero: they are slow on a CPU."""
     torch.set_flush_denormal(True)
     try:
@@ -55,7 +56,7 @@ def _flushed_denormals() -> Iterator[None]:
         torch.set_flush_denormal(False)
 
 
-@_flushed_denormals()
+@flushed_denormals()
 def train(
     model: PreTrainedModel,
     worlds: Sequence[World],
@@ -79,19 +80,19 @@ def train(
         context: keeps the checkpoints, and the losses after every step.
     """
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimiser = _optimiser(parameters, settings)
+    optimiser = make_optimiser(parameters, settings)
     average = AveragedModel(torch.nn.ParameterList(parameters), multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))  # type: ignore[no-untyped-call]
     place = context.folder / name
     progress = restore(place, parameters, average, optimiser, identity) or Progress(0, 0, identity)
     begun, done = progress.step, progress.epoch / settings.epochs
-    rate = LambdaLR(optimiser, lambda steps: _schedule(done, begun + steps, settings))
+    rate = LambdaLR(optimiser, lambda steps: schedule(done, begun + steps, settings))
     model.train()
-    plan = _plan(model, worlds, min(progress.epoch, settings.epochs - 1), settings)
+    plan = plan_of(model, worlds, min(progress.epoch, settings.epochs - 1), settings)
     context.tell(f"{name}: {plan}")
     with context.bar(name, 1.0) as bar, checkpointed(model) if plan.checkpointing else nullcontext():
         bar(progress.epoch / settings.epochs)
         for number in range(progress.epoch, settings.epochs):
-            lessons = _lessons(worlds, number, settings, window_of(model))
+            lessons = draw_lessons(worlds, number, settings, window_of(model))
             torch.manual_seed(worlds[0].epochs.seed * 10_007 + number)
             step = progress.step
             for index, lesson in enumerate(lessons):
@@ -113,7 +114,7 @@ def train(
     model.eval()  # type: ignore[no-untyped-call]
 
 
-def _plan(model: PreTrainedModel, worlds: Sequence[World], number: int, settings: TrainingSettings) -> MemoryPlan:
+def plan_of(model: PreTrainedModel, worlds: Sequence[World], number: int, settings: TrainingSettings) -> MemoryPlan:
     """By the longest sequence of an epoch; later epochs draw others of like length."""
     lengths = [int(sequence_lengths(world.draw(number)[0]).max(initial=1)) for world in worlds]
     return plan_memory(
@@ -126,7 +127,7 @@ def _plan(model: PreTrainedModel, worlds: Sequence[World], number: int, settings
     )
 
 
-def _lessons(worlds: Sequence[World], number: int, settings: TrainingSettings, window: int) -> list[Lesson]:
+def draw_lessons(worlds: Sequence[World], number: int, settings: TrainingSettings, window: int) -> list[Lesson]:
     """An epoch's batches, those of all logs in random order."""
     lessons = []
     for world in worlds:

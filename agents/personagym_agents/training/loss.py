@@ -19,8 +19,9 @@ class Losses(NamedTuple):
     """Of the teacher's rating distributions on skipped candidates."""
 
     def total(self, choice_weight: float, teaching_weight: float) -> torch.Tensor:
-        """The weighted sum that training minimises."""
-        return self.rating + choice_weight * self.choice + teaching_weight * self.taught
+        """The weighted sum that training minimises; what has no weight may be a mean of nothing."""
+        weighted = ((choice_weight, self.choice), (teaching_weight, self.taught))
+        return sum((weight * loss for weight, loss in weighted if weight), self.rating)
 
 
 def answer_losses(

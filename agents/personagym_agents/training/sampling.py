@@ -4,6 +4,7 @@ The profile that opens a sequence sums up rows of the same user that the sequenc
 loss asks for can be read off the text before it.
 """
 
+from collections.abc import Sequence
 from copy import deepcopy
 from functools import lru_cache
 from typing import NamedTuple
@@ -60,7 +61,9 @@ def _deal(count: int, lines: int, rng: np.random.Generator) -> list[Index]:
     return np.split(np.arange(count), np.arange(int(rng.integers(1, lines + 1)), count, lines))
 
 
-class _Hand(NamedTuple):
+class Hand(NamedTuple):
+    """What one sequence shows of a user."""
+
     user: int
     shown: Index
     """Rows that the sequence shows."""
@@ -70,20 +73,24 @@ class _Hand(NamedTuple):
     """Of the shown rows."""
 
 
-def _hands(train: Interactions, folds: IntArray, options: SamplingOptions, rng: np.random.Generator) -> list[_Hand]:
+def _hands(
+    train: Interactions, kept: BoolArray, folds: IntArray, options: SamplingOptions, rng: np.random.Generator
+) -> list[Hand]:
     hands = []
     for user in np.flatnonzero(train.counts):
         rows = np.arange(train.indptr[user], train.indptr[user + 1])
+        rows = rows[kept[rows]]
         for fold in np.unique(folds[rows]):
             inside = rows[folds[rows] == fold]
             for places in _deal(len(inside), options.lines, rng):
                 others = np.setdiff1d(rows, inside[places])
                 told = others[rng.random(len(others)) < rng.random() ** 0.5]
-                hands.append(_Hand(int(user), inside[places], told, int(fold)))
+                hands.append(Hand(int(user), inside[places], told, int(fold)))
     return hands
 
 
-def _headers(hands: list[_Hand], corpus: Corpus, writer: ProfileWriter) -> list[list[int]]:
+def write_headers(hands: Sequence[Hand], corpus: Corpus, writer: ProfileWriter) -> list[list[int]]:
+    """Token lists of the profiles that sum up what each sequence does not show."""
     train = corpus.train
     rows = np.concatenate([hand.told for hand in hands])
     told = Interactions.from_columns(
@@ -102,8 +109,21 @@ def _headers(hands: list[_Hand], corpus: Corpus, writer: ProfileWriter) -> list[
     return corpus.encode_headers(writer.write(people, traits, corpus.dataset.catalogue, corpus.dataset.users))
 
 
-def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions, rng: np.random.Generator) -> Epoch:
+def sample_epoch(
+    corpus: Corpus,
+    writer: ProfileWriter,
+    options: SamplingOptions,
+    rng: np.random.Generator,
+    held_out: BoolArray | None = None,
+) -> Epoch:
     """Draw the sequences of one epoch, in random order.
+
+    Args:
+        corpus: texts and training rows, with their occasions.
+        writer: writes the profiles.
+        options: how documents are drawn.
+        rng: draws.
+        held_out: (n,) rows that are neither shown nor told; None for none.
 
     Raises:
         ValueError: the corpus was not built for training.
@@ -112,7 +132,8 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
     if examples is None:
         raise ValueError("the corpus needs the occasions of its training rows (`draw_cross_fitted_examples`)")
     folds = writer.fold_of_row if isinstance(writer, FoldedProfileWriter) else np.zeros(len(train), np.int64)
-    hands = _hands(train, folds, options, rng)
+    kept = np.ones(len(train), np.bool_) if held_out is None else ~held_out
+    hands = _hands(train, kept, folds, options, rng)
     most = max(len(hand.shown) for hand in hands)
     width = 1 + len(corpus.of_memory)  # pieces of a line, the last of which an answer is due on
     columns = 1 + (width + 1) * most + 2 * width * (int(most * options.candidate_share) + 1)
@@ -152,7 +173,7 @@ def sample_epoch(corpus: Corpus, writer: ProfileWriter, options: SamplingOptions
         if not options.choices:
             chosen[row, asked] = NONE
             segment[row, begin + width * positives : end] = item[row, begin + width * positives : end] = NONE
-    segments = Segments.of(corpus.encoded + _headers(hands, corpus, writer))
+    segments = Segments.of(corpus.encoded + write_headers(hands, corpus, writer))
     order = rng.permutation(len(hands))
     user = np.array([hand.user for hand in hands])
     return Epoch(segments, Sequences(*(array[order] for array in (segment, block, rating, chosen, item, user))))
@@ -167,10 +188,18 @@ class Epochs:
         options: how documents are drawn.
         seed: of all epochs.
         kept: latest epochs that stay in memory, for trainings that take turns in showing them to different users.
+        held_out: (n,) rows that are neither shown nor told; None for none.
     """
 
     def __init__(
-        self, corpus: Corpus, writer: ProfileWriter, options: SamplingOptions, *, seed: int, kept: int = 1
+        self,
+        corpus: Corpus,
+        writer: ProfileWriter,
+        options: SamplingOptions,
+        *,
+        seed: int,
+        kept: int = 1,
+        held_out: BoolArray | None = None,
     ) -> None:
         self.corpus = corpus
         self.seed = seed
@@ -178,7 +207,7 @@ class Epochs:
         @lru_cache(maxsize=kept)
         def draw(number: int) -> tuple[Epoch, np.random.Generator]:
             rng = np.random.default_rng([seed, number])
-            return sample_epoch(corpus, writer, options, rng), rng
+            return sample_epoch(corpus, writer, options, rng, held_out), rng
 
         self._draw = draw
 

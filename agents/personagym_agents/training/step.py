@@ -1,6 +1,6 @@
 """One step of a training: the gradients of a batch, in as many micro-batches as its memory asks for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from personagym_agents.training.memory import MemoryPlan
 from personagym_agents.training.sampling import NONE, Epoch, Sequences
 from personagym_agents.training.settings import TrainingSettings
 from personagym_agents.training.world import World
-from personagym_env.data.tables import FloatArray
+from personagym_env.data.tables import FloatArray, IntArray
 
 
 class Lesson(NamedTuple):
@@ -25,6 +25,8 @@ class Lesson(NamedTuple):
     epoch: Epoch
     batch: npt.NDArray[np.int64]
     """(b,) which of the epoch's sequences."""
+    prepare: Callable[[IntArray], None] | None = None
+    """Called with the users (b,) of each micro-batch before its pass; None where the model is the same for all."""
 
 
 def sequence_lengths(epoch: Epoch) -> npt.NDArray[np.int64]:
@@ -78,8 +80,10 @@ def _micro_batches(lesson: Lesson, plan: MemoryPlan) -> Iterator[npt.NDArray[np.
 
 
 def _losses(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) -> Losses:
-    (world, epoch, batch), device = lesson, model.device
+    (world, epoch, batch, prepare), device = lesson, model.device
     sequences, corpus = epoch.sequences, world.epochs.corpus
+    if prepare is not None:
+        prepare(sequences.user[batch])
     packed = pack(epoch.segments, sequences.segment[batch], sequences.block[batch]).to(device)
     rating = torch.from_numpy(sequences.rating[batch]).to(device)
     chosen = torch.from_numpy(sequences.chosen[batch]).to(device)
