@@ -112,7 +112,7 @@ def save_population(
     save_manifest(made, manifest)
 
 
-def profile_writer(book: ProfileStore | None, train: Interactions, *, taste: bool) -> ProfileWriter:
+def profile_writer(book: ProfileStore | None, train: Interactions, *, taste: bool = True) -> ProfileWriter:
     """The statistical writer, with taste or without, followed by what a chat model wrote if there is a book of that.
 
     Raises:

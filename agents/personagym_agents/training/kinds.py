@@ -78,11 +78,23 @@ class AdapterTrainer:
         if kind == "none":
             return TrainedKind((), (), (), self._key)
         groups = self._base.personas.groups(kind, self._seed)
+        taught, counts = self._taught(groups), self._base.corpus.train.counts
+        members, shown, rows = (
+            np.bincount(groups, weights) for weights in (None, taught.astype(np.float64), counts * taught)
+        )
+        for number in range(len(members)):
+            name = f" ({self._base.personas.names[number]})" if kind == "persona" else ""
+            people = f"{shown[number]:.0f} of {members[number]:.0f} users"
+            self._context.tell(f"adapter {kind}-{number}{name}: {rows[number]:,.0f} rows of {people}")
+        return self._train(kind)
+
+    def _train(self, kind: Groups) -> TrainedKind:
+        groups = self._base.personas.groups(kind, self._seed)
         before = _BEFORE.get(kind)
         starts: list[Factors] | None = None
         key = self._key
         if before is not None:
-            coarser = self.train(before)
+            coarser = self._train(before)
             # Random groups and personas all begin as the one adapter; a user's own as that of the user's persona.
             of = self._base.personas.groups(before, self._seed)
             first = [int(np.flatnonzero(groups == number)[0]) for number in range(int(groups.max()) + 1)]

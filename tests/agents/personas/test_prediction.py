@@ -1,0 +1,103 @@
+"""Personas found by what predicts: planted groups are found, and new users join them by their first ratings."""
+
+import numpy as np
+import pytest
+
+from personagym_agents.personas.clustering import Personas, fit_learned_personas
+from personagym_agents.personas.prediction import Moments, find_groups, fit_corrections, search_groups
+from personagym_agents.personas.settings import PersonaSettings
+from personagym_env.data.tables import Catalogue, Interactions
+
+GENRES = ("Drama", "Action")
+USERS, ITEMS = 60, 80
+
+
+def planted(users: int = USERS, each: int = 40, seed: int = 0) -> tuple[Interactions, Catalogue]:
+    """Odd users rate dramas high and action low, even users the other way round."""
+    rng = np.random.default_rng(seed)
+    drama = np.arange(ITEMS) % 2 == 0
+    catalogue = Catalogue(
+        ids=tuple(map(str, range(ITEMS))),
+        titles=tuple(f"Item {item}" for item in range(ITEMS)),
+        years=np.full(ITEMS, 1990),
+        genre_names=GENRES,
+        genres=np.column_stack([drama, ~drama]),
+    )
+    items = np.concatenate([rng.choice(ITEMS, each, replace=False) for _ in range(users)])
+    owner = np.repeat(np.arange(users), each)
+    likes = drama[items] == (owner % 2 == 1)
+    ratings = np.clip(np.where(likes, 4.0, 2.0) + rng.integers(-1, 2, len(items)), 1, 5)
+    log = Interactions.from_columns(
+        owner, items, ratings, np.arange(len(items)), n_users=users, n_items=ITEMS, scale=(1.0, 2.0, 3.0, 4.0, 5.0)
+    )
+    return log, catalogue
+
+
+def agrees(groups: np.ndarray) -> bool:
+    parity = np.arange(len(groups)) % 2
+    return bool((groups == groups[0]).sum() in (0, (parity == 0).sum()) and len(np.unique(groups[parity == 0])) == 1)
+
+
+def test_planted_groups_are_found_and_their_number_is_chosen_on_the_inner_tail() -> None:
+    log, catalogue = planted()
+    groups, prediction = find_groups(log, catalogue, np.random.default_rng(0), counts=(1, 2), starts=3)
+    assert [row.n_personas for row in prediction.criterion] == [1, 2]
+    assert prediction.criterion[1].loss < prediction.criterion[0].loss - 0.3
+    assert agrees(groups)
+    assert len(prediction.searches) == 3
+    for rounds in prediction.searches:
+        assert rounds[-1].moved == 0 or len(rounds) > 10
+        assert rounds[-1].loss <= rounds[0].loss + 1e-9
+
+
+def test_new_users_join_by_the_likelihood_of_their_first_ratings() -> None:
+    log, catalogue = planted()
+    groups, prediction = find_groups(log, catalogue, np.random.default_rng(0), count=2)
+    few, _ = planted(users=20, each=6, seed=1)
+    joined = prediction.assign(few, log, catalogue)
+    assert (joined == groups[np.arange(20) % 2]).mean() > 0.9
+
+
+def test_corrections_of_a_fold_do_not_know_it() -> None:
+    rng = np.random.default_rng(0)
+    columns, residual = rng.normal(size=(40, 2)), rng.normal(size=40)
+    users, fold = np.arange(40) % 4, np.arange(40) % 5
+    groups = np.zeros(4, np.int64)
+    before = fit_corrections(Moments.of(users, columns, residual, fold, 4), groups, 1)
+    changed = np.where(fold == 2, 100.0, residual)
+    after = fit_corrections(Moments.of(users, columns, changed, fold, 4), groups, 1)
+    np.testing.assert_allclose(after[2], before[2])
+    assert not np.allclose(after[1], before[1])
+
+
+def test_losses_are_those_of_the_rows() -> None:
+    rng = np.random.default_rng(0)
+    columns, residual = rng.normal(size=(30, 3)), rng.normal(size=30)
+    users, fold = rng.integers(0, 3, 30), rng.integers(0, 2, 30)
+    moments = Moments.of(users, columns, residual, fold, 3)
+    corrections = rng.normal(size=(2, 2, 3))
+    by_hand = np.zeros((3, 2))
+    for user, part, row, value in zip(users, fold, columns, residual, strict=True):
+        by_hand[user] += (value - corrections[part] @ row) ** 2
+    np.testing.assert_allclose(moments.losses(corrections), by_hand)
+    assert search_groups(moments, 1, rng).rounds[-1].moved == 0, "with one group nobody can move"
+
+
+def test_learned_personas_have_names_and_survive_the_file() -> None:
+    log, catalogue = planted()
+    settings = PersonaSettings(features="prediction", n_personas=2, seeds=2)
+    personas = fit_learned_personas(log, catalogue, settings, rng=np.random.default_rng(0))
+    assert personas.features == "prediction"
+    assert agrees(personas.assignment)
+    assert len(set(personas.names)) == 2
+    assert "cross-fitted" in personas.table()
+    back = Personas.from_json(personas.to_json())
+    assert back.prediction is not None
+    assert personas.prediction is not None
+    assert back.prediction.searches == personas.prediction.searches
+    np.testing.assert_array_equal(back.assignment, personas.assignment)
+    np.testing.assert_array_equal(
+        back.prediction.assign(log, log, catalogue), personas.prediction.assign(log, log, catalogue)
+    )
+    with pytest.raises(ValueError, match="61 personas need as many different users, got 60"):
+        find_groups(log, catalogue, np.random.default_rng(0), count=61)

@@ -1,0 +1,136 @@
+"""Adapters trained together: each stops where the inner tail likes it, begins where the coarser kind ended."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fixtures.display import RecordingDisplay
+from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
+from personagym_agents.personas.settings import PersonaSettings
+from personagym_agents.training import kinds
+from personagym_agents.training.base import TrainedBase, train_base
+from personagym_agents.training.kinds import AdapterTrainer
+from personagym_agents.training.sampling import NONE, Epochs
+from personagym_agents.training.settings import SamplingOptions, TrainingSettings
+from personagym_agents.training.tail import Tail, tail_rows
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset
+from personagym_env.run_context import RunContext
+
+QUICK = TrainingSettings(epochs=1, batch=4, warmup=1)
+SETTINGS = AdapterSettings(rank=2, alpha=2, tail=0.2, training=replace(QUICK, learning_rate=0.01))
+
+
+@pytest.fixture(scope="module")
+def base(small_data: Dataset, small_split: Split, tmp_path_factory: pytest.TempPathFactory) -> TrainedBase:
+    settings = BundleSettings(
+        base=SMALL,
+        width=32,
+        layers=1,
+        vocabulary=900,
+        teacher="bias",
+        training=QUICK,
+        personas=PersonaSettings(n_personas=2),
+    )
+    return train_base(small_data, small_split, settings, RunContext(tmp_path_factory.mktemp("base")))
+
+
+def trainer(base: TrainedBase, folder: Path, settings: AdapterSettings = SETTINGS) -> AdapterTrainer:
+    return AdapterTrainer(base, settings, seed=0, history_lines=4, context=RunContext(folder))
+
+
+def test_the_tail_is_each_users_latest_rows_and_no_document_of_a_training_shows_it(base: TrainedBase) -> None:
+    train = base.corpus.train
+    tail = tail_rows(train, 0.2)
+    for user in range(train.n_users):
+        own = tail[train.indptr[user] : train.indptr[user + 1]]
+        assert own.sum() == len(own) // 5
+        assert not np.diff(own.astype(int)).min(initial=0) < 0, "the latest"
+    ready = Tail(base.corpus, base.writer, tail, 4, base.model)
+    asked = ready.epoch.sequences.rating != NONE
+    assert asked.sum() == tail.sum()
+    np.testing.assert_array_equal(
+        np.bincount(ready.epoch.sequences.user, asked.sum(axis=1), minlength=train.n_users),
+        np.bincount(train.users, tail, minlength=train.n_users),
+    )
+    options = SamplingOptions(lines=6, choices=False)
+    shown = Epochs(base.corpus, base.writer, options, seed=0, held_out=tail).draw(0)[0].sequences
+    pairs = {
+        (int(user), int(item))
+        for user, items, rated in zip(shown.user, shown.item, shown.rating, strict=True)
+        for item in items[rated != NONE]
+    }
+    assert pairs == set(zip(train.users[~tail].tolist(), train.items[~tail].tolist(), strict=True))
+
+
+def test_adapters_are_kept_where_the_tail_is_best(base: TrainedBase, tmp_path: Path) -> None:
+    before = {name: value.clone() for name, value in base.model.state_dict().items()}
+    kind = trainer(base, tmp_path).train("single")
+    assert len(kind.factors) == len(kind.curves) == len(kind.stopped) == 1
+    curve = kind.curves[0]
+    assert [point.step for point in curve] == sorted({point.step for point in curve})
+    assert curve[0].step == 0
+    assert kind.stopped[0] == min(curve, key=lambda point: point.nll).step
+    # So high a rate makes all of it worse: what stays is what adds nothing.
+    wild = replace(SETTINGS, training=replace(SETTINGS.training, learning_rate=30.0, averaging=0.0))
+    spoiled = trainer(base, tmp_path, wild).train("single")
+    assert spoiled.stopped == (0,)
+    assert all(not low_rank.up.any() for low_rank in spoiled.factors[0].values())
+    assert all(torch.equal(value, before[name]) for name, value in base.model.state_dict().items())
+
+
+def test_kinds_begin_where_the_coarser_one_ended_and_are_kept(
+    base: TrainedBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = replace(SETTINGS, tail=0.0, training=replace(SETTINGS.training, learning_rate=1e-12, averaging=0.0))
+    single = trainer(base, tmp_path, still).train("single").factors[0]
+    monkeypatch.setattr(kinds, "_SIDE_BY_SIDE", 7)  # a user's own are trained in several parts
+    own = trainer(base, tmp_path, still).train("individual")
+    assert len(own.factors) == base.corpus.train.n_users
+    assert own.curves[0] == ()
+    for factors in own.factors:
+        for layer, low_rank in factors.items():
+            torch.testing.assert_close(low_rank.down, single[layer].down)
+
+    def refuse(*args: object, **named: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(kinds, "train_stack", refuse)
+    again = trainer(base, tmp_path, still).train("individual")
+    assert again.key == own.key
+    torch.testing.assert_close(dict(again.factors[3]), dict(own.factors[3]), rtol=0, atol=0)
+    with pytest.raises(AssertionError, match="trained again"):
+        trainer(base, tmp_path, replace(still, rank=1)).train("single")
+
+
+def test_a_penalty_draws_a_users_own_adapter_back(base: TrainedBase, tmp_path: Path) -> None:
+    free = replace(SETTINGS, tail=0.0)
+    persona = trainer(base, tmp_path, free).train("persona")
+    groups = base.personas.groups("persona")
+
+    def way(penalty: float) -> float:
+        own = trainer(base, tmp_path, replace(free, penalty=penalty)).train("individual")
+        return sum(
+            float((low_rank.up - persona.factors[groups[user]][layer].up).norm())
+            for user, factors in enumerate(own.factors)
+            for layer, low_rank in factors.items()
+        )
+
+    assert way(60.0) < 0.8 * way(0.0)
+    for settings in ({"tail": 1.0}, {"checks": 0}, {"penalty": -1.0}):
+        with pytest.raises(ValueError, match=r"AdapterSettings\.(tail|checks)"):
+            AdapterSettings(**settings)  # type: ignore[arg-type]
+
+
+def test_rows_of_every_adapter_are_told(base: TrainedBase, tmp_path: Path) -> None:
+    display = RecordingDisplay()
+    AdapterTrainer(
+        base, replace(SETTINGS, rows=30), seed=0, history_lines=4, context=RunContext(tmp_path, display=display)
+    ).train("random")
+    told = [line for line in display.lines if line.startswith("adapter random-")]
+    assert len(told) == len(base.personas)
+    for line in told:
+        assert 0 < int(line.split(": ")[1].split(" rows")[0]) <= 30
