@@ -7,13 +7,13 @@ What holds them is a `Benchmark`; its hash stands in every result, and `docs/cha
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any, Self
 
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.protocols import FingerprintedAgent, UserAgent
-from personagym_env.session.parameters import SessionParameters
+from personagym_env.session.parameters import Instructions, SessionParameters
 from personagym_env.text import one_line
 
 ENV_ID = "PersonaRec-v0"
@@ -22,6 +22,8 @@ BEHAVIOUR = 2
 """Raised with every change after which the same world goes on differently under the same seed."""
 DIGITS = 12
 """Hexadecimal digits of a hash: 48 bits."""
+_SILENT = {"instructions": asdict(Instructions())}
+"""Parts of the session parameters that are off by default, with the values that they are off with."""
 
 
 def _digest(content: Any) -> str:
@@ -122,9 +124,17 @@ def _hash_of(
 
 
 def parameters_hash(values: Mapping[str, Mapping[str, float]]) -> str:
-    """Hash of session parameters by part and field, as `SessionParameters.to_dict` has them."""
+    """Hash of session parameters by part and field, as `SessionParameters.to_dict` has them.
+
+    Parts of `_SILENT` that are off are left out: sessions go on as if there were no such part.
+    """
     return _digest(
-        {f"{part}.{name}": f"{value:.4g}" for part, fields in values.items() for name, value in fields.items()}
+        {
+            f"{part}.{name}": f"{value:.4g}"
+            for part, fields in values.items()
+            for name, value in fields.items()
+            if part not in _SILENT or fields != _SILENT[part]
+        }
     )
 
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from personagym_env.data.tables import IntArray
-from personagym_env.protocols import NO_ITEM
+from personagym_env.protocols import NO_GENRE, NO_ITEM
 from personagym_env.render import EpisodeView, view_episode
 from personagym_env.session.batched_episodes import BatchedEpisodes, RowStep
 from personagym_env.session.random import UIntArray
@@ -33,15 +33,19 @@ def observation_space(world: World, history_length: int) -> spaces.Dict:
     """The space of `personagym_env.protocols.Observation` for one row."""
     profiles, h = world.profiles, history_length
     low, high = np.floor(profiles.min()), np.ceil(profiles.max())
-    return spaces.Dict(
-        {
-            "user": spaces.Discrete(world.train.n_users),
-            "profile": spaces.Box(low, max(high, low + 1), (profiles.shape[1],), np.float32),
-            "history_items": spaces.Box(NO_ITEM, world.train.n_items - 1, (h,), np.int32),
-            "history_ratings": spaces.Box(min(0.0, world.train.scale[0]), world.train.scale[-1], (h,), np.float32),
-            "step": spaces.Box(0, np.iinfo(np.int64).max, (), np.int64),
-        }
-    )
+    parts: dict[str, spaces.Space[Any]] = {
+        "user": spaces.Discrete(world.train.n_users),
+        "profile": spaces.Box(low, max(high, low + 1), (profiles.shape[1],), np.float32),
+        "history_items": spaces.Box(NO_ITEM, world.train.n_items - 1, (h,), np.int32),
+        "history_ratings": spaces.Box(min(0.0, world.train.scale[0]), world.train.scale[-1], (h,), np.float32),
+        "step": spaces.Box(0, np.iinfo(np.int64).max, (), np.int64),
+    }
+    if world.parameters.instructions.on:
+        genres = max(len(world.dataset.catalogue.genre_names) - 1, 0)
+        parts["instruction"] = spaces.Box(
+            np.array([NO_GENRE, NO_GENRE, -1]), np.array([genres, genres, 1]), dtype=np.int64
+        )
+    return spaces.Dict(parts)
 
 
 def action_space(world: World, slate_size: int) -> spaces.MultiDiscrete:
@@ -143,6 +147,12 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     | `history_items` | Box (h,) int32 | -1..m-1 | item taken in each of the last h steps, latest last; -1 where none |
     | `history_ratings` | Box (h,) float32 | 0..largest rating | rating given, in points of the scale; 0 where none |
     | `step` | Box () int64 | 0.. | decisions taken so far in this episode |
+    | `instruction` | Box (3,) int64 | -1..g-1, -1..1 | genre wanted, genre not wanted, newer or older; see below |
+
+    `instruction` is there with `parameters={"instructions": {"reach": 3}}` alone: a user who stays, and whom a hazard
+    three times as high would have made leave, says what it wishes, by what it would choose now (its answers, drift,
+    satiation) as compared with others. It stands until the session ends or another wish is said, in words in
+    `info["instruction"]`. That users speak is an assumption; `personagym_recommenders.InstructionFollower` listens.
 
     ## Rewards
     A weighted sum of components, which `info["reward_components"]` names:

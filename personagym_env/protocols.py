@@ -3,13 +3,17 @@
 Shapes: n rows (users at once; one user is n = 1), k places of a slate, m items, r ratings of the scale.
 """
 
-from typing import NamedTuple, Protocol, Self, TypedDict, runtime_checkable
+from typing import NamedTuple, NotRequired, Protocol, Self, TypedDict, runtime_checkable
 
 from personagym_env.data.tables import BoolArray, Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.session.random import UIntArray
 
 NO_ITEM = -1
 """Stands where a list of items has no item: an empty place of a slate, a step without consumption, padding."""
+NO_GENRE = -1
+"""Stands in a wish that names no genre."""
+NO_WISH = (NO_GENRE, NO_GENRE, 0)
+"""The instruction of a user who has said nothing."""
 
 
 class Reaction(NamedTuple):
@@ -120,17 +124,23 @@ class Observation(TypedDict):
     """(n, h) the rating given for each of them, 0 where `history_items` is `NO_ITEM`."""
     step: IntArray
     """(n,) decisions taken so far in this episode, which is one session by default."""
+    instruction: NotRequired[IntArray]
+    """(n, 3) what the user last wished in this session: a genre that it wants, one that it does not want, `NO_GENRE`
+    for none, and 1 for something newer, -1 for something older, 0 for neither. Only where `instructions` are on."""
 
 
 def rows_of(observation: Observation, rows: IntArray | slice) -> Observation:
     """The same observation of some rows."""
-    return Observation(
+    chosen = Observation(
         user=observation["user"][rows],
         profile=observation["profile"][rows],
         history_items=observation["history_items"][rows],
         history_ratings=observation["history_ratings"][rows],
         step=observation["step"][rows],
     )
+    if "instruction" in observation:
+        chosen["instruction"] = observation["instruction"][rows]
+    return chosen
 
 
 @runtime_checkable

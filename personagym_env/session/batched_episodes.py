@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from personagym_env.data.tables import BoolArray, FloatArray, IntArray
-from personagym_env.protocols import NO_ITEM, ForgetfulSessions, Observation
+from personagym_env.protocols import NO_ITEM, NO_WISH, ForgetfulSessions, Observation
 from personagym_env.session import kernel
 from personagym_env.session.episode_history import EpisodeHistory
+from personagym_env.session.instructions import Panel, in_words, nearly_left
 from personagym_env.session.places import check_places
 from personagym_env.session.random import Stream, UIntArray, stream_keys
 from personagym_env.session.reasons import Reasons, no_reasons, step_reasons
@@ -19,6 +20,9 @@ from personagym_env.world import World
 
 BLOCK = 4096
 """Rows that are advanced at a time: what they need in between stays in the processor's caches."""
+
+LONGEST_WISH = 160
+"""Characters of a wish in `info`; longer ones are cut."""
 
 
 class RowStep(NamedTuple):
@@ -103,6 +107,9 @@ class BatchedEpisodes:
         columns = np.zeros((2, n), np.int64)
         self.state = kernel.initial(world.dynamics, np.zeros(n, np.uint64), *columns)
         self._diary = EpisodeHistory(n, history_length)
+        on = world.parameters.instructions.on
+        self._panel = Panel.of(world.agent, world.train, world.dataset.catalogue) if on else None
+        self._instruction = np.tile(np.asarray(NO_WISH, np.int64), (n, 1))
 
     def set_keys(self, rows: IntArray, keys: UIntArray) -> None:
         """Give rows (b,) new randomness (b,); their next episode is their first."""
@@ -117,6 +124,7 @@ class BatchedEpisodes:
         for whole, new in zip(self.state, kernel.initial(self.world.dynamics, key, episode, users), strict=True):
             whole[rows] = new
         self._diary.clear(rows)
+        self._instruction[rows] = NO_WISH
         self._next_episode[rows] += 1
         self._sessions.start(rows, users)
 
@@ -142,20 +150,34 @@ class BatchedEpisodes:
         self._diary.write(rows, before.step, outcome.item, given)
         if taken.any():
             self._sessions.consume(rows[taken], outcome.item[taken], outcome.rating[taken])
+        if self._panel is not None:
+            self._listen(self._panel, rows, before, outcome)
         components = kernel.reward_components(outcome, self.world.dynamics)
         reward = kernel.reward(components, self.world.parameters.reward)
         terminated, truncated = kernel.terminal(state, outcome, self.max_episode_steps)
         reasons = step_reasons(before, outcome, self.world.dynamics) if self.reasons else None
         return RowStep(outcome, components, reward, terminated, truncated, reasons)
 
+    def _listen(self, panel: Panel, rows: IntArray, before: kernel.State, outcome: kernel.Outcome) -> None:
+        """Note what the users of rows (b,) wish, and forget it where a session has ended."""
+        self._instruction[rows[outcome.left]] = NO_WISH
+        speaking = rows[nearly_left(before, outcome, self.world.parameters.instructions.reach)]
+        if len(speaking):
+            reaction = self._sessions.react(speaking, np.tile(panel.items, (len(speaking), 1)))
+            state = kernel.State._make(array[speaking] for array in self.state)
+            self._instruction[speaking] = panel.wishes(reaction, state, self.world.dynamics)
+
     def observe(self, rows: IntArray | None = None) -> Observation:
         """What policies may see of rows (b,), of all by default; every array is a copy."""
         rows = np.arange(len(self.state.user)) if rows is None else rows
         user, step = self.state.user[rows], self.state.step[rows]
         items, ratings = self._diary.latest(rows, step)
-        return Observation(
+        observation = Observation(
             user=user, profile=self.world.profiles[user], history_items=items, history_ratings=ratings, step=step
         )
+        if self._panel is not None:
+            observation["instruction"] = self._instruction[rows]
+        return observation
 
     def policy_keys(self, rows: IntArray) -> UIntArray:
         """(b,) the luck of a `StochasticRecommender` at the next step of rows (b,)."""
@@ -191,6 +213,9 @@ class BatchedEpisodes:
                 "hazard": outcome.hazard,
             },
         }
+        if self._panel is not None:
+            said = [in_words(wish, self.world.dataset.catalogue) for wish in self._instruction[rows]]
+            info["instruction"] = np.array(said, f"<U{LONGEST_WISH}")
         if step.reasons is not None:
             info["reasons"] = step.reasons
         if self._forgetful is not None:

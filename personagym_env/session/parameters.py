@@ -24,6 +24,7 @@ _RECOVERY = "forgetting between visits: Leqi et al., Rebounding Bandits, NeurIPS
 _EPISODE = "the designer's choice of how long to watch a user, not a claim about users"
 _PAUSE = "convention of web analytics: Catledge, Pitkow, Computer Networks 1995, found 25.5 minutes"
 _DRIFT = "Gaussian random walk of preferences: Charlin et al., Dynamic Poisson Factorization, RecSys 2015; off"
+_INSTRUCTIONS = "critiques: Burke et al., IEEE Expert 1997; that users say them when about to leave is assumed; off"
 _REWARD = "the designer's choice of what to reward, not a claim about users"
 
 
@@ -149,6 +150,19 @@ class Drift(_Part):
 
 
 @dataclass(frozen=True)
+class Instructions(_Part):
+    """Whether users who nearly left say what they wish; see `personagym_env.session.instructions`."""
+
+    reach: float = _assume(0.0, unit="times the hazard", valid=(0, 1e3), plausible=(0, 5), source=_INSTRUCTIONS)
+    """Who stays speaks if a hazard that many times as high would have made it leave; up to 1 nobody does."""
+
+    @property
+    def on(self) -> bool:
+        """Whether anybody ever speaks."""
+        return self.reach > 1
+
+
+@dataclass(frozen=True)
 class RewardWeights(_Part):
     """Weights that fold the named reward components into one number."""
 
@@ -182,6 +196,8 @@ class SessionParameters:
     """The next session."""
     drift: Drift = Drift()
     """Taste that changes by itself."""
+    instructions: Instructions = Instructions()
+    """What users say."""
     reward: RewardWeights = RewardWeights()
     """What counts as a good step."""
 

@@ -9,6 +9,7 @@ from personagym_recommenders.base import ScoringRecommender, top_k
 from personagym_recommenders.loading import NamedRecommender, find_recommender, load_recommender, make_contestants
 from personagym_recommenders.models.candidates import CandidateFeatures
 from personagym_recommenders.models.heuristics import BestRated, LeastPopular, MostPopular, Random, Recent, WorstRated
+from personagym_recommenders.models.instruction_follower import InstructionFollower
 from personagym_recommenders.models.item_models import EASE, ItemKNN
 from personagym_recommenders.models.oracle_greedy import OracleGreedy
 from personagym_recommenders.recbole.recommender import RecBole
@@ -37,6 +38,7 @@ __all__ = [
     "CandidateFeatures",
     "ChosenCandidates",
     "DecodeAction",
+    "InstructionFollower",
     "ItemKNN",
     "LeastPopular",
     "LinUCB",

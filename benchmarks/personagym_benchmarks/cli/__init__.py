@@ -12,6 +12,7 @@ from personagym_benchmarks.cli.closed_loop import ClosedLoopCommand
 from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_benchmarks.cli.compare import CompareCommand
 from personagym_benchmarks.cli.fidelity import FidelityCommand
+from personagym_benchmarks.cli.instructions import InstructionsCommand
 from personagym_benchmarks.cli.interview import InterviewCommand
 from personagym_benchmarks.cli.interviews import InterviewsCommand
 from personagym_benchmarks.cli.leaderboard import LeaderboardCommand
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "user": UserCommand,
     "interview": InterviewCommand,
     "interviews": InterviewsCommand,
+    "instructions": InstructionsCommand,
     "card": CardCommand,
     "play": PlayCommand,
     "report": ReportCommand,

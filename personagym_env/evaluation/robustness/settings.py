@@ -145,9 +145,12 @@ def parameter_settings(parameters: SessionParameters, fit: SessionFit) -> Iterat
 
     What the log was fitted to is tried at both ends of its 95 % interval. What is assumed is tried at half and at
     double its value, within what is valid; where the value is 0, which has no half, the ends of the plausible range
-    stand in. Sessions per episode, which count whole ones, are tried at `SESSIONS` besides.
+    stand in. Sessions per episode, which count whole ones, are tried at `SESSIONS` besides. What users say moves none
+    of the recommenders, which do not listen, and is left out.
     """
     for entry in simulation_card("", parameters, fit).entries:
+        if entry.assumption.name.startswith("instructions."):
+            continue
         known, estimate = entry.assumption, entry.estimate if entry.origin == "fitted" else None
         kind: SettingKind = "assumed" if estimate is None else "fitted"
         tried = _others(known, entry.value) if estimate is None else (estimate.low, estimate.high)

@@ -69,6 +69,7 @@ MISTAKES = [
     ("interview 99 --dataset {folder} --agent bias --ask x", "user must lie in 0..11, got 99"),
     ("interview 1 --dataset {folder} --agent bias --base-url http://localhost:9", "give --model"),
     ("interviews --dataset nowhere", "nowhere"),
+    ("instructions --dataset nowhere", "nowhere"),
     ("card --dataset {folder} --agent bias --robustness nowhere.json", "nowhere.json"),
     ("play --dataset {folder} --agent bias --user 99", "99"),
     ("report --results {folder}", "holds no results"),

@@ -1,0 +1,1 @@
+"""Wishes of simulated users, held against what people did next, and followed."""

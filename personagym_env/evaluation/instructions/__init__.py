@@ -1,0 +1,1 @@
+"""Wishes of simulated users: do they tell what people do next, and what is it worth to follow them?"""
