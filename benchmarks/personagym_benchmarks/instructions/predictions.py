@@ -134,9 +134,11 @@ def _prediction(part: str, own: FloatArray, base: FloatArray, swapped: FloatArra
         for values in (own, base, swapped)
     ]
     return Prediction(
-        part,
-        int(known.sum()),
-        *(interval(one) for one in samples),
-        interval(samples[0] - samples[1]),
-        interval(samples[0] - samples[2]),
+        part=part,
+        users=int(known.sum()),
+        own=interval(samples[0]),
+        base=interval(samples[1]),
+        swapped=interval(samples[2]),
+        over_base=interval(samples[0] - samples[1]),
+        over_swapped=interval(samples[0] - samples[2]),
     )
