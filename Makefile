@@ -100,7 +100,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PersonaGym needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev,docs,offline,recbole,rl,scale,slm,torchrl,train]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[app,dev,docs,offline,recbole,rl,scale,slm,torchrl,train]"
 	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1 torchrl==0.14.1 tensordict==0.14.3
 	touch $@
 

@@ -17,6 +17,8 @@ from personagym_env.evaluation.closed_loop import tables as closed_loop
 from personagym_env.evaluation.closed_loop.board import ClosedLoop
 from personagym_env.evaluation.fidelity import tables as fidelity
 from personagym_env.evaluation.fidelity.board import FidelityBoard, FidelityReport
+from personagym_env.evaluation.instructions import tables as instructions
+from personagym_env.evaluation.instructions.board import Instructions
 from personagym_env.evaluation.interviews.board import Interviews
 from personagym_env.evaluation.interviews.tables import statements_table
 from personagym_env.evaluation.leaderboard.board import Leaderboard
@@ -184,6 +186,10 @@ def _of_off_policy() -> Iterator[tuple[str, Table]]:
 
 def _of_rest() -> Iterator[tuple[str, Table]]:
     yield "interviews", statements_table(Interviews.load(RESULTS / "interviews.json"))
+    wishes = Instructions.load(RESULTS / "instructions.json")
+    yield "instructions-predictions", instructions.predictions_table(wishes)
+    yield "instructions-listeners", instructions.listeners_table(wishes)
+    yield "instructions-differences", instructions.differences_table(wishes)
     validation = Validation.load(RESULTS / "validation.json")
     yield "validation", distances_table(validation, main=True, form=".2f")
     yield "blends", blends_table(Blends.load(RESULTS / "blends.json"))
