@@ -106,6 +106,8 @@ def test_from_log_to_tables(
             bias = board.judge(f"bias ({rows})")
             assert bias.tau.value > 0.4  # items differ in quality, which is all that a bias model learns
             assert bias.self_preference is not None
+        support = {row.name: row.support for row in board.recommenders}
+        assert all(share is not None and share > 0.9 for share in support.values())  # a dense log of forty users
         sessions = [judge for judge in board.judges if judge.kind == "sessions"]
         assert {judge.title for judge in sessions} == {f"bias, session {figure} (disjoint)" for figure in SESSION}
         assert all(judge.tau.value > 0 for judge in sessions if judge.figure in ("return", "rating"))

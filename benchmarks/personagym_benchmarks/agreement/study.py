@@ -8,6 +8,7 @@ bundles of one's own join by option.
 """
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.agreement.analysis import AgreementAnalysis, ValuedRecommender
-from personagym_env.evaluation.agreement.fitted_recommenders import Bench
+from personagym_env.evaluation.agreement.fitted_recommenders import Bench, FittedRecommender
 from personagym_env.evaluation.agreement.ground_truth import (
     GroundTruth,
     closed_pool,
@@ -36,6 +37,7 @@ from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, HALF_SPLI
 from personagym_env.evaluation.core.offline import liked_from
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import Statistic, user_resamples
+from personagym_env.evaluation.core.support import near_ratings, supported_share
 from personagym_env.run_context import RunContext
 
 
@@ -106,9 +108,10 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
     boards = []
     for truth in truths:
         with context.bar(f"{truth.name}: intervals", None):
+            supported = _supports(bench, truth, fitted_recommenders)
             valued = [
-                ValuedRecommender(fitted.name, fitted.model_class, value)
-                for fitted, value in zip(fitted_recommenders, real[truth.name], strict=True)
+                ValuedRecommender(fitted.name, fitted.model_class, value, support)
+                for fitted, value, support in zip(fitted_recommenders, real[truth.name], supported, strict=True)
             ]
             analysis = AgreementAnalysis(valued, weights, rng)
             boards.append(make_agreement_board(analysis, judged.judges[truth.name], truth, bench.without_liked))
@@ -143,3 +146,11 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
         environment=environment_snapshot(),
         benchmarks={dataset.name: benchmark},
     )
+
+
+def _supports(bench: Bench, truth: Truth, recommenders: Sequence[FittedRecommender]) -> list[float | None]:
+    """Of every recommender, how much of what it shows training rows support; None where whole sessions are shown."""
+    if truth.name not in recommenders[0].picks:
+        return [None] * len(recommenders)
+    near = near_ratings(bench.split.train, truth.users)
+    return [supported_share(near, one.picks[truth.name]) for one in recommenders]

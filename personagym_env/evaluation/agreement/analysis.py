@@ -44,6 +44,8 @@ class ValuedRecommender:
     model_class: str
     real: Statistic
     """What it is worth."""
+    support: float | None = None
+    """Share of what it shows that people like the user rated, see `core.support`; None where nobody looked."""
 
 
 class AgreementAnalysis:

@@ -11,6 +11,7 @@ from personagym_env.evaluation.agreement.truths import Truth, TruthKind, own_fig
 from personagym_env.evaluation.core.data_overlap import DataOverlap
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval, estimate, interval
+from personagym_env.evaluation.core.support import LEAST_SHARE
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,13 @@ class RecommenderRow:
     real: Interval
     said: Mapping[str, Interval]
     """Title of a judge to what it says."""
+    support: float | None = None
+    """Share of what it shows that people like the user rated in the training rows; None where nobody looked."""
+
+    @property
+    def guessed(self) -> bool:
+        """Whether so little of what it shows is supported that simulated users can do no more than guess."""
+        return self.support is not None and self.support < LEAST_SHARE
 
 
 @dataclass(frozen=True)
@@ -153,6 +161,7 @@ def _rows(analysis: AgreementAnalysis, judges: Sequence[Judge]) -> tuple[Recomme
             analysis.recommenders[c].model_class,
             interval(analysis.real[:, c]),
             {judge.title: estimate(judge.figure, judge.said[c].resampled(analysis.weights)) for judge in judges},
+            analysis.recommenders[c].support,
         )
         for c in order
     )

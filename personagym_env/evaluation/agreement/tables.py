@@ -5,9 +5,12 @@ from dataclasses import replace
 
 from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, FullAgreement
 from personagym_env.evaluation.agreement.study import AgreementBoard
+from personagym_env.evaluation.core.support import LEAST_NEAR, LEAST_SHARE, NEIGHBOURS
 from personagym_env.evaluation.reporting.looks import JUDGES
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Section, Table, name_column, words_column
 
+GUESS = "a guess"
+"""Stands in the place of a value that the log does not support."""
 FIGURES = (
     Column("tau", "Kendall's tau", good="high"),
     Column("rho", "Spearman", good="high"),
@@ -124,10 +127,19 @@ def recommenders_table(board: AgreementBoard) -> Table:
         name_column("recommender"),
         words_column("class", "class"),
         Column("real", "real value"),
+        Column("support", "supported", meaning="Share of the items shown that people like the user rated."),
         *(Column(f"judge {title}", title) for title in judges),
     )
     rows = (
-        Row((Cell(row.name), Cell(row.model_class), Cell(row.real), *(Cell(row.said[title].value) for title in judges)))
+        Row(
+            (
+                Cell(row.name),
+                Cell(row.model_class),
+                Cell(row.real),
+                Cell(row.support, ".0%"),
+                *(Cell(GUESS) if row.guessed else Cell(row.said[title].value) for title in judges),
+            )
+        )
         for row in board.recommenders
     )
     bounds = ", ".join(f"{name} {bound.value:.3f}" for name, bound in board.bounds.items())
@@ -136,5 +148,7 @@ def recommenders_table(board: AgreementBoard) -> Table:
         columns,
         rows,
         f"{board.description}; {board.users:,} users, without {board.left_out:,} who have too few rows; 95 % intervals "
-        f"over users; possible: {bounds or 'not known'}.",
+        f"over users; possible: {bounds or 'not known'}. Supported: share of the items shown with at least "
+        f"{LEAST_NEAR} ratings among the {NEIGHBOURS} most similar users; under {LEAST_SHARE:.0%} users would guess, "
+        "and no value is told.",
     )

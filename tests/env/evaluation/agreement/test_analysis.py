@@ -12,7 +12,7 @@ from personagym_env.evaluation.agreement.ground_truth import closed_pool
 from personagym_env.evaluation.agreement.judges import Judge
 from personagym_env.evaluation.agreement.plots import tau_plot, value_plot
 from personagym_env.evaluation.agreement.study import AgreementStudy, make_agreement_board
-from personagym_env.evaluation.agreement.tables import agreement_tables
+from personagym_env.evaluation.agreement.tables import GUESS, agreement_tables, recommenders_table
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, HALF_SPLITS, deal_rows
 from personagym_env.evaluation.core.offline import liked_from
 from personagym_env.evaluation.core.pair_reactions import expected_ratings
@@ -300,3 +300,12 @@ def test_tables_and_plots_show_every_judge(board):
     assert len(value_plot(board, "liar (same)", leaders=2)) < len(value_plot(board, "liar (same)"))
     with pytest.raises(KeyError):
         value_plot(board, "nobody")
+
+
+def test_values_of_unsupported_recommenders_are_not_told(board):
+    first, second, *others = board.recommenders
+    supported = replace(board, recommenders=(replace(first, support=0.2), replace(second, support=0.9), *others))
+    rows = recommenders_table(supported).rows
+    assert {cell.text() for cell in rows[0].cells[4:]} == {GUESS}
+    assert rows[0].cells[3].text() == "20%"
+    assert GUESS not in {cell.text() for row in rows[1:] for cell in row.cells}
