@@ -3,6 +3,7 @@
 import importlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,9 @@ from personagym_benchmarks.leaderboard import measuring
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, DataOverlap, DealtRows, deal_rows
-from personagym_env.evaluation.leaderboard.board import Leaderboard
+from personagym_env.evaluation.leaderboard.board import Leaderboard, Row
+from personagym_env.evaluation.leaderboard.tables import ranking_table
+from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.run_context import RunContext
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import make_world
@@ -45,7 +48,7 @@ def script(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def arguments(script: ModuleType, *given: str) -> Any:
-    return tyro.cli(LeaderboardCommand, args=[*FEW, *given])
+    return tyro.cli(LeaderboardCommand, args=[*FEW, "--no-band", *given])
 
 
 @pytest.mark.parametrize("rows", DATA_OVERLAPS)
@@ -148,3 +151,25 @@ def test_a_bundle_of_other_rows_is_refused(script: ModuleType, dealt: DealtRows,
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ValueError, match="was trained on other rows"):
         script.run(arguments(script, "--agent", str(tmp_path)).settings, RunContext())
+
+
+def test_returns_have_a_band_where_the_log_cannot_tell_when_people_leave(
+    script: ModuleType, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    timeless = replace(data, interactions=replace(data.interactions, timestamps=None))
+    monkeypatch.setattr(script, "load_dataset", lambda name: timeless)
+    board = script.run(
+        arguments(script, "--band", "--agent", "mf", "--contestants", "random", "popular", "--no-reference").settings,
+        RunContext(),
+    )
+    assert len(board.setting["plausible laws"]) == 6  # three parameters of leaving, at either end
+    for row in board.rows:
+        assert row.band is not None
+        assert row.band.low < row.band.value < row.band.high
+        assert row.band.value == row.simulated["return"].value
+    assert "return over plausible laws" in markdown(ranking_table(board))
+    assert "return over plausible laws" not in markdown(ranking_table(replace(board, rows=without_bands(board))))
+
+
+def without_bands(board: Leaderboard) -> tuple[Row, ...]:
+    return tuple(replace(row, band=None) for row in board.rows)

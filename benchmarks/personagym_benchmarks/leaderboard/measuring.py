@@ -36,6 +36,8 @@ class RankingBench:
     """By population; the first is the one that ranks. Their log is the recommenders' half."""
     fidelity: dict[str, Fidelity]
     """By population."""
+    plausible: dict[str, World]
+    """What the log cannot tell from the world that ranks, by what was changed."""
     pool: ClosedPool
     plan: SessionPlan
     context: RunContext
@@ -77,6 +79,11 @@ def measure(named: NamedRecommender, bench: RankingBench) -> Measurement:
         with context.bar(f"{name}: sessions with {population}", len(bench.plan.users)) as advance:
             sessions = simulate(recommender, judge, bench.plan, hidden=bench.dealt.others, progress=advance)
             simulated[population] = sessions.statistics(n_users)
+    plausible = []
+    for change, other in bench.plausible.items():
+        with context.bar(f"{name}: sessions with {change}", len(bench.plan.users)) as advance:
+            sessions = simulate(recommender, other, bench.plan, hidden=bench.dealt.others, progress=advance)
+            plausible.append(float(sessions.returns.mean()))
     return Measurement(
         name=name,
         model_class=named.model_class,
@@ -86,6 +93,7 @@ def measure(named: NamedRecommender, bench: RankingBench) -> Measurement:
         real=bench.pool.value(picks),
         judged={name: bench.pool.value(picks, one.expected_ratings) for name, one in bench.fidelity.items()},
         reference=name == REFERENCE,
+        plausible=tuple(plausible),
     )
 
 

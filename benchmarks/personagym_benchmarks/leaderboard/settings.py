@@ -36,6 +36,9 @@ class LeaderboardSettings:
     or random where the log has no times."""
     train_share: float | None = None
     """Share of the rows that is training rows; 0.8 by default. Recommenders are fitted on one half of them."""
+    band: bool = True
+    """Whether returns are also told over the plausible range of laws of leaving that the log cannot tell, such as those
+    of a log without times; takes six more sessions for each."""
     data_overlap: DataOverlap = "disjoint"
     """Training rows that users know: those of the recommenders (same), the other half (disjoint), both (superset)."""
     half_split: HalfSplit = "alternate"

@@ -34,6 +34,7 @@ from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.contamination import blind
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
 from personagym_env.evaluation.leaderboard.board import Leaderboard, compare
+from personagym_env.evaluation.leaderboard.plausible import plausible_worlds
 from personagym_env.run_context import RunContext
 from personagym_env.session.fitting.goodness import goodness_of_fit
 from personagym_env.world import World, make_world
@@ -108,7 +109,8 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
     questions = replace(questions, split=Split(dealt.of_judge(args.data_overlap), split.test))
     plan = plan_sessions(args, split)
     pool = ClosedPool(split.test)
-    bench = RankingBench(split, dealt, worlds, ask(questions, worlds, context), pool, plan, context)
+    plausible = dict(plausible_worlds(world)) if args.band else {}
+    bench = RankingBench(split, dealt, worlds, ask(questions, worlds, context), plausible, pool, plan, context)
     measured = []
     with context.bar("all recommenders", len(recommenders)) as advance:
         for one in recommenders:
@@ -131,6 +133,7 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
         "sessions per recommender": len(plan.users),
         "slate size": SLATE_SIZE,
         "longest session": MAX_EPISODE_STEPS,
+        "plausible laws": list(plausible),
         "left out": left_out(split, plan, questions),
         "closed pools": f"{len(pool.users)} users with at least {pool.least} held-out items, {pool.k} picks",
         "bootstrap resamples": args.resamples,

@@ -38,6 +38,8 @@ class Measurement:
     """Population of users to its expectation of the closed-pool picks."""
     reference: bool = False
     """Whether it sees what no other recommender may see; a reference is shown, and left out of the agreement."""
+    plausible: tuple[float, ...] = ()
+    """Returns with the users who rank, in every world that the log cannot tell from this one."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Row:
     real: Interval
     lead: Interval | None
     """Simulated return less that of the next line, same users, same random draws; None on the last line."""
+    band: Interval | None = None
+    """The return, with the lowest and highest over plausible laws of leaving; None where the log tells them."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,7 @@ def compare(
                 simulated=_estimates(_ranking(m), weights),
                 real=interval(m.real.resampled(weights)),
                 lead=lead,
+                band=_band(float(returns[m.name][0]), m.plausible),
             )
             for m, lead in zip(ranked, [*leads, None], strict=True)
         ),
@@ -150,6 +155,10 @@ def compare(
         environment=dict(environment),
         card=dict(card),
     )
+
+
+def _band(value: float, plausible: tuple[float, ...]) -> Interval | None:
+    return Interval(value, min(value, *plausible), max(value, *plausible)) if plausible else None
 
 
 def _ranking(measurement: Measurement) -> Mapping[str, Statistic]:

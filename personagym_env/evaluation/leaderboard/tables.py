@@ -22,6 +22,7 @@ from personagym_env.evaluation.reporting.table import (
 
 CONTRAST = "ndcg"
 """The offline metric that stands beside the simulated users."""
+BAND = Column("band", "return over plausible laws", meaning="Lowest and highest over laws that the log cannot tell.")
 _NAME, _FIT = name_column("recommender"), Column("fit", "fit", unit="s")
 
 
@@ -39,10 +40,12 @@ def leaderboard_tables(board: Leaderboard) -> Iterator[Table]:
 
 def ranking_table(board: Leaderboard) -> Table:
     """What recommenders are worth to simulated users, and to real ones."""
+    banded = any(row.band is not None for row in board.rows)
     columns = (
         Column("rank", ""),
         _NAME,
         *(figure.column(key) for key, figure in SIMULATED.items()),
+        *([BAND] if banded else []),
         Column("lead", "lead over next", meaning="Simulated return less that of the next row, over the same users."),
         OFFLINE[CONTRAST].column(CONTRAST),
         REAL.column("real"),
@@ -52,6 +55,9 @@ def ranking_table(board: Leaderboard) -> Table:
     bounds = ", ".join(f"{name} {value:.3f}" for name, value in known.items())
     notes = (
         "95 % intervals over users.",
+        "The band is the lowest and highest return over plausible laws of leaving, which this log cannot tell apart."
+        if banded
+        else "",
         f"Real value of the pools themselves: {bounds}; no recommender can leave the range from worst to best."
         if bounds
         else "",
@@ -60,17 +66,18 @@ def ranking_table(board: Leaderboard) -> Table:
     return Table.plain(
         f"{board.dataset}: simulated users ({board.agent}) and real value",
         columns,
-        (_ranked(row, rank) for rank, row in enumerate(board.rows, 1)),
+        (_ranked(row, rank, banded=banded) for rank, row in enumerate(board.rows, 1)),
         " ".join(note for note in notes if note),
     )
 
 
-def _ranked(row: BoardRow, rank: int) -> Row:
+def _ranked(row: BoardRow, rank: int, *, banded: bool) -> Row:
     tie = row.lead is not None and row.lead.low <= 0
     cells = (
         Cell(str(rank)),
         _name(row),
         *(Cell(row.simulated[key], figure.form) for key, figure in SIMULATED.items()),
+        *([Cell(row.band, SIMULATED["return"].form)] if banded else []),
         Cell(row.lead, SIMULATED["return"].form),
         Cell(row.offline[CONTRAST].value),
         Cell(row.real, REAL.form),
