@@ -92,6 +92,13 @@ def test_what_was_done_is_not_done_again(data: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(asking, "react_to_pairs", never)
     monkeypatch.setattr(RecommenderSpec, "make", never)
     assert study.run(settings(data), RunContext()).boards == first.boards
+    first.save(data / "first.json")
+    joined = study.run(AllLogsSettings(logs=(), finished=(data / "first.json",)), RunContext())
+    assert joined.boards == first.boards
+    assert joined.setting["finished"][0]["data fingerprints"] == first.setting["data fingerprints"]
+    joined.save(data / "joined.json")
+    with pytest.raises(ValueError, match="distinct names, got one, two, one, two"):
+        study.run(settings(data, finished=(data / "first.json",)), RunContext())
 
 
 def test_nobody_sees_held_out_rows(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ class AllLogsSettings:
     """Names or paths that `load_dataset` takes."""
     data: Path | None = None
     """A folder; every folder in it is one more log."""
+    finished: tuple[Path, ...] = ()
+    """Results of earlier runs, for example on another machine, whose logs are taken over as they are."""
     judges: tuple[str, ...] = ("bias", "knn", "mf", "trees", "stack", "persona")
     """Users; `persona` are language-model users: the shipped bundle where it was trained on the rows, else the shipped
     base as it is."""

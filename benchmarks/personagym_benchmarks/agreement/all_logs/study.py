@@ -42,16 +42,23 @@ def run(args: AllLogsSettings, context: RunContext) -> AllLogs:
         ValueError: a log cannot be read or two have one name, or a recommender cannot take part.
     """
     begin = time.process_time()
+    earlier = [AllLogs.load(place) for place in args.finished]
     sources = [*args.logs, *(str(place) for place in folders(args.data))]
     logs = [load_dataset(source) for source in sources]
-    names = [dataset.name for dataset in logs]
-    if not logs or len(set(names)) < len(names):
+    known = [board for one in earlier for board in one.boards]
+    names = [*(board.dataset for board in known), *(dataset.name for dataset in logs)]
+    if not names or len(set(names)) < len(names):
         raise ValueError(f"logs need distinct names, got {', '.join(names) or 'none'}")
     with keeping_fits():
-        boards = tuple(measure_log(args, dataset, context) for dataset in logs)
-    prints = {dataset.name: dataset.fingerprint() for dataset in logs}
-    told = {"logs": names, "data fingerprints": prints, "processor seconds": round(time.process_time() - begin)}
-    return AllLogs(boards=boards, setting={**recorded(args), **told}, environment=environment_snapshot())
+        measured = [measure_log(args, dataset, context) for dataset in logs]
+    told = {
+        "logs": names,
+        "data fingerprints": {dataset.name: dataset.fingerprint() for dataset in logs},
+        "finished": [{**one.setting, "environment": one.environment} for one in earlier],
+        "processor seconds": round(time.process_time() - begin),
+    }
+    setting = {**recorded(args), **told}
+    return AllLogs(boards=(*known, *measured), setting=setting, environment=environment_snapshot())
 
 
 def folders(data: Path | None) -> list[Path]:
