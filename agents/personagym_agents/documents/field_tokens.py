@@ -6,7 +6,7 @@ because a pretrained base knows the words of titles.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 from tokenizers import AddedToken
@@ -56,7 +56,7 @@ def add_field_tokens(tokenizer: PreTrainedTokenizerBase, texts: Iterable[str], m
     known = dict(zip(often, spelled, strict=True))
     tokenizer.add_tokens([AddedToken(field, normalized=False, special=False) for field in chosen])
     ids = cast(list[int], tokenizer.convert_tokens_to_ids(chosen))
-    return FieldTokens(tuple(ids), tuple(known[field] for field in chosen), _families(chosen, ids))
+    return FieldTokens(tuple(ids), tuple(known[field] for field in chosen), families_of(chosen, ids))
 
 
 def field_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
@@ -65,7 +65,7 @@ def field_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     return tuple(sorted(token for token, added in known if not added.special and _FIELD.fullmatch(added.content)))
 
 
-def _families(fields: list[str], ids: list[int]) -> tuple[tuple[int, ...], ...]:
+def families_of(fields: Sequence[str], ids: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     """Of fields that hold one number each."""
     alike: dict[str, list[tuple[float, int]]] = defaultdict(list)
     for field, token in zip(fields, ids, strict=True):

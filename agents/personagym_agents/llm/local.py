@@ -55,6 +55,11 @@ class LocalChat:
         self._fingerprint = _fingerprint(model, tokenizer)
 
     @classmethod
+    def of(cls, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> "LocalChat":
+        """A chat with a model that is loaded already."""
+        return cls(model, tokenizer, LocalSettings())
+
+    @classmethod
     def load(cls, name: str | Path, settings: LocalSettings) -> "LocalChat":
         """Load by name or path, see `load_base`.
 

@@ -187,6 +187,8 @@ def answer_logits(model: PreTrainedModel, hidden: torch.Tensor, answers: torch.T
         answers: (1 + r,) token ids of the answers.
     """
     head: torch.nn.Linear = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    # Where embeddings of other tokens are trained, the head stands behind a layer that would write all rows anew.
+    head = getattr(head, "original_module", head)
     bias = getattr(head, "bias", None)
     # In single precision, whatever the weights are in: a bfloat16 logit has two and a half digits.
     shift = None if bias is None else bias[answers].float()
