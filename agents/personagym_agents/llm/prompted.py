@@ -22,7 +22,7 @@ _TASK = (
     "You predict how one person rates movies. Answer with one whole number from {low} to {high} and nothing else: "
     "{low} is the worst rating, {high} the best."
 )
-_RATING = re.compile(r"(?<![\d.])(\d+)(?![\d.]*\d)")
+_RATING = re.compile(r"(?<![\d.,])(\d+)(?![.,]?\d)")
 
 
 class Asked(NamedTuple):
