@@ -133,6 +133,8 @@ class Args:
     seconds: float = 0.5
     """Length of one repeat at least."""
     clock: Clock = "processor"
+    negatives: int = 10
+    """Unseen items of each user, to tell choices from."""
     resamples: int = 2000
     run: Path = Path("runs/frontier")
     """Folder of what was trained and answered."""
@@ -145,7 +147,7 @@ class Bench:
     def __init__(self, args: Args, name: str, bases: Mapping[str, TrainedBase], context: RunContext) -> None:
         self.args, self.name, self.regime = args, name, REGIMES[name]
         self.bases = bases
-        self.test = FidelityTest.draw(bases["kmeans"].split, np.random.default_rng(0))
+        self.test = FidelityTest.draw(bases["kmeans"].split, np.random.default_rng(0), negatives=args.negatives)
         self.context = replace(context, folder=args.run / name.replace(" ", "-"))
         self.curves: list[Curve] = []
         self.penalty = 0.0
