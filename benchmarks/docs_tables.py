@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ablations.results import Blends, RecBoleModels, blends_table, recbole_models_table
 from ablations.selection_results import PlantedSelections, selection_table
+from kills.results import Kills, kills_table
 from personagym_benchmarks.transfer.board import Transfer
 from personagym_benchmarks.transfer.tables import controls_table, overview_table
 from personagym_benchmarks.transfer.verdicts import verdict_table
@@ -193,6 +194,7 @@ def _of_rest() -> Iterator[tuple[str, Table]]:
     validation = Validation.load(RESULTS / "validation.json")
     yield "validation", distances_table(validation, main=True, form=".2f")
     yield "blends", blends_table(Blends.load(RESULTS / "blends.json"))
+    yield "kills", kills_table(Kills.load(RESULTS / "kill.json"))
     yield "recommenders", _recommenders_table()
     yield "recbole-models", recbole_models_table(RecBoleModels.load(RESULTS / "recbole_models.json"))
 

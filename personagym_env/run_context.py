@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from personagym_env.workers import Workers
+
 
 class Bar(Protocol):
     """The progress of one piece of work; called with what was done since the last call."""
@@ -75,6 +77,12 @@ class RunContext:
     """What a reader types to do the run again, for the record."""
     display: Display = field(default_factory=SilentDisplay)
     figures: FigureLog = no_figures
+    workers: Workers | None = None
+    """Who do the pieces of the work that do not depend on each other; None for this process, as suits each work."""
+
+    def __reduce__(self) -> tuple[type["RunContext"], tuple[Path, str]]:
+        """In another process nothing is shown, and a piece of a run is done as a whole."""
+        return RunContext, (self.folder, self.command)
 
     def tell(self, line: str) -> None:
         """Leave a line for people."""

@@ -1,4 +1,4 @@
-"""Where independent pieces of work are done: in threads of this process, or on a Ray cluster, with the same results.
+"""Where independent pieces of work are done: here, in threads, or on a Ray cluster, with the same results.
 
 A piece is a function of what all pieces share and of a task, and draws nothing that these two do not decide. So it
 does not matter who does it, when, and how often: a piece that was lost with its machine is done again elsewhere.
@@ -6,10 +6,12 @@ does not matter who does it, when, and how often: a piece that was lost with its
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
+
+import numpy as np
 
 Shared = TypeVar("Shared")
 Task = TypeVar("Task")
@@ -35,6 +37,16 @@ class Workers(Protocol):
         ...
 
 
+class InTurn:
+    """This thread, one piece after the other."""
+
+    def done(
+        self, work: Callable[[Shared, Task], Done], shared: Shared, tasks: Sequence[Task]
+    ) -> Iterator[tuple[int, Done]]:
+        """See `Workers.done`."""
+        return ((number, work(shared, task)) for number, task in enumerate(tasks))
+
+
 class ThreadWorkers:
     """Threads of this process; None for one per core."""
 
@@ -55,7 +67,7 @@ class ThreadWorkers:
 
 
 class RayWorkers:
-    """The processors of a Ray cluster that this process is connected to."""
+    """The processors of a Ray cluster that this process is connected to; its GPUs are shared out among them."""
 
     def __init__(self) -> None:
         self.nodes: Counter[str] = Counter()
@@ -68,7 +80,8 @@ class RayWorkers:
         ray = _ray()
         held = ray.put(shared)
         # Pieces that are lost with their process or node are done again, those that fail are not.
-        remote = ray.remote(max_retries=-1, retry_exceptions=False)(_do)
+        gpus = gpu_share(ray.cluster_resources())
+        remote = ray.remote(max_retries=-1, retry_exceptions=False, num_gpus=gpus)(_do)
         waiting = list(enumerate(tasks))[::-1]
         running: dict[Any, int] = {}
         while waiting or running:
@@ -85,6 +98,46 @@ class RayWorkers:
                 raise error.cause from None
             self.nodes[node] += 1
             yield number, result
+
+
+def all_done(
+    workers: Workers | None,
+    work: Callable[[Shared, Task], Done],
+    shared: Shared,
+    tasks: Sequence[Task],
+    progress: Callable[[int], object] = lambda done: None,
+) -> list[Done]:
+    """What came of each task, in the order of the tasks; `progress` is told of each that is done.
+
+    Without workers, this thread does one after the other.
+    """
+    found: dict[int, Done] = {}
+    for number, result in (workers or InTurn()).done(work, shared, tasks):
+        found[number] = result
+        progress(1)
+    return [found[number] for number in range(len(tasks))]
+
+
+def own_arrays(state: dict[str, Any]) -> dict[str, Any]:
+    """The state of an object that writes into its arrays: those that are mapped from an object store are copied.
+
+    >>> mapped = np.arange(2)
+    >>> mapped.flags.writeable = False
+    >>> own_arrays({"table": mapped})["table"].flags.writeable
+    True
+    """
+    mapped = {name: one for name, one in state.items() if isinstance(one, np.ndarray) and not one.flags.writeable}
+    return state | {name: array.copy() for name, array in mapped.items()}
+
+
+def gpu_share(resources: Mapping[str, float]) -> float:
+    """What part of a GPU each piece takes, so that as many run at once as there are processors.
+
+    >>> gpu_share({"CPU": 16, "GPU": 1}), gpu_share({"CPU": 2, "GPU": 8}), gpu_share({"CPU": 2})
+    (0.0625, 1.0, 0.0)
+    """
+    share = resources.get("GPU", 0) / max(1, resources.get("CPU", 1))
+    return float(min(1, int(share * 10_000) / 10_000))  # Ray counts in ten-thousandths
 
 
 @contextmanager

@@ -80,7 +80,7 @@ def fit_recommenders(args: Args, bench: Bench) -> list[FittedRecommender]:
     context = RecommenderContext(liked_from(log), None)
     specs, _ = available(log, bench.dataset.catalogue, context, slow=False, online=False)
     names = args.contestants or tuple(name for name, spec in specs.items() if not spec.needs)
-    return [enter(named, bench, RunContext()) for named in make_contestants(names, context)]
+    return [enter((bench, RunContext()), named) for named in make_contestants(names, context)]
 
 
 def judge(

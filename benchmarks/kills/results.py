@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from personagym_env.evaluation.core.result_file import Result
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
 
 
 class Kill(NamedTuple):
@@ -53,3 +54,32 @@ class Kills(Result):
     COMMAND = "python benchmarks/kills/kill.py"
 
     commands: tuple[KilledCommand, ...]
+
+
+def kills_table(found: Kills) -> Table:
+    """What became of each command."""
+    columns = (
+        name_column("command"),
+        Column("seconds", "seconds of a whole run"),
+        Column("kills", "kills"),
+        Column("running", "in the middle"),
+        Column("files", "files left by then"),
+        Column("damaged", "damaged files"),
+        Column("other", "other results"),
+    )
+    return Table.plain("Commands that were killed and begun again", columns, (_row_of(one) for one in found.commands))
+
+
+def _row_of(one: KilledCommand) -> Row:
+    counts = [sum(kill.found.values()) for kill in one.kills]
+    return Row(
+        (
+            Cell(f"`personagym {one.command}`"),
+            Cell(one.seconds, ".0f"),
+            Cell(len(one.kills), "d"),
+            Cell(sum(kill.running for kill in one.kills), "d"),
+            Cell(f"{min(counts)} to {max(counts)}"),
+            Cell(sum(len(kill.damaged) for kill in one.kills), "d"),
+            Cell(sum(kill.digest != one.digest for kill in one.kills), "d"),
+        )
+    )

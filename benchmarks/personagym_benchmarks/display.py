@@ -3,9 +3,11 @@
 import shlex
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -23,6 +25,7 @@ from rich.text import Text
 from personagym_env.evaluation.reporting.table import Table
 from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.run_context import Bar, RunContext
+from personagym_env.workers import ray_workers
 
 
 class _DoneColumn(ProgressColumn):
@@ -70,18 +73,32 @@ class ConsoleDisplay:
         self.bars.console.print(line, markup=False, highlight=False)
 
 
+Ray = Annotated[
+    str | None,
+    tyro.conf.arg(
+        help="Where pieces of the work are done that do not depend on each other: `auto` for the Ray cluster on this "
+        "machine, `local` for one that is started on its cores, or the address of a cluster; by default in this "
+        "process. The results are the same."
+    ),
+]
+"""The option of every command whose work has such pieces."""
+
+
 @contextmanager
-def console_run(console: Console, folder: Path, command: str | None = None) -> Iterator[RunContext]:
+def console_run(
+    console: Console, folder: Path, command: str | None = None, ray: str | None = None
+) -> Iterator[RunContext]:
     """The context of a run that a person started and watches.
 
     Args:
         console: shows the progress.
         folder: of the run.
         command: that started the run; None for that of `personagym`.
+        ray: where pieces of the work are done, see `ray_workers`; None for this process.
     """
     display = ConsoleDisplay(console)
-    with display.bars:
-        yield RunContext(folder, command or shlex.join(["personagym", *sys.argv[1:]]), display)
+    with nullcontext() if ray is None else ray_workers(ray) as workers, display.bars:
+        yield RunContext(folder, command or shlex.join(["personagym", *sys.argv[1:]]), display, workers=workers)
 
 
 def print_tables(console: Console, tables: Iterable[Table], least_width: int) -> None:

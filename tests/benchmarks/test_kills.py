@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kills.commands import COMMANDS, check_whole, digest, files_in
-from kills.results import Kill, KilledCommand, Kills
+from kills.results import Kill, KilledCommand, Kills, kills_table
+from personagym_env.evaluation.reporting.markdown import markdown
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kills" / "kill.py"
 
@@ -22,7 +23,7 @@ def test_commands_that_are_killed_come_to_the_same_result(tmp_path: Path) -> Non
     assert [one.command for one in found] == list(COMMANDS)
     for one in found:
         assert one.faults == []
-        assert len(one.kills) == 2
+        assert 2 <= len(one.kills) <= 4
         assert {kill.digest for kill in one.kills} == {one.digest}
 
 
@@ -59,3 +60,5 @@ def test_faults_are_told() -> None:
         "collect killed after 1.00 s left half of a.json",
         "collect killed after 1.50 s came to another result when it was begun again",
     ]
+    found = Kills(commands=(KilledCommand("collect", 2.0, "a", kills),), setting={}, environment={})
+    assert markdown(kills_table(found)).splitlines()[-1] == "| `personagym collect` | 2 | 3 | 3 | 0 to 1 | 1 | 1 |"

@@ -1,5 +1,7 @@
 """Pieces of work come to the same results wherever they are done, also where machines are lost on the way."""
 
+import os
+import signal
 import sys
 from operator import truediv
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 from fixtures.small_logs import EPISODES, collect_small
 from personagym_benchmarks.cli.collect import CollectCommand
 from personagym_env.data.tables import Dataset
-from personagym_env.workers import RayWorkers, ThreadWorkers, ray_workers
+from personagym_env.workers import InTurn, RayWorkers, ThreadWorkers, Workers, all_done, ray_workers
 from personagym_env.world import World, make_world
 from personagym_recommenders import MostPopular
 from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
@@ -34,15 +36,26 @@ def policy(world: World) -> PlackettLuce:
     return PlackettLuce(MostPopular(), 1.5).fit(world.train, world.dataset.catalogue)
 
 
+def dying(mark: Path, task: int) -> int:
+    """A piece whose process is killed the first time."""
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
 def written(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_threads_do_all_pieces_and_pass_errors_on() -> None:
-    for threads in (1, 3):
-        assert sorted(ThreadWorkers(threads).done(scaled, 3, range(10))) == [(n, 3 * n) for n in range(10)]
-        with pytest.raises(ValueError, match="thirteen"):
-            list(ThreadWorkers(threads).done(scaled, 3, range(10, 20)))
+@pytest.mark.parametrize("workers", [InTurn(), ThreadWorkers(1), ThreadWorkers(3)])
+def test_all_pieces_are_done_and_errors_passed_on(workers: Workers) -> None:
+    told: list[int] = []
+    assert sorted(workers.done(scaled, 3, range(10))) == [(n, 3 * n) for n in range(10)]
+    assert all_done(workers, scaled, 3, range(10), told.append) == [3 * n for n in range(10)]
+    assert told == [1] * 10
+    with pytest.raises(ValueError, match="thirteen"):
+        list(workers.done(scaled, 3, range(10, 20)))
 
 
 def test_a_log_is_the_same_whoever_plays_it(world: World, policy: PlackettLuce, tmp_path: Path) -> None:
@@ -66,7 +79,7 @@ def test_a_missing_ray_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_log_is_the_same_on_a_cluster_that_loses_a_node(
     world: World, policy: PlackettLuce, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Three nodes, one of which is killed once the first part is there."""
+    """Three nodes, one of which is killed once the first part is there; later a worker process is killed too."""
     ray = pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
@@ -94,6 +107,8 @@ def test_a_log_is_the_same_on_a_cluster_that_loses_a_node(
         assert set(workers.nodes) <= known
         assert sum(workers.nodes.values()) == len(written(tmp_path / "alone"))
         assert set(workers.nodes) - {killed}
+        ray.cloudpickle.register_pickle_by_value(sys.modules[dying.__module__])  # which workers cannot import
+        assert sorted(workers.done(dying, tmp_path / "mark", range(5))) == [(n, n) for n in range(5)]
         with pytest.raises(ZeroDivisionError) as error:
             list(RayWorkers().done(truediv, 6, (2, 1, 0)))
         assert error.value.__notes__ == ["in piece 3 of 3, on the cluster"]

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from personagym_env.data.tables import IntArray
 from personagym_env.files import locked, replacing, write_atomically
 from personagym_env.protocols import FingerprintedAgent, ForgetfulSessions, Reaction, UserAgent, UserFingerprint
+from personagym_env.workers import own_arrays
 
 TABLE_BYTES = 2**30
 """Memory that a table may take."""
@@ -67,6 +68,10 @@ class StaticCachedUsers:
             else None
         )
         """(u,) history lines that did not fit into each user's document; None if the agent's memory has no end."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process too, the table goes on filling itself."""
+        vars(self).update(own_arrays(state))
 
     @property
     def fingerprint(self) -> UserFingerprint | None:

@@ -13,7 +13,7 @@ items, n training rows, f fields.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from personagym_agents.memory.co_consumption import READINGS, CoConsumptionModel
 from personagym_agents.memory.reasons import ReasonMemory
 from personagym_env.collaborative.rating_model import user_blocks
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
+from personagym_env.workers import own_arrays
 
 Codes = npt.NDArray[np.integer]
 """(..., f) level of each field; `Memory.words` has their texts."""
@@ -160,6 +161,10 @@ class Memory:
         fits = np.prod(size) * self.code_type.itemsize <= _TABLE_BYTES
         self._table = np.zeros(size, self.code_type) if fits else None
         self._known = np.zeros(train.n_users, np.bool_)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process too, the table goes on filling itself."""
+        vars(self).update(own_arrays(state))
 
     def recall(self, users: IntArray) -> Codes:
         """(b, m, f) levels of every item for (b,) users."""

@@ -26,8 +26,9 @@ def choose_contestants(args: AgreementSettings, bench: Bench) -> tuple[list[Name
     return make_contestants((*chosen, *args.recommender), context), left_out
 
 
-def enter(named: NamedRecommender, bench: Bench, context: RunContext) -> FittedRecommender:
+def enter(stage: tuple[Bench, RunContext], named: NamedRecommender) -> FittedRecommender:
     """Fit a recommender on its half, let it pick from every pool and measure it."""
+    bench, context = stage
     name, model_class, recommender = named
     begin = time.perf_counter()
     with context.bar(f"fit {name}", None):

@@ -119,7 +119,7 @@ def judge_all(
         users |= user_hashes([agent])
         begin = time.perf_counter()
         with context.bar(f"ask {name} ({rows})", len(questions)) as advance:
-            answers = questions.ask(agent, np.random.default_rng(args.seed), progress=advance)
+            answers = questions.ask(agent, np.random.default_rng(args.seed), advance, context.workers)
         rate = len(questions) / (time.perf_counter() - begin)
         context.tell(f"{name} ({rows}) valued {len(questions):,} pairs, {rate:,.0f} a second")
         weights[f"{name} ({rows})"] = answers.weight.weight

@@ -20,6 +20,7 @@ from personagym_env.protocols import UserAgent
 from personagym_env.run_context import RunContext
 from personagym_env.session.fitting.sessions import fit_sessions
 from personagym_env.session.parameters import SessionParameters
+from personagym_env.workers import Workers
 
 JUDGE_CLASS: Mapping[str, str] = {"bias": "bias", "knn": "neighbours", "mf": "factors"}
 """Model class of classical users, named as those of recommenders; language-model users have none among them."""
@@ -63,14 +64,15 @@ def session_stage(args: AgreementSettings, bench: Bench) -> SessionStage | None:
 
 
 def play_observed(
-    stage: SessionStage, bench: Bench, fitted_recommenders: Sequence[FittedRecommender]
+    stage: SessionStage, bench: Bench, fitted_recommenders: Sequence[FittedRecommender], workers: Workers | None
 ) -> dict[str, list[Statistic]]:
     """Name of a session truth to its value for each recommender, as real answers play the sessions."""
     if not stage.truths:
         return {}
     agent = personagym_agents.load(OBSERVED, bench.dataset, bench.split.train)
     n_users = bench.split.train.n_users
-    played = [stage.trial.play(fitted.recommender, agent).statistics(n_users) for fitted in fitted_recommenders]
+    recommenders = [fitted.recommender for fitted in fitted_recommenders]
+    played = [sessions.statistics(n_users) for sessions in stage.trial.play_all(recommenders, agent, workers)]
     return {truth.name: [one[truth.figure] for one in played] for truth in stage.truths}
 
 
@@ -84,11 +86,10 @@ def play_all(
 ) -> list[Judge]:
     """What sessions with a population say of the recommenders, a judge for each figure."""
     begin = time.perf_counter()
-    figures: list[Mapping[str, Statistic]] = []
-    with context.bar(f"sessions: {name} ({rows})", len(fitted_recommenders)) as advance:
-        for fitted in fitted_recommenders:
-            figures.append(trial.figures(fitted.recommender, agent))
-            advance(1)
+    recommenders = [fitted.recommender for fitted in fitted_recommenders]
+    with context.bar(f"sessions: {name} ({rows})", len(recommenders)) as advance:
+        played = trial.play_all(recommenders, agent, context.workers, advance)
+    figures = [sessions.statistics(trial.bench.split.train.n_users) for sessions in played]
     spent = time.perf_counter() - begin
     context.tell(f"{name} ({rows}) had {len(trial.plan.users)} sessions with each recommender in {spent:.0f} s")
     return [

@@ -39,6 +39,7 @@ from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import Statistic, user_resamples
 from personagym_env.evaluation.core.support import near_ratings, supported_share
 from personagym_env.run_context import RunContext
+from personagym_env.workers import all_done
 
 
 def find_truths(args: AgreementSettings, dataset: Dataset, split: Split) -> tuple[GroundTruth, ...]:
@@ -93,17 +94,14 @@ def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:
     chosen, left_out = choose_contestants(args, bench)
     left_out |= without
     with context.bar("all recommenders", len(chosen)) as advance:
-        fitted_recommenders = []
-        for named in chosen:
-            fitted_recommenders.append(enter(named, bench, context))
-            advance(1)
+        fitted_recommenders = all_done(context.workers, enter, (bench, context), chosen, advance)
     judged = judge_all(args, bench, context, fitted_recommenders, left_out, sessions)
     real: dict[str, list[Statistic]] = {
         truth.name: [truth.value(fitted.picks[truth.name]) for fitted in fitted_recommenders]
         for truth in bench.item_truths
     }
     if sessions is not None:
-        real |= play_observed(sessions, bench, fitted_recommenders)
+        real |= play_observed(sessions, bench, fitted_recommenders, context.workers)
     weights = user_resamples(split.test.n_users, args.resamples, rng)
     boards = []
     for truth in truths:

@@ -9,7 +9,7 @@ import tyro
 from personagym_benchmarks.agreement.all_logs.settings import AllLogsSettings
 from personagym_benchmarks.agreement.settings import AgreementSettings
 from personagym_benchmarks.console import make_console
-from personagym_benchmarks.display import console_run, print_plain, print_tables
+from personagym_benchmarks.display import Ray, console_run, print_plain, print_tables
 
 LEAST_WIDTH = 190
 """Characters that the tables need."""
@@ -30,6 +30,7 @@ class AgreementCommand:
     """Of the study on all data: which logs, who judges, on how many users."""
     output: Path | None = None
     """Where the JSON goes, `runs/agreement.json` or `runs/agreement-all.json` by default; plots go beside it."""
+    ray: Ray = None
 
     def main(self) -> None:
         """Run, print, write."""
@@ -45,7 +46,7 @@ class AgreementCommand:
         from personagym_env.evaluation.agreement.tables import agreement_tables
 
         console = make_console()
-        with console_run(console, output.parent) as context:
+        with console_run(console, output.parent, ray=self.ray) as context:
             study = run(self.settings, context)
         study.save(output)
         written = [output, *write_plots(study, output)]
@@ -60,7 +61,7 @@ class AgreementCommand:
         from personagym_env.files import write_atomically
 
         console = make_console()
-        with console_run(console, output.parent) as context:
+        with console_run(console, output.parent, ray=self.ray) as context:
             study = run(self.all, context)
         study.save(output)
         plot = output.with_name(f"{output.stem}-when.svg")

@@ -1,12 +1,11 @@
 """`personagym collect`: a log of decisions with their propensities."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from personagym_benchmarks.console import make_console
-from personagym_benchmarks.display import console_run, print_plain
+from personagym_benchmarks.display import Ray, console_run, print_plain
 
 
 @dataclass(frozen=True)
@@ -38,9 +37,7 @@ class CollectCommand:
     """Episodes side by side; a language model may need fewer."""
     workers: int | None = None
     """Parts of the log that are played side by side; None for one per core, 1 is best for a language model."""
-    ray: str | None = None
-    """Where parts are played instead: `auto` for the Ray cluster on this machine, `local` for one that is started on
-    its cores, or the address of a cluster. The log is the same."""
+    ray: Ray = None
     seed: int = 0
     """Of users and random draws."""
 
@@ -48,7 +45,7 @@ class CollectCommand:
         """Fit the recommender, play, write."""
         from personagym_env.logs.collect import collect
         from personagym_env.protocols import StochasticRecommender
-        from personagym_env.workers import ThreadWorkers, ray_workers
+        from personagym_env.workers import ThreadWorkers
         from personagym_env.world import make_world
         from personagym_recommenders.loading import load_recommender
         from personagym_recommenders.registry import DRAWN
@@ -71,8 +68,7 @@ class CollectCommand:
         world = make_world(self.dataset, self.users)
         policy.fit(world.train, world.dataset.catalogue)
         with (
-            nullcontext(ThreadWorkers(self.workers)) if self.ray is None else ray_workers(self.ray) as workers,
-            console_run(console, self.output) as context,
+            console_run(console, self.output, ray=self.ray) as context,
             context.display.bar("episodes", self.episodes) as bar,
         ):
             header = collect(
@@ -85,7 +81,7 @@ class CollectCommand:
                 max_episode_steps=self.max_episode_steps,
                 seed=self.seed,
                 rows=self.rows,
-                workers=workers,
+                workers=ThreadWorkers(self.workers) if self.ray is None else context.workers,
                 progress=bar,
             )
         print_plain(console, f"{self.episodes:,} episodes of {header.policy} with {header.world} are in {self.output}")

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from personagym_benchmarks.console import make_console
-from personagym_benchmarks.display import console_run, print_plain, print_tables
+from personagym_benchmarks.display import Ray, console_run, print_plain, print_tables
 from personagym_benchmarks.fidelity.settings import FidelitySettings
 
 LEAST_WIDTH = 150
@@ -22,6 +22,7 @@ class FidelityCommand:
     output: Path | None = None
     """Where the JSON goes; the plots go beside it. By default `runs/fidelity.json`, or `runs/u1.json` where `u1` is the
     only split."""
+    ray: Ray = None
 
     def main(self) -> None:
         """Run, print, write."""
@@ -31,7 +32,7 @@ class FidelityCommand:
 
         console = make_console()
         output = self.output or Path("runs") / ("u1.json" if self.settings.splits == ("u1",) else "fidelity.json")
-        with console_run(console, output.parent) as context:
+        with console_run(console, output.parent, ray=self.ray) as context:
             report = run(self.settings, context)
         report.save(output)
         written = [output, *write_plots(report, output)]

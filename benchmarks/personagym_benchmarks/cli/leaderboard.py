@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from personagym_benchmarks.console import make_console
-from personagym_benchmarks.display import console_run, print_plain, print_tables
+from personagym_benchmarks.display import Ray, console_run, print_plain, print_tables
 from personagym_benchmarks.leaderboard.settings import LeaderboardSettings
 
 LEAST_WIDTH = 130
@@ -23,6 +23,7 @@ class LeaderboardCommand:
     """Where the JSON goes."""
     report: Path = Path("runs/leaderboard.html")
     """Where the report goes."""
+    ray: Ray = None
 
     def main(self) -> None:
         """Run, print, write."""
@@ -31,7 +32,7 @@ class LeaderboardCommand:
         from personagym_env.evaluation.reporting.report import write_report
 
         console = make_console()
-        with console_run(console, self.output.parent) as context:
+        with console_run(console, self.output.parent, ray=self.ray) as context:
             board = run(self.settings, context)
         board.save(self.output)
         write_report(board, self.report)

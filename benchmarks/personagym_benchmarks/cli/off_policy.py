@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from personagym_benchmarks.console import make_console
-from personagym_benchmarks.display import console_run, print_plain, print_tables
+from personagym_benchmarks.display import Ray, console_run, print_plain, print_tables
 from personagym_benchmarks.off_policy.settings import OffPolicySettings
 
 LEAST_WIDTH = 130
@@ -21,6 +21,7 @@ class OffPolicyCommand:
     settings: Annotated[OffPolicySettings, tyro.conf.arg(name="")] = field(default_factory=OffPolicySettings)
     output: Path = Path("runs/off_policy.json")
     """Where the JSON goes; the plots stand beside it."""
+    ray: Ray = None
 
     def main(self) -> None:
         """Run, print, write, draw."""
@@ -30,7 +31,7 @@ class OffPolicyCommand:
         from personagym_env.files import write_atomically
 
         console = make_console()
-        with console_run(console, self.output.parent) as context:
+        with console_run(console, self.output.parent, ray=self.ray) as context:
             board = run(self.settings, context)
         board.save(self.output)
         plots = {"error": error_plot(board), "coverage": coverage_plot(board)}

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from personagym_benchmarks.console import make_console
-from personagym_benchmarks.display import console_run, print_plain, print_tables
+from personagym_benchmarks.display import Ray, console_run, print_plain, print_tables
 from personagym_benchmarks.robustness.settings import RobustnessSettings
 
 LEAST_WIDTH = 170
@@ -21,6 +21,7 @@ class RobustnessCommand:
     settings: Annotated[RobustnessSettings, tyro.conf.arg(name="")] = field(default_factory=RobustnessSettings)
     output: Path = Path("runs/robustness.json")
     """Where the JSON goes."""
+    ray: Ray = None
 
     def main(self) -> None:
         """Run, print, write."""
@@ -28,7 +29,7 @@ class RobustnessCommand:
         from personagym_env.evaluation.robustness.tables import robustness_tables
 
         console = make_console()
-        with console_run(console, self.output.parent) as context:
+        with console_run(console, self.output.parent, ray=self.ray) as context:
             report = run(self.settings, context)
         report.save(self.output)
         print_tables(console, robustness_tables(report), LEAST_WIDTH)

@@ -58,7 +58,7 @@ class QuestionBench:
         """Everything that a population has to say."""
         begin = time.perf_counter()
         with self.context.bar(f"{self.protocol}: {name}", self.test.n_questions) as advance:
-            answers = self.test.answers(agent, name=name, progress=advance)
+            answers = self.test.answers(agent, name=name, progress=advance, workers=self.context.workers)
         rate = self.test.n_questions / (time.perf_counter() - begin)
         self.context.tell(f"{self.protocol}: {name} answered {self.test.n_questions:,} questions, {rate:,.0f} a second")
         return answers

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from personagym_benchmarks.leaderboard.contestants import REFERENCE
 from personagym_env.data.splits import Split
@@ -53,11 +54,20 @@ def fit(name: str, recommender: Recommender, world: World, context: RunContext) 
         return time.perf_counter() - begin
 
 
-def measure(named: NamedRecommender, bench: RankingBench) -> Measurement:
+class Judged(NamedTuple):
+    """A recommender that was measured."""
+
+    measurement: Measurement
+    seconds: float
+    """That everything took but the fit."""
+
+
+def measure(bench: RankingBench, named: NamedRecommender) -> Judged:
     """Fit a recommender on the recommenders' half and measure everything about it.
 
     Whatever it is asked for, it is told to leave out what its users have in the other half, which it cannot know.
     """
+    begin = time.perf_counter()
     world, context, split = next(iter(bench.worlds.values())), bench.context, bench.split
     name, recommender = named.name, named.recommender
     seconds = fit(name, recommender, world, context)
@@ -84,7 +94,7 @@ def measure(named: NamedRecommender, bench: RankingBench) -> Measurement:
         with context.bar(f"{name}: sessions with {change}", len(bench.plan.users)) as advance:
             sessions = simulate(recommender, other, bench.plan, hidden=bench.dealt.others, progress=advance)
             plausible.append(float(sessions.returns.mean()))
-    return Measurement(
+    measurement = Measurement(
         name=name,
         model_class=named.model_class,
         fit_seconds=seconds,
@@ -95,6 +105,7 @@ def measure(named: NamedRecommender, bench: RankingBench) -> Measurement:
         reference=name == REFERENCE,
         plausible=tuple(plausible),
     )
+    return Judged(measurement, time.perf_counter() - begin - seconds)
 
 
 def ask(questions: FidelityTest, worlds: dict[str, World], context: RunContext) -> dict[str, Fidelity]:
@@ -103,7 +114,7 @@ def ask(questions: FidelityTest, worlds: dict[str, World], context: RunContext) 
     for population, judge in worlds.items():
         asked = time.perf_counter()
         with context.bar(f"fidelity of {population}", questions.n_questions) as advance:
-            fidelity[population] = questions.ask(judge.agent, progress=advance)
+            fidelity[population] = questions.ask(judge.agent, progress=advance, workers=context.workers)
         rate = questions.n_questions / (time.perf_counter() - asked)
         context.tell(f"{population} answered {questions.n_questions:,} questions, {rate:,.0f} a second")
     return fidelity

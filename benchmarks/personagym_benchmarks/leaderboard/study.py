@@ -33,10 +33,11 @@ from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.contamination import blind
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
-from personagym_env.evaluation.leaderboard.board import Leaderboard, compare
+from personagym_env.evaluation.leaderboard.board import Leaderboard, Measurement, compare
 from personagym_env.evaluation.leaderboard.plausible import plausible_worlds
 from personagym_env.run_context import RunContext
 from personagym_env.session.fitting.goodness import goodness_of_fit
+from personagym_env.workers import InTurn
 from personagym_env.world import World, make_world
 
 
@@ -111,13 +112,11 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
     pool = ClosedPool(split.test)
     plausible = dict(plausible_worlds(world)) if args.band else {}
     bench = RankingBench(split, dealt, worlds, ask(questions, worlds, context), plausible, pool, plan, context)
-    measured = []
+    measured: dict[int, Measurement] = {}
     with context.bar("all recommenders", len(recommenders)) as advance:
-        for one in recommenders:
-            started = time.perf_counter()
-            measured.append(measure(one, bench))
-            spent = time.perf_counter() - started - measured[-1].fit_seconds
-            context.tell(f"{one.name}: fitted in {measured[-1].fit_seconds:.1f} s, judged in {spent:.1f} s")
+        for number, (found, seconds) in (context.workers or InTurn()).done(measure, bench, recommenders):
+            measured[number] = found
+            context.tell(f"{found.name}: fitted in {found.fit_seconds:.1f} s, judged in {seconds:.1f} s")
             advance(1)
     laws = [
         fit.to_dict() for fit in goodness_of_fit(split.train, split.test, world.parameters, catalogue=dataset.catalogue)
@@ -140,7 +139,7 @@ def run(args: LeaderboardSettings, context: RunContext) -> Leaderboard:
         "seconds": round(time.perf_counter() - begin),
     }
     board = compare(
-        measured,
+        [measured[number] for number in range(len(recommenders))],
         {"best": pool.best, "chance": pool.chance, "worst": pool.worst},
         [*questions.floors(), *(bench.fidelity[name] for name in reversed(worlds))],
         user_resamples(split.test.n_users, args.resamples, rng),

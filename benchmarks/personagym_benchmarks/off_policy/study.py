@@ -152,6 +152,7 @@ class _Run:
                 seed=self.settings.seed,
                 rows=min(ROWS, episodes),
                 episodes_per_row=max(1, 32 // self.steps),
+                workers=self.context.workers,
                 progress=bar,
             )
         return open_log(folder, policy_fingerprint=self.logging.fingerprint())
@@ -166,7 +167,7 @@ class _Run:
         plan = SessionPlan.draw(n_users, episodes_per_user=each, seed=self.settings.seed + 1_000_000)
         tables = {LOGGED: self.table} | {name: asker.table for name, asker in askers.items()}
         policies = {LOGGED: self.logging, **self.policies}
-        return policy_values(self.world, policies, tables, plan=plan, steps=self.steps)
+        return policy_values(self.world, policies, tables, plan=plan, steps=self.steps, workers=self.context.workers)
 
     def _replicates(self, pool: Pool, askers: Mapping[str, Asker]) -> dict[str, dict[int, dict[str, Replicates]]]:
         """What every estimator says by policy and size."""
@@ -201,7 +202,7 @@ class _Run:
                     chosen = rng.permutation(whole.n_episodes)[: max(1, round(size * whole.n_episodes / len(whole)))]
                     world = fitted_world(self.world, whole.episodes(np.sort(chosen)))
                     for name, (value, _) in policy_values(
-                        world, self.policies, tables, plan=plan, steps=self.steps
+                        world, self.policies, tables, plan=plan, steps=self.steps, workers=self.context.workers
                     ).items():
                         found.setdefault(size, {}).setdefault(name, []).append(value)
                     bar(1)

@@ -48,7 +48,8 @@ from personagym_env.protocols import UserAgent
 from personagym_env.run_context import RunContext
 from personagym_env.session.fitting.sessions import fit_sessions
 from personagym_env.session.parameters import SessionParameters
-from personagym_recommenders import REGISTRY, RecommenderContext, available
+from personagym_env.workers import Workers, all_done
+from personagym_recommenders import REGISTRY, NamedRecommender, RecommenderContext, available
 
 REAL = "real users"
 """What real value itself is called, whose verdict may flip as well."""
@@ -84,7 +85,7 @@ class Stage:
         return Verdict.of(judge, self.names, said, self.real(pool), self.weights)
 
 
-def set_stage(args: RobustnessSettings, dataset: Dataset, setting: DataSetting) -> Stage:
+def set_stage(args: RobustnessSettings, dataset: Dataset, setting: DataSetting, workers: Workers | None) -> Stage:
     """Fit recommenders on their half and users on the other."""
     bench = setting.bench(dataset)
     log, catalogue = bench.dealt.recommenders, bench.dataset.catalogue
@@ -92,14 +93,20 @@ def set_stage(args: RobustnessSettings, dataset: Dataset, setting: DataSetting) 
     context = RecommenderContext(liked_from(log), partial(personagym_agents.load, "mf") if named else None)
     specs, left_out = available(log, catalogue, context, slow=named, online=False)
     chosen = args.contestants or tuple(name for name, spec in specs.items() if "RecBole" not in spec.needs)
-    fitted_recommenders = []
-    for name in chosen:
-        if name not in left_out:  # this data lacks what it needs
-            recommender = specs[name].make(context).fit(log, catalogue)
-            picks = bench.picks(recommender)
-            fitted_recommenders.append(FittedRecommender(name, specs[name].model_class, picks, recommender=recommender))
+    # Without those that this data lacks something for.
+    made = [
+        NamedRecommender(name, specs[name].model_class, specs[name].make(context))
+        for name in chosen
+        if name not in left_out
+    ]
+    fitted_recommenders = all_done(workers, _fit, bench, made)
     weights = user_resamples(bench.split.test.n_users, args.resamples, np.random.default_rng(args.seed))
     return Stage(bench, fitted_recommenders, make_agents(args, bench), weights)
+
+
+def _fit(bench: Bench, named: NamedRecommender) -> FittedRecommender:
+    recommender = named.recommender.fit(bench.dealt.recommenders, bench.dataset.catalogue)
+    return FittedRecommender(named.name, named.model_class, bench.picks(recommender), recommender=recommender)
 
 
 def make_agents(args: RobustnessSettings, bench: Bench) -> dict[str, UserAgent]:
@@ -141,7 +148,7 @@ def vary_data(
     rows: list[RobustnessRow] = []
     with context.bar("data settings", len(settings)) as advance:
         for setting in settings:
-            stage = set_stage(args, dataset, setting)
+            stage = set_stage(args, dataset, setting, context.workers)
             if setting.kind == "default":
                 first = stage
             for k, verdict in pool_verdicts(stage):
@@ -156,14 +163,14 @@ def vary_data(
     return first, defaults, rows
 
 
-def session_judge(name: str, stage: Stage) -> SessionJudge:
+def session_judge(name: str, stage: Stage, workers: Workers | None) -> SessionJudge:
     """The judge by that name, some of whose sessions may be frozen."""
     live = stage.agents[known_as(name)]
     frozen = StaticCachedUsers(live) if name.startswith(FROZEN) else None
     title = f"{name.replace(FROZEN, 'frozen ')}, session return"
     real = stage.real(pool_name(PICKS[0]))
     remembering = None if frozen is None else live
-    return SessionJudge(title, frozen or live, stage.fitted_recommenders, real, stage.weights, remembering)
+    return SessionJudge(title, frozen or live, stage.fitted_recommenders, real, stage.weights, remembering, workers)
 
 
 def known_as(name: str) -> str:
@@ -192,7 +199,7 @@ def run(args: RobustnessSettings, context: RunContext) -> Robustness:
     plan = SessionPlan.draw(dataset.interactions.n_users, users=users, seed=args.seed)
     for name in args.session_judges:
         if known_as(name) in stage.agents:
-            judge = session_judge(name, stage)
+            judge = session_judge(name, stage, context.workers)
             one = judge.begin(ONE_SESSION, SessionTrial(stage.bench, plan, parameters, SLATES[0]))
             defaults[judge.title] = one.default
             total, found = vary_sessions(judge, one, fit, args.seeds)

@@ -4,7 +4,7 @@ A recommender knows one half of the training rows. Whatever it is asked for, it 
 because a row that nobody learned from is no recommendation either.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from personagym_env.evaluation.core.statistics import Statistic
 from personagym_env.evaluation.reporting.figures import OFFLINE
 from personagym_env.protocols import Recommender, UserAgent
 from personagym_env.session.parameters import SessionParameters
+from personagym_env.workers import Workers, all_done
 from personagym_env.world import World
 
 FILTERED = frozenset({"recall", "ndcg", "mrr", "hit"})
@@ -151,6 +152,17 @@ class SessionTrial:
             hidden=bench.dealt.others,
         )
 
-    def figures(self, recommender: Recommender, agent: UserAgent) -> dict[str, Statistic]:
-        """Simulated value by name, see `Sessions.statistics`."""
-        return self.play(recommender, agent).statistics(self.bench.split.train.n_users)
+    def play_all(
+        self,
+        recommenders: Sequence[Recommender],
+        agent: UserAgent,
+        workers: Workers | None = None,
+        progress: Callable[[int], object] = lambda done: None,
+    ) -> list[Sessions]:
+        """(c,) the sessions of each of (c,) fitted recommenders."""
+        return all_done(workers, _played, (self, agent), recommenders, progress)
+
+
+def _played(stage: tuple[SessionTrial, UserAgent], recommender: Recommender) -> Sessions:
+    trial, agent = stage
+    return trial.play(recommender, agent)

@@ -15,6 +15,7 @@ from personagym_env.evaluation.core.pair_reactions import PairReactions, react_t
 from personagym_env.evaluation.core.shown_value import ShownWeight, fit_shown_weight, shown_value
 from personagym_env.evaluation.core.statistics import RatioOfSums
 from personagym_env.protocols import UserAgent
+from personagym_env.workers import Workers
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,11 @@ class Questions:
         return len(self.users)
 
     def ask(
-        self, agent: UserAgent, rng: np.random.Generator, progress: Callable[[int], None] | None = None
+        self,
+        agent: UserAgent,
+        rng: np.random.Generator,
+        progress: Callable[[int], None] | None = None,
+        workers: Workers | None = None,
     ) -> "Answers":
         """What a population says of every pair, in fresh sessions.
 
@@ -53,13 +58,15 @@ class Questions:
             agent: the population.
             rng: resamples the users for the interval of the weight.
             progress: told how many pairs were answered.
+            workers: ask, see `react_to_pairs`.
 
         Raises:
             ValueError: the agent rates on another scale than the log.
         """
         if tuple(agent.scale) != self.logged.scale:
             raise ValueError(f"agent {agent.name!r} rates on {agent.scale}, and the data on {self.logged.scale}")
-        return self.answered(react_to_pairs(agent, self.users, self.items, progress=progress), rng)
+        said = react_to_pairs(agent, self.users, self.items, progress=progress, workers=workers)
+        return self.answered(said, rng)
 
     def answered(self, reactions: PairReactions, rng: np.random.Generator) -> "Answers":
         """What a population has said of every pair; `rng` resamples the users for the interval of the weight."""

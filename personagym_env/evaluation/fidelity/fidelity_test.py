@@ -18,6 +18,7 @@ from personagym_env.evaluation.core.offline import Progress
 from personagym_env.evaluation.core.pair_reactions import react_to_pairs
 from personagym_env.evaluation.core.statistics import RatioOfSums, RootMeanSquare, Statistic
 from personagym_env.protocols import UserAgent
+from personagym_env.workers import Workers
 
 Scores = Callable[[IntArray, IntArray], FloatArray]
 """From users (n,) and items (n,) to (n,) scores, higher for what the user would rather have."""
@@ -184,7 +185,13 @@ class FidelityTest:
         return len(self._pairs[0])
 
     def answers(
-        self, agent: UserAgent, *, name: str | None = None, rows: int = 64, progress: Progress | None = None
+        self,
+        agent: UserAgent,
+        *,
+        name: str | None = None,
+        rows: int = 64,
+        progress: Progress | None = None,
+        workers: Workers | None = None,
     ) -> Answers:
         """Ask a population; `progress` is told how many of `n_questions` were answered.
 
@@ -193,6 +200,7 @@ class FidelityTest:
             name: for tables; the agent's own by default.
             rows: sessions open at once.
             progress: told how many pairs were answered.
+            workers: ask, see `react_to_pairs`.
 
         Raises:
             ValueError: the agent has another rating scale than the data.
@@ -201,7 +209,7 @@ class FidelityTest:
         if tuple(agent.scale) != test.scale:
             raise ValueError(f"agent {agent.name!r} rates on {agent.scale}, and the data on {test.scale}")
         users, items, question = self._pairs
-        choice_probability, rating = react_to_pairs(agent, users, items, rows=rows, progress=progress)
+        choice_probability, rating = react_to_pairs(agent, users, items, rows=rows, progress=progress, workers=workers)
         score, unseen = self._dealt(choice_probability[question])
         return Answers(
             name or agent.name, ratings=rating[question[: len(test)]], score=score, unseen=unseen, wants=True
@@ -253,9 +261,16 @@ class FidelityTest:
             statistics["auc"] = self.auc(answers, "uniform")
         return Fidelity(answers.name, statistics, expected)
 
-    def ask(self, agent: UserAgent, *, rows: int = 64, progress: Progress | None = None) -> Fidelity:
+    def ask(
+        self,
+        agent: UserAgent,
+        *,
+        rows: int = 64,
+        progress: Progress | None = None,
+        workers: Workers | None = None,
+    ) -> Fidelity:
         """Ask a population and measure it; see `answers`."""
-        return self.measure(self.answers(agent, rows=rows, progress=progress))
+        return self.measure(self.answers(agent, rows=rows, progress=progress, workers=workers))
 
     def auc(self, answers: Answers, kind: Negatives) -> RatioOfSums:
         """How well scores tell held-out items from unseen ones of a kind; see `choice_auc`."""

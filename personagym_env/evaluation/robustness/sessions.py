@@ -20,6 +20,7 @@ from personagym_env.evaluation.robustness.settings import (
 from personagym_env.evaluation.robustness.verdicts import Default, RobustnessRow, Verdict
 from personagym_env.protocols import UserAgent
 from personagym_env.session.fitting.sessions import SessionFit
+from personagym_env.workers import Workers
 
 PROBES = 2
 """Recommenders who try a parameter first; where nothing that they do is different, it has no effect."""
@@ -57,6 +58,8 @@ class SessionJudge:
     """(b, u) from `user_resamples`."""
     remembering: UserAgent | None = None
     """The same users with a memory of the session, where `agent` has none."""
+    workers: Workers | None = None
+    """Play the sessions of the recommenders; None for one recommender after the other."""
 
     def verdict(self, played: Sequence[Sessions]) -> Verdict:
         """From the sessions (c,) of all recommenders."""
@@ -65,9 +68,10 @@ class SessionJudge:
             self.title, [fitted.name for fitted in self.fitted_recommenders], returns, self.real, self.weights
         )
 
-    def play(self, trial: SessionTrial, agent: UserAgent | None = None) -> list[Sessions]:
-        """(c,) everybody's sessions."""
-        return [trial.play(fitted.recommender, agent or self.agent) for fitted in self.fitted_recommenders]
+    def play(self, trial: SessionTrial, agent: UserAgent | None = None, of: slice = slice(None)) -> list[Sessions]:
+        """(c,) everybody's sessions, or those of some."""
+        recommenders = [fitted.recommender for fitted in self.fitted_recommenders[of]]
+        return trial.play_all(recommenders, agent or self.agent, self.workers)
 
     def begin(self, setting: str, trial: SessionTrial) -> Played:
         """Play a default setting."""
@@ -78,14 +82,11 @@ class SessionJudge:
     def changed(self, setting: ParameterSetting, usual: Played) -> RobustnessRow:
         """The verdict with one parameter at another value; sessions that it leaves as they are are not played again."""
         trial = replace(usual.trial, parameters=setting.apply(usual.trial.parameters))
-        probes = [trial.play(fitted.recommender, self.agent) for fitted in self.fitted_recommenders[:PROBES]]
+        probes = self.play(trial, of=slice(PROBES))
         if all(map(_alike, probes, usual.sessions)):
             sessions = usual.sessions
         else:
-            sessions = [
-                *probes,
-                *(trial.play(fitted.recommender, self.agent) for fitted in self.fitted_recommenders[PROBES:]),
-            ]
+            sessions = [*probes, *self.play(trial, of=slice(PROBES, None))]
         return usual.default.row(setting.kind, setting.name, self.verdict(sessions), setting.value)
 
 
