@@ -164,7 +164,10 @@ class Interview:
             return Reply((Statement(f"I gave {plain_title(title)} {self.train.ratings[rated[0]]:g}.", ()),))
         explanation = explain(self.agent, user, item, session)
         sign = 1 if explanation.expected_rating > self.means[user] else -1
-        return Reply((Statement(explain_in_words(explanation, title), (ItemClaim(item, sign),)),))
+        composed = Statement(explain_in_words(explanation, title), (ItemClaim(item, sign),))
+        counts: Counter[str] = Counter()
+        added = [] if self.voice is None else self.voice.on_item(user, explanation, counts)
+        return Reply((composed, *added), counts["sentences thrown out"])
 
     def _last_rows(self, user: int) -> IntArray:
         """Rows of the last session, or the last ten where the log has no times."""

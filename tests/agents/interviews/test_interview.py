@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from personagym_agents.explanations.wording import explain_in_words
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.interviews.contrasts import Contrasts, ItemClaim, Rows
+from personagym_agents.interviews.grounding import borne_out
 from personagym_agents.interviews.interview import HELP, Interview, mean_ratings, unrated
 from personagym_agents.interviews.questions import Question, QuestionReader
 from personagym_agents.interviews.speech import ChatVoice
@@ -20,6 +22,7 @@ from personagym_agents.llm.evidence import decades_of
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.data.traits import crowd_statistics
+from personagym_env.explanations import explain
 
 DRAMA, WAR = Subject("genre", 0), Subject("genre", 1)
 
@@ -195,6 +198,37 @@ def test_what_a_chat_model_adds_is_thrown_out_and_counted(interview: Interview) 
         assert reply.left_out == total - len(claims)
         kept += len(claims)
     assert 0 < kept < interview.agent.n_users * len(names)
+
+
+def test_of_an_item_only_what_moved_the_answer_may_be_said(interview: Interview) -> None:
+    train, catalogue = interview.train, interview.dataset.catalogue
+    item = int(unrated(train, np.array([3]), 1, np.random.default_rng(2))[1][0])
+    found = explain(interview.agent, 3, item)
+    told = explain_in_words(found, catalogue.titles[item])
+    single = [one for one in found.attributions if not one.part.whole and one.part.kind == "memory"]
+    strongest = max(single, key=lambda one: one.choice)
+    weakest = min(single, key=lambda one: one.choice if one.rating < 0 else 9)
+    assert strongest.choice > 0 > weakest.choice
+
+    def kept(sentence: str) -> bool:
+        arguments = {"title": catalogue.titles[item], "told": f"{told} {strongest.part.text} {weakest.part.text}"}
+        return borne_out(sentence, [], found, holds=lambda _: False, **arguments)
+
+    assert kept(f"I would take it because of {strongest.part.text}.")
+    assert not kept(f"I would not take it because of {strongest.part.text}.") or strongest.rating < 0
+    assert kept(f"Against it speaks {weakest.part.text}.")
+    assert not kept(f"I would take it because of {weakest.part.text}.")
+    assert not kept(f"I would take it because of {strongest.part.text}, and gave it 1234.")
+    assert not kept("It was on television.")
+
+    speaking = Interview(interview.agent, interview.dataset, train, rng=np.random.default_rng(0))
+    parrot = Parrot(f"I would take it because of {strongest.part.text}. My aunt liked it.")
+    speaking.voice = ChatVoice(parrot, interview.dataset, train, interview.evidence)
+    reply = speaking.about(3, item)
+    assert reply.left_out + len(reply.statements) == 3
+    assert reply.left_out >= 1
+    assert "aunt" not in reply.text
+    assert f"about {found.expected_rating:.1f} of" in reply.text
 
 
 def test_a_title_reaches_the_chat_model_as_data(interview: Interview) -> None:
