@@ -20,11 +20,13 @@ from safetensors.numpy import load_file, save_file
 from ablations.frontier_results import (
     Curve,
     Frontier,
+    Left,
     Point,
     frontier_differences_table,
     frontier_table,
     goals_of,
     goals_table,
+    left_table,
     write_plot,
 )
 from personagym_agents.bundle.manifest import BUNDLED, bundle_fits, read_manifest
@@ -34,7 +36,7 @@ from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.model.adapters import mix_adapters
 from personagym_agents.model.causal_lm import load_base
 from personagym_agents.personas.clustering import Personas, fit_learned_personas
-from personagym_agents.personas.prediction import Round
+from personagym_agents.personas.prediction import ItemColumns, Round
 from personagym_agents.personas.settings import Groups, PersonaSettings
 from personagym_agents.training.base import TrainedBase, train_base
 from personagym_agents.training.kinds import AdapterTrainer, TrainedKind
@@ -53,6 +55,7 @@ from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import interval, user_resamples
 from personagym_env.evaluation.fidelity.board import Resampler
 from personagym_env.evaluation.fidelity.fidelity_test import Answers, FidelityTest
+from personagym_env.evaluation.fidelity.group_signal import group_signal
 from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.files import replacing_folder, restore_folder
 from personagym_env.run_context import RunContext
@@ -149,7 +152,7 @@ class Bench:
         self.bases = bases
         self.test = FidelityTest.draw(bases["kmeans"].split, np.random.default_rng(0), negatives=args.negatives)
         self.context = replace(context, folder=args.run / name.replace(" ", "-"))
-        self.curves: list[Curve] = []
+        self.curves: dict[tuple[Kind, int], Curve] = {}
         self.penalty = 0.0
 
     def train(self, kind: Kind, seed: int, penalty: float = 0.0) -> TrainedKind:
@@ -180,7 +183,7 @@ class Bench:
         base = self.bases["kmeans" if kind in ("random", "kmeans") else "learned"]
         trained = self.train(kind, seed, self.penalty if kind == "individual" else 0.0)
         if kind != "none":
-            self.curves += [Curve(self.name, kind, seed, curve) for curve in trained.curves[:1]]
+            self.curves[kind, seed] = Curve(self.name, kind, seed, trained.curves[0])
         model, _ = load_base(self.args.bundle / "base")
         return LanguageUserAgent(
             model,
@@ -303,15 +306,36 @@ def study(args: Args, context: RunContext) -> Frontier:
     return Frontier(
         points=tuple(points),
         differences=tuple(differences),
-        curves=tuple(curve for bench in benches for curve in bench.curves),
+        curves=tuple(curve for bench in benches for curve in bench.curves.values()),
         shipped_decisions=shipped,
         penalties={bench.name: bench.penalty for bench in benches},
+        left=tuple(one for bench in benches for one in left_of(bench)),
         searches=search_of(bases["learned"].personas),
         goals=goals_of(points, differences, shipped),
         setting=recorded(args),
         environment=environment_snapshot(),
         benchmarks={base.dataset.name: Benchmark.of(base.dataset, {})},
     )
+
+
+def left_of(bench: Bench) -> Iterator[Left]:
+    """What groups could explain of the errors with one adapter for all, and what they leave once they have their own.
+
+    The held-out ratings serve to understand the adapters here; nothing of this goes back into them.
+    """
+    split = bench.bases["kmeans"].split
+    columns = ItemColumns.of(split.train, bench.bases["kmeans"].dataset.catalogue).values[split.test.items, 1:]
+    for groups in ("kmeans", "learned"):
+        for kind in ("single", groups):
+            if kind not in bench.args.kinds:
+                continue
+            said = bench.answers(kind, 0)
+            assert said.ratings is not None
+            errors = split.test.ratings - said.ratings @ np.asarray(split.test.scale)
+            assignment = bench.bases[groups].personas.assignment
+            rng = np.random.default_rng(0)
+            found = group_signal(errors, split.test.users, assignment, columns, rng, shuffles=8)
+            yield Left(bench.name, kind, groups, found)
 
 
 def search_of(personas: Personas) -> tuple[tuple[Round, ...], ...]:
@@ -326,7 +350,7 @@ def main(args: Args) -> None:
         result = study(args, context)
         result.save(args.output)
         write_plot(result, args.output)
-    for table in (frontier_table(result), frontier_differences_table(result), goals_table(result)):
+    for table in (frontier_table(result), frontier_differences_table(result), left_table(result), goals_table(result)):
         console.print(rich_table(table))
 
 

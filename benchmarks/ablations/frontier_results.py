@@ -11,6 +11,7 @@ from personagym_agents.training.adapters import CurvePoint
 from personagym_env.evaluation.core.differences import Difference
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
+from personagym_env.evaluation.fidelity.group_signal import GroupSignal
 from personagym_env.evaluation.off_policy.board import Goal
 from personagym_env.evaluation.reporting.figures import FIDELITY
 from personagym_env.evaluation.reporting.looks import INK, SERIES
@@ -49,6 +50,18 @@ class Curve:
     points: tuple[CurvePoint, ...]
 
 
+@dataclass(frozen=True)
+class Left:
+    """What linear corrections by group would still explain of held-out errors, judged on other users."""
+
+    regime: str
+    kind: str
+    """Adapters of the users whose errors they are."""
+    groups: str
+    """Personas that the corrections go by."""
+    signal: GroupSignal
+
+
 @dataclass(frozen=True, kw_only=True)
 class Frontier(Result):
     """Held-out error against decisions per second."""
@@ -65,6 +78,7 @@ class Frontier(Result):
     """A second, of the shipped users in the same run; None where none was trained on the rows."""
     penalties: Mapping[str, float]
     """Regime to the penalty that the inner tail chose for adapters of single users."""
+    left: tuple[Left, ...]
     searches: tuple[tuple[Round, ...], ...]
     """Rounds of every start of the search for personas that predict."""
     goals: tuple[Goal, ...]
@@ -155,6 +169,32 @@ def frontier_differences_table(found: Frontier) -> Table:
     columns = name_column("left"), words_column("right", "less right"), Column("rmse", "RMSE")
     rows = (Row((Cell(one.left), Cell(one.right), Cell(one.value, ".4f"))) for one in found.differences)
     return Table.plain("Differences, user by user", columns, rows)
+
+
+def left_table(found: Frontier) -> Table:
+    """What is left for groups to explain."""
+    columns = (
+        name_column("document"),
+        words_column("kind", "errors of"),
+        words_column("groups", "corrections by"),
+        Column("common", "one for all"),
+        Column("grouped", "and by group"),
+        Column("random", "random groups"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(one.regime),
+                Cell(one.kind),
+                Cell(one.groups),
+                Cell(one.signal.common, ".4f"),
+                Cell(one.signal.grouped, ".4f"),
+                Cell("{:.4f} to {:.4f}".format(*one.signal.random)),
+            )
+        )
+        for one in found.left
+    )
+    return Table.plain("RMSE with linear corrections of the errors", columns, rows)
 
 
 def goals_table(found: Frontier) -> Table:

@@ -125,6 +125,7 @@ def test_goals_are_told_as_reached_or_not() -> None:
         curves=(),
         shipped_decisions=20.0,
         penalties={},
+        left=(),
         searches=(),
         goals=goals,
         setting={},
