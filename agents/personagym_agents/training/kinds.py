@@ -82,7 +82,9 @@ class AdapterTrainer:
         members, shown, rows = (
             np.bincount(groups, weights) for weights in (None, taught.astype(np.float64), counts * taught)
         )
-        for number in range(len(members)):
+        if len(members) > _SIDE_BY_SIDE:
+            self._context.tell(f"{len(members)} adapters {kind}: {rows.sum():,.0f} rows, {rows.min():,.0f} at least")
+        for number in range(len(members) if len(members) <= _SIDE_BY_SIDE else 0):
             name = f" ({self._base.personas.names[number]})" if kind == "persona" else ""
             people = f"{shown[number]:.0f} of {members[number]:.0f} users"
             self._context.tell(f"adapter {kind}-{number}{name}: {rows[number]:,.0f} rows of {people}")
