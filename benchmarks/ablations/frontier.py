@@ -114,7 +114,7 @@ class Args:
     """Trainings of each kind."""
     personas: int = 4
     """Groups, by KMeans and by what predicts."""
-    penalties: tuple[float, ...] = (0.0, 3.0, 10.0)
+    penalties: tuple[float, ...] = (0.0, 100.0)
     """Of which the first seed's inner tail chooses for adapters of single users."""
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(

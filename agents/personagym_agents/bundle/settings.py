@@ -41,6 +41,8 @@ class AdapterSettings:
     """Times in an epoch that the tail is asked."""
     penalty: float = 0.0
     """What draws a user's own adapter back to that of the persona, where it began; see `train_stack`."""
+    own_rate: float = 0.15
+    """Learning rate of users' own adapters, in that of the others: few steps on few rows go astray at the full one."""
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
             epochs=2, batch=12, learning_rate=2e-3, warmup=20, weight_decay=0.0, averaging=0.95
@@ -50,6 +52,8 @@ class AdapterSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.tail < 1:
             raise ValueError(f"AdapterSettings.tail must lie in [0, 1), got {self.tail}")
+        if self.own_rate <= 0:
+            raise ValueError(f"AdapterSettings.own_rate must be above 0, got {self.own_rate}")
         if self.checks < 1 or self.penalty < 0:
             raise ValueError(
                 f"AdapterSettings.checks must be at least 1, and penalty at least 0: got {self.checks}, {self.penalty}"

@@ -6,7 +6,7 @@ cut off goes on after it, and kinds that begin with the same one share it. Shape
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -71,7 +71,9 @@ class AdapterTrainer:
         )
         self._tail = Tail(corpus, base.writer, held_out, history_lines, base.model) if held_out.any() else None
         told = f"{corpus.train.fingerprint()} {corpus.encoded!r} {base.settings.recall!r} {history_lines} {seed}"
-        self._key = sha256(f"{told} {settings!r} {_weights_hash(base.model)}".encode()).hexdigest()
+        # What is about one kind alone is in the key of that kind.
+        shared = replace(settings, groups="none", penalty=0.0, own_rate=1.0)
+        self._key = sha256(f"{told} {shared!r} {_weights_hash(base.model)}".encode()).hexdigest()
 
     def train(self, kind: Groups) -> TrainedKind:
         """The adapters of a kind, in the order of `Personas.groups`."""
@@ -132,8 +134,12 @@ class AdapterTrainer:
         self, kind: Groups, adapter_of: IntArray, count: int, starts: Sequence[Factors] | None, key: str
     ) -> TrainedKind:
         """Train adapters side by side, or read them if that was done before; users (u,) with -1 have none of them."""
-        settings, penalty = self._settings, self._settings.penalty if kind == "individual" else 0.0
-        own = sha256(f"{key} {kind} {adapter_of.tolist()!r} {penalty}".encode()).hexdigest()
+        settings, training, penalty = self._settings, self._settings.training, 0.0
+        if kind == "individual":
+            penalty = settings.penalty
+            training = replace(training, learning_rate=settings.own_rate * training.learning_rate)
+        told = f"{key} {kind} {adapter_of.tolist()!r} {penalty} {training.learning_rate}"
+        own = sha256(told.encode()).hexdigest()
         place = self._context.folder / f"{kind}-{own[:16]}"
         torch.manual_seed(self._seed)
         stack = AdapterStack(
@@ -153,7 +159,7 @@ class AdapterTrainer:
                 stack,
                 self._world,
                 adapter_of,
-                settings.training,
+                training,
                 tail=self._tail,
                 checks=settings.checks,
                 penalty=penalty,

@@ -107,7 +107,7 @@ def test_kinds_begin_where_the_coarser_one_ended_and_are_kept(
 
 
 def test_a_penalty_draws_a_users_own_adapter_back(base: TrainedBase, tmp_path: Path) -> None:
-    free = replace(SETTINGS, tail=0.0)
+    free = replace(SETTINGS, tail=0.0, own_rate=1.0)
     persona = trainer(base, tmp_path, free).train("persona")
     groups = base.personas.groups("persona")
 
