@@ -193,6 +193,8 @@ def _of_rest() -> Iterator[tuple[str, Table]]:
     yield "instructions-differences", instructions.differences_table(wishes)
     validation = Validation.load(RESULTS / "validation.json")
     yield "validation", distances_table(validation, main=True, form=".2f")
+    mixture = Validation.load(RESULTS / "validation-mixture.json")
+    yield "validation-mixture", distances_table(mixture, main=True, form=".2f")
     yield "blends", blends_table(Blends.load(RESULTS / "blends.json"))
     yield "kills", kills_table(Kills.load(RESULTS / "kill.json"))
     yield "recommenders", _recommenders_table()
