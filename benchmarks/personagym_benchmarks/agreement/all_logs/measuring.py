@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from personagym_benchmarks.agreement.all_logs.asking import AskedPopulation
+from personagym_benchmarks.agreement.all_logs.asking import PERSONA, AskedPopulation
 from personagym_benchmarks.agreement.judges import metric_judges
 from personagym_env.data.tables import BoolArray, FloatArray
 from personagym_env.evaluation.agreement.all_logs.abstention import abstain, silences
@@ -137,8 +137,8 @@ def _differences(
     users = [row for row in rows if row.kind == "users"]
     pairs = [(row, BEST_METRIC, metrics[0]) for row in users if metrics]
     for row in users:
-        peers = [other for other in users if other.rows == row.rows and other.judge != "persona"]
-        if row.judge == "persona" and peers:
+        peers = [other for other in users if other.rows == row.rows and other.judge != PERSONA]
+        if row.judge == PERSONA and peers:
             pairs.append((row, BEST_CLASSICAL, peers[0]))
     return [
         LogDifference(left.title, what, right.title, analysis.differences(judges[left.title], judges[right.title]).tau)

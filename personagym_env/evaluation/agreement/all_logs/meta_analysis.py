@@ -21,7 +21,7 @@ class Pooled(NamedTuple):
     """What logs say together."""
 
     mean: Interval
-    """With its interval over logs; without bounds for a single log."""
+    """With its interval over logs; without bounds for one log or two, whose t distribution has no end."""
     spread: float
     """Standard deviation between logs, beyond the noise of their users."""
     logs: int
@@ -41,14 +41,16 @@ def random_effects(found: Sequence[Interval]) -> Pooled:
     errors = np.array([(one.high - one.low) / _NORMAL_WIDTH for one in found])
     variances = np.maximum(np.nan_to_num(errors, nan=0.0), 1e-4) ** 2
     n = len(found)
-    if n == 1:
-        return Pooled(Interval(float(values[0]), np.nan, np.nan), 0.0, 1)
     fixed = 1 / variances
     around = float((fixed * values).sum() / fixed.sum())
+    if n == 1:
+        return Pooled(Interval(around, np.nan, np.nan), 0.0, 1)
     excess = float((fixed * (values - around) ** 2).sum()) - (n - 1)
     between = max(0.0, excess / float(fixed.sum() - (fixed**2).sum() / fixed.sum()))
     weights = 1 / (variances + between)
     mean = float((weights * values).sum() / weights.sum())
+    if n == 2:
+        return Pooled(Interval(mean, np.nan, np.nan), float(np.sqrt(between)), n)
     error = float(np.sqrt((weights * (values - mean) ** 2).sum() / ((n - 1) * weights.sum())))
     reach = float(stats.t.ppf(0.975, n - 1)) * error
     return Pooled(Interval(mean, mean - reach, mean + reach), float(np.sqrt(between)), n)
