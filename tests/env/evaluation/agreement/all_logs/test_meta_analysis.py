@@ -9,7 +9,7 @@ from personagym_env.evaluation.core.statistics import Interval
 
 def test_one_log_gives_its_own_figure():
     pooled = random_effects([Interval(0.7, 0.6, 0.8)])
-    assert pooled.mean.value == 0.7
+    assert pooled.mean.value == pytest.approx(0.7)
     assert np.isnan(pooled.mean.low)
     assert np.isnan(random_effects([Interval(0.7, 0.6, 0.8), Interval(0.5, 0.4, 0.6)]).mean.low)
     with pytest.raises(ValueError, match="at least one"):
