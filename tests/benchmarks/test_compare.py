@@ -1,13 +1,14 @@
 """`personagym compare` on a small log in which quality is known."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from personagym_benchmarks import cli
-from personagym_env.evaluation.leaderboard.comparison import Comparison
+from personagym_env.evaluation.leaderboard.comparison import Comparison, comparison_tables, sentences
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,11 @@ def test_verdicts_of_several(
         assert all(pair.adjusted >= pair.found.p for pair in measure.pairs)
     assert [measure.title for measure in comparison.real] == ["closed pool (points)", "choice (share)"]
     assert comparison.simulated.pairs[0].found.users == 40
+    assert min(comparison.support.values()) > 0.9  # forty users with half of the items each
+    doubtful = replace(comparison, support=comparison.support | {"random": 0.2})
+    assert sum("people like the user rated 20%" in sentence for sentence in sentences(doubtful)) == 2
+    asides = [[cell.aside for cell in row.cells] for row in next(comparison_tables(doubtful)).rows]
+    assert ["a guess" in row for row in asides] == [False, True, True]
 
 
 def test_a_mistake_is_told_in_one_line(

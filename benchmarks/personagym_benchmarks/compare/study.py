@@ -15,6 +15,7 @@ from personagym_env.benchmark import Benchmark, user_hashes
 from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
+from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, ItemTruth
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool, picks_and_least
 from personagym_env.evaluation.agreement.list_truth import ListTruth, choice_truth
@@ -24,6 +25,7 @@ from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.simulate import simulate
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import RatioOfSums
+from personagym_env.evaluation.core.support import near_ratings, supported_share
 from personagym_env.evaluation.leaderboard.comparison import Comparison, Measure, compare_pairs
 from personagym_env.evaluation.reporting.figures import SESSION
 from personagym_env.run_context import RunContext
@@ -68,6 +70,8 @@ def run(args: CompareSettings, context: RunContext) -> Comparison:
     (world,) = make_worlds(board, dataset, dealt, context).values()
     plan = plan_sessions(board, split)
     simulated: dict[str, Ratio] = {}
+    support: dict[str, float] = {}
+    near: IntArray | None = None
     real: dict[str, dict[str, RatioOfSums]] = {truth.name: {} for truth in bench.item_truths}
     for name, _, recommender in choose_recommenders(board, world):
         fit(name, recommender, world, context)
@@ -75,6 +79,8 @@ def run(args: CompareSettings, context: RunContext) -> Comparison:
             sessions = simulate(recommender, world, plan, hidden=dealt.others, progress=advance)
         simulated[name] = Ratio(*sessions.ratios()[args.figure])
         picks, lists = bench.picks(recommender), bench.lists(recommender)
+        near = near_ratings(split.train, lists.users) if near is None else near
+        support[name] = supported_share(near, lists.slates)
         for pool in bench.ground_truths:
             real[pool.name][name] = pool.value(picks[pool.name])
         for truth in bench.list_truths:
@@ -87,6 +93,7 @@ def run(args: CompareSettings, context: RunContext) -> Comparison:
         simulated=compare_pairs(SESSION[args.figure].title, simulated, plan.users),
         real=tuple(_measure(truth, real[truth.name]) for truth in bench.item_truths),
         difference=args.difference,
+        support=support,
         setting={**recorded(args), "training rows": split_words, "data fingerprint": dataset.fingerprint()},
         environment=environment_snapshot(),
         benchmarks={dataset.name: Benchmark.of(dataset, users, known=world.train, parameters=world.parameters)},

@@ -10,7 +10,7 @@ from personagym_env.evaluation.reporting.looks import JUDGES
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Section, Table, name_column, words_column
 
 GUESS = "a guess"
-"""Stands in the place of a value that the log does not support."""
+"""Stands beside a value that the log does not support."""
 FIGURES = (
     Column("tau", "Kendall's tau", good="high"),
     Column("rho", "Spearman", good="high"),
@@ -137,7 +137,7 @@ def recommenders_table(board: AgreementBoard) -> Table:
                 Cell(row.model_class),
                 Cell(row.real),
                 Cell(row.support, ".0%"),
-                *(Cell(GUESS) if row.guessed else Cell(row.said[title].value) for title in judges),
+                *(Cell(row.said[title].value, aside=GUESS if row.guessed else "") for title in judges),
             )
         )
         for row in board.recommenders
@@ -149,6 +149,5 @@ def recommenders_table(board: AgreementBoard) -> Table:
         rows,
         f"{board.description}; {board.users:,} users, without {board.left_out:,} who have too few rows; 95 % intervals "
         f"over users; possible: {bounds or 'not known'}. Supported: share of the items shown with at least "
-        f"{LEAST_NEAR} ratings among the {NEIGHBOURS} most similar users; under {LEAST_SHARE:.0%} users would guess, "
-        "and no value is told.",
+        f"{LEAST_NEAR} ratings among the {NEIGHBOURS} most similar users; under {LEAST_SHARE:.0%} users guess.",
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 
 from personagym_env.data.tables import IntArray
@@ -17,6 +17,7 @@ from personagym_env.evaluation.core.paired import (
     verdict,
 )
 from personagym_env.evaluation.core.result_file import Result
+from personagym_env.evaluation.core.support import LEAST_SHARE
 from personagym_env.evaluation.reporting.figures import SESSION
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
 
@@ -64,6 +65,12 @@ class Comparison(Result):
     """What held-out rows say of the same recommenders."""
     difference: float | None = None
     """A size that matters."""
+    support: Mapping[str, float] = field(default_factory=dict)
+    """Recommender to the share of what it lists that people like the user rated; empty where nobody looked."""
+
+    def guessed(self, pair: PairVerdict) -> str:
+        """Whose slates of a pair the log does not support, so that simulated users would guess; empty if nobody's."""
+        return next((one for one in (pair.left, pair.right) if self.support.get(one, 1.0) < LEAST_SHARE), "")
 
 
 def compare_pairs(title: str, figures: Mapping[str, Ratio], owners: IntArray) -> Measure:
@@ -94,12 +101,19 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
         "told: how far simulated users can be trusted is what the agreement study says."
     )
     title = f"{comparison.dataset}: {comparison.simulated.title}, {comparison.agent} users"
-    yield _table(title, [comparison.simulated], note, comparison.difference)
+    guesses = [pair for pair in comparison.simulated.pairs if comparison.guessed(pair)]
+    yield _table(title, [comparison.simulated], note, comparison.difference, guesses)
     note = "What the log itself can show of the same recommenders, with the held-out rows of its users."
     yield _table(f"{comparison.dataset}: held-out rows", comparison.real, note, None)
 
 
-def _table(title: str, measures: Sequence[Measure], note: str, difference: float | None) -> Table:
+def _table(
+    title: str,
+    measures: Sequence[Measure],
+    note: str,
+    difference: float | None,
+    guesses: Sequence[PairVerdict] = (),
+) -> Table:
     columns = (
         name_column("left less right"),
         words_column("measure", "measure"),
@@ -117,7 +131,7 @@ def _table(title: str, measures: Sequence[Measure], note: str, difference: float
                 Cell(measure.title),
                 Cell(pair.found.difference),
                 Cell(pair.adjusted),
-                Cell(pair.verdict),
+                Cell(pair.verdict, aside="a guess" if pair in guesses else ""),
                 Cell(pair.found.detectable),
                 Cell(pair.found.limit),
                 Cell(pair.found.users, ",.0f"),
@@ -161,3 +175,8 @@ def sentences(comparison: Comparison) -> Iterator[str]:
             f"{pair.found.difference.high:.3f}); a true difference below "
             f"{pair.found.detectable:.3f} would often be missed."
         )
+        if guessed := comparison.guessed(pair):
+            yield (
+                f"of what {guessed} lists, people like the user rated {comparison.support[guessed]:.0%}: what simulated "
+                "users say of it is little better than what they would say of anybody"
+            )
