@@ -177,6 +177,6 @@ def sentences(comparison: Comparison) -> Iterator[str]:
         )
         if guessed := comparison.guessed(pair):
             yield (
-                f"of what {guessed} lists, people like the user rated {comparison.support[guessed]:.0%}: what simulated "
-                "users say of it is little better than what they would say of anybody"
+                f"of what {guessed} lists, people like the user rated {comparison.support[guessed]:.0%}: "
+                "simulated users guess"
             )
