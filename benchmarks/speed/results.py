@@ -324,3 +324,35 @@ class ColdStart(Result):
     COMMAND = "python benchmarks/speed/cold_start.py"
 
     starts: tuple[Start, ...]
+
+
+@dataclass(frozen=True)
+class BaseRate:
+    """How fast users of a pretrained base answer."""
+
+    precision: str
+    """Of its weights."""
+    users: int
+    per_second: float
+    """Decisions per second of one processor."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PretrainedBase(Result):
+    """What a pretrained base costs."""
+
+    KIND = "pretrained base"
+    FORMAT = 1
+    COMMAND = "python benchmarks/speed/pretrained_base.py"
+
+    planned_gb: float
+    """Of a step, beside the program and the log."""
+    peak_gb: float
+    """That the process of the training held at most."""
+    milliseconds_per_token: float
+    """Of one processor in training."""
+    tokens_per_line: float
+    """With what is recalled and the answer."""
+    rates: tuple[BaseRate, ...]
+    largest_difference: float
+    """The most by which the chance of a rating differs between half and single precision."""

@@ -13,6 +13,7 @@ from speed.results import (
     MixedAdapters,
     MixedRate,
     PPOThroughput,
+    PretrainedBase,
     Throughput,
 )
 
@@ -248,3 +249,24 @@ def cold_start_table(found: ColdStart) -> Table:
         for one in found.starts
     )
     return Table.plain("Processor seconds of a process: median, lowest and highest of the repeats", columns, rows)
+
+
+def pretrained_base_table(found: PretrainedBase) -> Table:
+    """Memory and time of a pretrained base."""
+    figures = (
+        ("memory of a step, planned (GB)", found.planned_gb, ".1f"),
+        ("memory of the whole process at most (GB)", found.peak_gb, ".1f"),
+        ("training, ms of one processor per token", found.milliseconds_per_token, ".2f"),
+        ("tokens of a line", found.tokens_per_line, ".1f"),
+        *(
+            (f"decisions per second, {_users(rate.users)}, {rate.precision}", rate.per_second, ".1f")
+            for rate in found.rates
+        ),
+        ("largest difference of a chance, bfloat16 and float32", found.largest_difference, ".4f"),
+    )
+    rows = (Row((Cell(name), Cell(value, form))) for name, value, form in figures)
+    return Table.plain("A pretrained base", (name_column("of SmolLM2-135M-Instruct"), Column("value", "value")), rows)
+
+
+def _users(count: int) -> str:
+    return f"{count} user" if count == 1 else f"{count} users"

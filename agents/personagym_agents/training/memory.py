@@ -3,7 +3,7 @@
 What a step keeps for its gradients grows with the tokens that go through the model together. So a batch is cut into
 micro-batches of as many tokens as fit, whose gradients add up to those of the batch; a single sequence that does not
 fit is met by computing the layers again (`checkpointed`). Figures are of Llama-shaped layers and of what `torch` keeps
-of them; `benchmarks/speed/training_memory.py` holds them against what the system counts.
+of them; `benchmarks/speed/pretrained_base.py` holds them against what the system counts.
 """
 
 from dataclasses import dataclass

