@@ -20,6 +20,7 @@ from personagym_agents.documents.tokenizer import Answers
 from personagym_agents.model.added_rows import MOST_FIELDS, load_added_rows, spell_tokens
 from personagym_agents.model.named_bases import dequantised, is_named, read_source, source_folder
 from personagym_agents.model.packing import Packed
+from personagym_agents.model.quiet import quietly
 
 MAX_TOKENS = 1024
 """Positions of the bundled model."""
@@ -127,9 +128,10 @@ def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
     weights = name if named is None else source_folder(named)
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            weights, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
-        )
+        with quietly():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                weights, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+            )
     except Exception as error:  # whatever the library makes of files that are something else
         told = str(error).strip().split("\n")[0]
         raise ValueError(f"{_expected(name)}, got {type(error).__name__}: {told}") from error

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from transformers import AutoTokenizer
 
 from personagym_agents.bundle.manifest import read_manifest
 from personagym_agents.bundle.storage import load_bundle_agent, read_adapters
+from personagym_agents.documents.field_tokens import field_ids
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.model.adapters import Factors, LowRank, mix_adapters
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
@@ -45,8 +47,14 @@ def load_blended_agent(
         name: for tables.
 
     Raises:
-        ValueError: the weights do not fit users and adapters.
+        ValueError: the weights do not fit users and adapters, or adapters have embeddings of their own, which no sum of
+            factors holds.
     """
+    for place in places:
+        if field_ids(AutoTokenizer.from_pretrained(place / "base")):
+            raise ValueError(
+                f"the adapters of the bundle at {place} have embeddings of their own: they cannot be blended"
+            )
     agent = load_bundle_agent(places[0], dataset, train, adapters=False)
     model = agent.population.model
     adapters = [factors for place in places for factors in read_adapters(model, place)]

@@ -27,6 +27,7 @@ from personagym_agents.model.causal_lm import load_base
 from personagym_agents.model.named_bases import read_source, source_of
 from personagym_agents.model.quiet import quietly
 from personagym_agents.personas.settings import PersonaSettings
+from personagym_agents.probes.blends import load_blended_agent
 from personagym_agents.training.base import train_base
 from personagym_agents.training.settings import TrainingSettings
 from personagym_env.data.splits import Split, temporal_split
@@ -214,6 +215,8 @@ def test_a_bundle_on_a_named_base_holds_what_was_added_alone_and_answers_exactly
     check_exactness(agent, reference(place), np.random.default_rng(2), slate_size=3, steps=2)
     base.unlink()
     load_bundle_agent(place, small_data, small_split.train)
+    with pytest.raises(ValueError, match="embeddings of their own: they cannot be blended"):
+        load_blended_agent([place], np.ones((10, 2)), small_data, small_split.train, name="blend")
 
 
 @pytest.mark.parametrize("kind", KINDS)
