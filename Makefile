@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test test-slow explore check docs picture bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
+.PHONY: leaderboard test test-slow explore check docs notebooks picture bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
@@ -41,6 +41,10 @@ throughput: $(VENV)/ready
 	$(BIN)/python benchmarks/speed/growth.py
 	$(BIN)/python benchmarks/speed/cold_start.py
 	$(BIN)/python benchmarks/speed/collect.py
+
+# Runs the notebooks of the documentation, and stores what they print.
+notebooks: $(VENV)/ready
+	$(BIN)/python benchmarks/notebooks.py
 
 # The README's picture.
 picture: $(VENV)/ready
