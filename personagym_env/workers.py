@@ -141,12 +141,13 @@ def gpu_share(resources: Mapping[str, float]) -> float:
 
 
 @contextmanager
-def ray_workers(address: str) -> Iterator[RayWorkers]:
+def ray_workers(address: str, processors: int | None = None) -> Iterator[RayWorkers]:
     """Workers of a cluster, which is left when the body ends.
 
     Args:
         address: `auto` for the cluster that runs on this machine, `local` for one of this machine's cores that is
             started for the body, or the address of a cluster.
+        processors: of a `local` cluster; None for one per core.
 
     Raises:
         ImportError: Ray is missing.
@@ -154,7 +155,8 @@ def ray_workers(address: str) -> Iterator[RayWorkers]:
     """
     ray = _ray()
     # A cluster of this machine alone listens to this machine alone.
-    own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if address == "local" else {}
+    alone: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "num_cpus": processors}
+    own = alone if address == "local" else {}
     ray.init(address=address, log_to_driver=False, **own)
     try:
         yield RayWorkers()

@@ -296,6 +296,56 @@ class CollectSpeed(Result):
     rates: tuple[CollectRate, ...]
 
 
+class Clocked(NamedTuple):
+    """Seconds of one run."""
+
+    passed: float
+    """Of the wall: longer where other programs keep the machine busy."""
+    processor: float
+    """Of all workers' processors, on their pieces."""
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """The same log, collected by one worker and by several."""
+
+    users: str
+    sessions: int
+    decisions: int
+    file_bytes: int
+    """On disk."""
+    workers: int
+    one: Clocked
+    several: Clocked
+    worker_mb: tuple[float, float]
+    """Mebibytes of a worker process at the end, with several: all that it maps, and what is its own alone."""
+
+    @property
+    def speed_up(self) -> float:
+        """By the wall."""
+        return self.one.passed / self.several.passed
+
+    @property
+    def efficiency(self) -> float:
+        """Processor time of one worker over that of several; idle cores speed up by so many times the workers."""
+        return self.one.processor / self.several.processor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale(Result):
+    """What a Ray cluster costs and gives."""
+
+    KIND = "scale"
+    FORMAT = 1
+    COMMAND = "python benchmarks/speed/scale.py"
+
+    runs: tuple[Scaled, ...]
+    start_seconds: float
+    """That Ray takes to start, by the wall."""
+    smallest_job_seconds: float
+    """That a job of one piece which does nothing takes then."""
+
+
 @dataclass(frozen=True)
 class Start:
     """Processor seconds in a process of its own."""

@@ -14,6 +14,7 @@ from speed.results import (
     MixedRate,
     PPOThroughput,
     PretrainedBase,
+    Scale,
     Throughput,
 )
 
@@ -270,3 +271,37 @@ def pretrained_base_table(found: PretrainedBase) -> Table:
 
 def _users(count: int) -> str:
     return f"{count} user" if count == 1 else f"{count} users"
+
+
+def scale_table(found: Scale) -> Table:
+    """One worker and several."""
+    columns = (
+        name_column("users"),
+        Column("sessions", "sessions"),
+        Column("decisions", "decisions"),
+        Column("one", "processor seconds, 1 worker"),
+        Column("several", "several workers"),
+        Column("efficiency", "1 over several"),
+        Column("speed_up", "speed-up by the wall"),
+        Column("bytes", "bytes per decision"),
+        Column("memory", "MiB of a worker"),
+        Column("own", "its own"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(f"{one.users}, {one.workers} workers"),
+                Cell(one.sessions, ",d"),
+                Cell(one.decisions, ",d"),
+                Cell(one.one.processor, ".1f"),
+                Cell(one.several.processor, ".1f"),
+                Cell(one.efficiency, ".2f"),
+                Cell(one.speed_up, ".2f"),
+                Cell(one.file_bytes / one.decisions, ".0f"),
+                Cell(one.worker_mb[0], ".0f"),
+                Cell(one.worker_mb[1], ".0f"),
+            )
+        )
+        for one in found.runs
+    )
+    return Table.plain("The same log, collected by one worker and by several", columns, rows)

@@ -1,0 +1,178 @@
+"""What a Ray cluster costs and gives: `python benchmarks/speed/scale.py`, with the extra `scale`.
+
+The same log is collected by one worker and by several, on a cluster of this machine's cores, and has to come out with
+the same bytes. Seconds are told of the wall and of the processors that worked: on a machine that does other things too,
+only the second ones say what a cluster adds to the work.
+"""
+
+import os
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from personagym_benchmarks.console import make_console
+from personagym_env.evaluation.core.result_file import recorded
+from personagym_env.evaluation.core.snapshot import environment_snapshot
+from personagym_env.evaluation.reporting.terminal import rich_table
+from personagym_env.logs.collect import collect
+from personagym_env.logs.sessions import open_log
+from personagym_env.workers import Workers, ray_workers
+from personagym_env.world import World, make_world
+from personagym_recommenders import EASE
+from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
+from speed.results import Clocked, Scale, Scaled
+from speed.tables import scale_table
+
+
+@dataclass(frozen=True)
+class Args:
+    """What to measure."""
+
+    dataset: str = "ml-100k"
+    classical: int = 98_304
+    """Sessions with factor-model users."""
+    language: int = 512
+    """Sessions with persona users; 0 for none."""
+    classical_rows: int = 1_024
+    language_rows: int = 64
+    """Sessions side by side in one part."""
+    longest: int = 20
+    """Decisions of the longest session."""
+    slate_size: int = 5
+    candidates: int = 100
+    workers: int = 2
+    output: Path = Path("runs/scale.json")
+
+
+@dataclass
+class Measured:
+    """Workers whose pieces tell what they took."""
+
+    workers: Workers
+    seconds: float = 0.0
+    """Of processors."""
+    worker_mb: tuple[float, float] = (0.0, 0.0)
+    """The largest worker process."""
+
+    def done(self, work: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
+        """See `Workers.done`."""
+        for number, (result, seconds, memory) in self.workers.done(_measured, (work, shared), tasks):
+            self.seconds += seconds
+            self.worker_mb = max(self.worker_mb, memory)
+            yield number, result
+
+
+def _measured(what: tuple[Callable[[Any, Any], Any], Any], task: Any) -> tuple[Any, float, tuple[float, float]]:
+    work, shared = what
+    begin = time.process_time()
+    result = work(shared, task)
+    return result, time.process_time() - begin, _memory()
+
+
+def _memory() -> tuple[float, float]:
+    """Mebibytes of this process: resident, and of these what no other process maps; the same where nothing tells."""
+    smaps = Path("/proc/self/smaps_rollup")
+    if not smaps.is_file():
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return peak, peak
+    found = {line.split(":")[0]: line.split() for line in smaps.read_text().splitlines()[1:]}
+    own = sum(float(found[name][1]) for name in ("Private_Clean", "Private_Dirty"))
+    return float(found["Rss"][1]) / 1024, own / 1024
+
+
+def collected(
+    world: World, policy: PlackettLuce, folder: Path, sessions: int, rows: int, args: Args, workers: int
+) -> tuple[Clocked, Measured]:
+    """Collect a log with so many workers."""
+    with ray_workers("local", workers) as cluster:
+        measured = Measured(cluster)
+        list(measured.done(_nothing, None, range(2 * workers)))  # processes are started, and have imported
+        measured.seconds, begin = 0.0, time.perf_counter()
+        collect(
+            policy,
+            world,
+            folder,
+            episodes=sessions,
+            policy_fingerprint="",
+            slate_size=args.slate_size,
+            max_episode_steps=args.longest,
+            rows=rows,
+            workers=measured,
+        )
+        return Clocked(time.perf_counter() - begin, measured.seconds), measured
+
+
+def _nothing(shared: None, task: int) -> int:
+    import personagym_env.logs.collect  # noqa: F401 - every process imports once
+
+    return task
+
+
+def digest(folder: Path) -> str:
+    """Of all files."""
+    total = sha256()
+    for path in sorted(folder.iterdir()):
+        total.update(path.name.encode() + path.read_bytes())
+    return total.hexdigest()
+
+
+def scaled(users: str, sessions: int, rows: int, args: Args) -> Scaled:
+    """One worker against several.
+
+    Raises:
+        RuntimeError: they collected other logs.
+    """
+    world = make_world(args.dataset, users)
+    policy = PlackettLuce(EASE(), candidates=args.candidates).fit(world.train, world.dataset.catalogue)
+    place = Path(tempfile.mkdtemp(prefix="scale-"))
+    try:
+        one, _ = collected(world, policy, place / "one", sessions, rows, args, 1)
+        several, measured = collected(world, policy, place / "several", sessions, rows, args, args.workers)
+        if digest(place / "one") != digest(place / "several"):
+            raise RuntimeError(f"{args.workers} workers collected another log of {users} users than one")
+        size = sum(path.stat().st_size for path in (place / "one").iterdir())
+        decisions = len(open_log(place / "one"))
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return Scaled(users, sessions, decisions, size, args.workers, one, several, measured.worker_mb)
+
+
+def overhead() -> tuple[float, float]:
+    """Seconds that Ray takes to start, and that a job of one piece takes then."""
+    begin = time.perf_counter()
+    with ray_workers("local", 1) as workers:
+        started = time.perf_counter()
+        list(workers.done(_nothing, None, [0]))
+        return started - begin, time.perf_counter() - started
+
+
+def main(args: Args) -> None:
+    """Measure, print and write."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # of the workers, as Ray sets it
+    start, smallest = overhead()
+    runs = [scaled("mf", args.classical, args.classical_rows, args)]
+    if args.language:
+        runs.append(scaled("persona", args.language, args.language_rows, args))
+    found = Scale(
+        runs=tuple(runs),
+        start_seconds=start,
+        smallest_job_seconds=smallest,
+        setting=recorded(args),
+        environment=environment_snapshot(),
+    )
+    console = make_console()
+    console.print(rich_table(scale_table(found)))
+    console.print(f"Ray starts in {start:.1f} s; a job of one piece takes {smallest:.1f} s")
+    found.save(args.output)
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Args))
