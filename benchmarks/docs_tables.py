@@ -10,6 +10,8 @@ from kills.results import Kills, kills_table
 from personagym_benchmarks.transfer.board import Transfer
 from personagym_benchmarks.transfer.tables import controls_table, overview_table
 from personagym_benchmarks.transfer.verdicts import verdict_table
+from personagym_env.evaluation.agreement.all_logs import tables as all_logs
+from personagym_env.evaluation.agreement.all_logs.board import AllLogs
 from personagym_env.evaluation.agreement.headline import own_table
 from personagym_env.evaluation.agreement.study import AgreementBoard, AgreementStudy
 from personagym_env.evaluation.agreement.tables import judges_table
@@ -119,6 +121,13 @@ def _of_agreement() -> Iterator[tuple[str, Table]]:
         "whole-sessions",
         sessions.select(*(column.key for column in sessions.columns if "closed pool" not in column.key)),
     )
+    every = AllLogs.load(RESULTS / "agreement-all.json")
+    yield "all-logs", all_logs.logs_table(every)
+    for kind in ("rating", "choice", "joint"):
+        yield f"all-{kind}", all_logs.taus_table(every, kind)
+    yield "all-together", all_logs.together_table(every)
+    yield "all-silence", all_logs.silence_table(every)
+    yield "all-pairs", all_logs.pairs_table(every)
     backtest = Backtest.load(RESULTS / "backtest.json")
     yield "backtest", tallies_table(backtest)
     yield "backtest-calibration", bins_table(backtest)
