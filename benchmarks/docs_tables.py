@@ -8,7 +8,7 @@ from ablations.results import Blends, RecBoleModels, blends_table, recbole_model
 from ablations.selection_results import PlantedSelections, selection_table
 from kills.results import Kills, kills_table
 from personagym_benchmarks.transfer.board import Transfer
-from personagym_benchmarks.transfer.tables import controls_table, overview_table
+from personagym_benchmarks.transfer.tables import controls_table, curves_table, overview_table
 from personagym_benchmarks.transfer.verdicts import verdict_table
 from personagym_env.evaluation.agreement.all_logs import tables as all_logs
 from personagym_env.evaluation.agreement.all_logs.board import AllLogs
@@ -181,6 +181,8 @@ def _of_transfer() -> Iterator[tuple[str, Table]]:
     yield "transfer-verdicts", verdict_table(study)
     yield "transfer-answers", overview_table(study, "answers")
     yield "transfer-cold-items", overview_table(study, "cold_items")
+    yield "transfer-known", curves_table(study, "known")
+    yield "transfer-size", curves_table(study, "size")
     yield "transfer-controls", controls_table(study)
 
 

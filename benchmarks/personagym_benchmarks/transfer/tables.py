@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
-from personagym_benchmarks.transfer.board import Comparison, Transfer, TransferBoard, TransferRow
+from personagym_benchmarks.transfer.board import Comparison, CurvePoint, Transfer, TransferBoard, TransferRow
 from personagym_benchmarks.transfer.verdicts import verdict_table
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Section, Table, name_column
@@ -90,6 +90,25 @@ def controls_table(study: Transfer) -> Table:
         if row.kind == "control"
     )
     return Table.plain("Controls of zero-shot users", (name_column("data set and control"), *MEASURES), rows)
+
+
+def curves_table(study: Transfer, curve: Literal["known", "size"]) -> Table:
+    """RMSE of everybody at each place of a curve, log by log; the plots have the intervals."""
+    points = [(board.dataset, point) for board in study.boards for point in getattr(board, curve)]
+    names = list(dict.fromkeys(name for _, point in points for name in point.figures))
+    at, form = ("known ratings", ".0f") if curve == "known" else ("share of the users", ".0%")
+    columns = (name_column("data set"), Column("at", at), Column("rows", "held-out rows"))
+    rows = (
+        Row((Cell(dataset), Cell(point.at, form), Cell(point.held_out_rows, ","), *_errors(point, names)))
+        for dataset, point in points
+    )
+    return Table.plain(f"RMSE by {at}", (*columns, *(Column(name, name, good="low") for name in names)), rows)
+
+
+def _errors(point: CurvePoint, names: Iterable[str]) -> Iterator[Cell]:
+    for name in names:
+        found = point.figures.get(name, {}).get("rmse")
+        yield Cell(None if found is None else found.value, ".3f")
 
 
 def _note(board: TransferBoard, part: Comparison) -> str:

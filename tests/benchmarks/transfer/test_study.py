@@ -14,7 +14,7 @@ from personagym_benchmarks.transfer.board import Comparison, Transfer
 from personagym_benchmarks.transfer.populations import NamedUsers, make_users
 from personagym_benchmarks.transfer.settings import TransferSettings
 from personagym_benchmarks.transfer.study import run
-from personagym_benchmarks.transfer.tables import transfer_tables
+from personagym_benchmarks.transfer.tables import curves_table, transfer_tables
 from personagym_env.data.export import write_atomic_files
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, Interactions
@@ -65,6 +65,16 @@ def test_every_population_has_a_row_and_a_difference(study: Transfer) -> None:
         gap = board.answers.difference("zero-shot", "bias", "rmse")
         assert gap is not None
         assert gap.value == pytest.approx(row.figures["rmse"].value - bias.figures["rmse"].value)
+
+
+def test_curves_are_tables(study: Transfer) -> None:
+    for curve, places in (("known", 2), ("size", 2)):
+        lines = markdown(curves_table(study, curve)).splitlines()[2:]  # type: ignore[arg-type]
+        assert len(lines) == places * len(study.boards)
+        point = getattr(study.boards[0], curve)[0]
+        cells = [cell.strip() for cell in lines[0].strip("|").split("|")]
+        assert cells[0] == "timed"
+        assert cells[-1] == f"{point.figures['zero-shot']['rmse'].value:.3f}"
 
 
 def test_every_part_is_measured(study: Transfer) -> None:
