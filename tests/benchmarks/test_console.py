@@ -103,6 +103,7 @@ def test_what_readers_tell_is_a_line(
     monkeypatch.setattr(
         sys, "argv", ["personagym", "play", "--dataset", str(tmp_path), "--agent", "bias", "--slate-size", "2"]
     )
+    monkeypatch.setattr(sys, "stdin", io.StringIO("q\n"))
     cli.main()
     told = capsys.readouterr()
     assert told.err.count("\n") == 1

@@ -38,6 +38,7 @@ from personagym_env.evaluation.robustness.settings import (
     pool_name,
 )
 from personagym_env.evaluation.robustness.verdicts import (
+    PARAMETERS,
     Default,
     Robustness,
     RobustnessRow,
@@ -220,6 +221,7 @@ def run(args: RobustnessSettings, context: RunContext) -> Robustness:
         "seconds": round(time.perf_counter() - begin),
     }
     judges = user_hashes(stage.agents.values())
+    varied = {row.setting for row in rows if row.kind in PARAMETERS}
     benchmark = Benchmark.of(dataset, judges, known=dealt.recommenders, parameters=parameters)
     return Robustness(
         dataset=dataset.name,
@@ -227,7 +229,7 @@ def run(args: RobustnessSettings, context: RunContext) -> Robustness:
         stable=args.stable,
         chance={judge: resampling_tau(default.verdict) for judge, default in defaults.items()},
         absent={expected_judge(SHIPPED): ABSENT} if SHIPPED in stage.agents else {},
-        values={known.name: value for known, value in parameters.assumptions()},
+        values={known.name: value for known, value in parameters.assumptions() if known.name in varied},
         setting=setting,
         environment=environment_snapshot(),
         benchmarks={dataset.name: benchmark},

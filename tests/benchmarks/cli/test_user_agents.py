@@ -1,5 +1,6 @@
 """Every documented name of users through the command line."""
 
+import io
 import sys
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def test_names_of_users_make_sessions(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("popular\n\n"))
     run(monkeypatch, "play", "--dataset", str(small_folder), "--agent", name, "--user", "3", "--steps", "2")
     assert "User u3" in capsys.readouterr().out
 
