@@ -8,22 +8,7 @@ from personagym_env.data.tables import Catalogue
 _WORD = re.compile(r"[^\W_]+")
 _SESSION = {"last", "latest", "session", "lately", "recently", "yesterday", "just"}
 _TASTE = {"taste", "like", "love", "hate", "dislike", "enjoy", "prefer", "favourite", "favorite", "genre", "genres"}
-_COMMON = {
-    "what",
-    "when",
-    "where",
-    "who",
-    "you",
-    "your",
-    "did",
-    "one",
-    "film",
-    "movie",
-    "would",
-    "about",
-    "see",
-    "time",
-}
+_COMMON = {"what", "when", "where", "who", "you", "your", "did", "one", "film", "movie", "would", "about", "time"}
 """Words of questions that are titles, too."""
 _ARTICLES = {"the", "a", "an", "la", "le", "il", "das", "der", "die"}
 LEAST_LETTERS = 3
@@ -71,27 +56,8 @@ class QuestionReader:
 
     def _names(self, words: tuple[str, ...]) -> bool:
         """Whether words are meant as a title: not where they are words of a question, too."""
-        return sum(map(len, words)) >= LEAST_LETTERS and not (
-            len(words) == 1 and words[0] in _SESSION | _TASTE | _COMMON
-        )
-
-
-_COMMON = {
-    "what",
-    "when",
-    "where",
-    "you",
-    "your",
-    "did",
-    "one",
-    "film",
-    "movie",
-    "would",
-    "about",
-    "see",
-    "watch",
-    "time",
-}
+        common = len(words) == 1 and words[0] in _SESSION | _TASTE | _COMMON
+        return sum(map(len, words)) >= LEAST_LETTERS and not common
 
 
 def _words(text: str) -> list[str]:
