@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from personagym_env.data.tables import Interactions
+from personagym_env.data.tables import FloatArray, Interactions
+from personagym_env.evaluation.core.statistics import spearman_rho
 
 
 @dataclass(frozen=True)
@@ -37,14 +38,10 @@ def log_shape(log: Interactions) -> LogShape:
         rows_per_user=float(np.median(log.counts[log.counts > 0])),
         density=len(log) / (log.n_users * log.n_items),
         selection=float(np.log(share / (1 - share)).std()),
-        liked_selection=_rank_correlation(counts[known], means),
+        liked_selection=_correlation(counts[known].astype(np.float64), means),
     )
 
 
-def _rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
-    """Spearman's; 0 where one of them is constant."""
-    from scipy.stats import rankdata
-
-    left, right = (rankdata(values) - (len(values) + 1) / 2 for values in (x, y))
-    spread = float(np.sqrt((left**2).sum() * (right**2).sum()))
-    return float((left * right).sum()) / spread if spread > 0 else 0.0
+def _correlation(x: FloatArray, y: FloatArray) -> float:
+    """Spearman's; 0 where one of them is constant or has fewer than two values."""
+    return float(spearman_rho(x[None], y[None])[0]) if len(x) > 1 else 0.0
