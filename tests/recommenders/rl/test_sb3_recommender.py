@@ -13,6 +13,7 @@ from personagym_env.conformance.recommender import check_recommender
 from personagym_env.data.traits import profile_features, user_traits
 from personagym_env.env import observation_space
 from personagym_env.evaluation.core.simulate import SessionPlan, simulate
+from personagym_env.session.parameters import SessionParameters
 from personagym_env.vector_env import PersonaRecVectorEnv
 from personagym_env.world import make_world
 from personagym_recommenders import (
@@ -65,7 +66,8 @@ def extractor(catalogue):
 def test_conforms(name, checkerboard):
     log, catalogue = checkerboard.log, checkerboard.catalogue
     decoder = DECODERS[name]().fit(log, catalogue)
-    world = SimpleNamespace(train=log, profiles=profile_features(user_traits(log, catalogue)))
+    profiles = profile_features(user_traits(log, catalogue))
+    world = SimpleNamespace(train=log, profiles=profiles, parameters=SessionParameters())
     space = policy_space(observation_space(world, 6), NEEDED)
     torch.manual_seed(0)
     policy = MultiInputActorCriticPolicy(space, decoder.action_space(K), lambda _: 0.0, **extractor(catalogue))
