@@ -406,3 +406,32 @@ class PretrainedBase(Result):
     rates: tuple[BaseRate, ...]
     largest_difference: float
     """The most by which the chance of a rating differs between half and single precision."""
+
+
+@dataclass(frozen=True)
+class GpuRate:
+    """Decisions per second of one model on a GPU over repeats."""
+
+    model: str
+    users: int
+    median: float
+    low: float
+    high: float
+    gemm_share: float
+    """Achieved FLOP rate over that of a large product of matrices in half precision, in the same run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuSpeed(Result):
+    """What one GPU does."""
+
+    KIND = "GPU speed"
+    FORMAT = 1
+    COMMAND = "benchmarks/speed/gpu.sh"
+
+    gpu: str
+    rates: tuple[GpuRate, ...]
+    user_steps: Mapping[str, float]
+    """Number of environments to user-steps per second with the shipped users."""
+    training_seconds: float
+    """Of adapters on the shipped base; NaN if it was not measured, or did not end in time."""

@@ -8,6 +8,7 @@ from speed.results import (
     ColdStart,
     CollectSpeed,
     DecisionRate,
+    GpuSpeed,
     Growth,
     KernelGains,
     MixedAdapters,
@@ -305,3 +306,25 @@ def scale_table(found: Scale) -> Table:
         for one in found.runs
     )
     return Table.plain("The same log, collected by one worker and by several", columns, rows)
+
+
+def gpu_table(found: GpuSpeed) -> Table:
+    """Decisions per second on a GPU."""
+    columns = (
+        name_column("model"),
+        Column("users", "users"),
+        Column("rate", "decisions/s"),
+        Column("share", "of bfloat16 GEMM"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(one.model),
+                Cell(one.users, ",d"),
+                Cell(Interval(one.median, one.low, one.high), ",.0f"),
+                Cell(one.gemm_share, ".1%"),
+            )
+        )
+        for one in found.rates
+    )
+    return Table.plain(f"Decisions per second on {found.gpu}", columns, rows)

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +94,23 @@ def test_ppo(tmp_path: Path) -> None:
     assert low == high == comparison["ratio"][0] > 0
     assert comparison["user_steps"].keys() == {"SB3VecEnv", "DummyVecEnv"}
     assert all(0 < share < 1 for share in comparison["update_share"].values())
+
+
+REHEARSED = ("--device", "cpu", "--models", "tiny", "--users", "2", "--envs", "2", "--gemm", "64", "--no-training")
+
+
+@pytest.mark.slow
+def test_gpu(tmp_path: Path) -> None:
+    command = ["bash", str(BENCHMARKS / "speed" / "gpu.sh"), *REHEARSED, "--repeats", "1", "--seconds", "0.01"]
+    surrounding = os.environ | {"OUT": str(tmp_path), "PYTHON": sys.executable}
+    done = subprocess.run(command, env=surrounding, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "gpu.json").read_text())
+    (rate,) = result["rates"]
+    assert rate["low"] == rate["median"] == rate["high"] > 0
+    assert rate["gemm_share"] > 0
+    assert result["user_steps"]["2"] > 0
+    assert result["training_seconds"] is None
 
 
 def test_a_script_is_a_program() -> None:
