@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test test-slow explore check docs notebooks picture bundle throughput fidelity agreement robustness validation policies policies-persona ablation variants publish-results clean
+.PHONY: leaderboard test test-slow explore check docs notebooks picture bundle throughput fidelity agreement robustness validation policies policies-persona ablation frontier variants publish-results clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
@@ -80,6 +80,11 @@ ablation: $(VENV)/ready
 	$(BIN)/python benchmarks/ablations/ablation.py --kinds individual
 	$(BIN)/python benchmarks/ablations/ablation.py --seeds 2 --kinds single random persona --averaging 0
 	$(BIN)/python benchmarks/ablations/group_signal.py
+
+# Twenty minutes of one core: error against speed, by kind of adapter, on users of short lines.
+frontier: $(VENV)/ready
+	$(BIN)/personagym train --output runs/short-lines --run runs/short-lines-run default --base small --layers 2 --taste False --titles False --recall.evidence False --adapters.groups none --training.epochs 5 --training.batch 12 --training.sampling.lines 24
+	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes header --training.epochs 1
 
 # Two hours of one core, after the bases of `ablation`: the same with rows held equal, other personas, ranks and blends.
 variants: $(VENV)/ready

@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from ablations.frontier_results import Frontier, frontier_differences_table, frontier_table, left_table
+from ablations.frontier_results import goals_table as frontier_goals_table
 from ablations.results import Blends, RecBoleModels, blends_table, recbole_models_table
 from ablations.selection_results import PlantedSelections, selection_table
 from kills.results import Kills, kills_table
@@ -207,6 +209,11 @@ def _of_rest() -> Iterator[tuple[str, Table]]:
     mixture = Validation.load(RESULTS / "validation-mixture.json")
     yield "validation-mixture", distances_table(mixture, main=True, form=".2f")
     yield "blends", blends_table(Blends.load(RESULTS / "blends.json"))
+    frontier = Frontier.load(RESULTS / "frontier.json")
+    yield "frontier", frontier_table(frontier)
+    yield "frontier-differences", frontier_differences_table(frontier)
+    yield "frontier-left", left_table(frontier)
+    yield "frontier-goals", frontier_goals_table(frontier)
     yield "kills", kills_table(Kills.load(RESULTS / "kill.json"))
     yield "recommenders", _recommenders_table()
     yield "recbole-models", recbole_models_table(RecBoleModels.load(RESULTS / "recbole_models.json"))

@@ -111,7 +111,7 @@ class Args:
     regimes: tuple[str, ...] = tuple(REGIMES)
     kinds: tuple[Kind, ...] = KINDS
     seeds: int = 2
-    """Trainings of each kind."""
+    """Trainings of each kind; of users' own adapters the first alone."""
     personas: int = 4
     """Groups, by KMeans and by what predicts."""
     penalties: tuple[float, ...] = (0.0, 100.0)
@@ -132,8 +132,8 @@ class Args:
     rank: int = 16
     users: int = 64
     """Sessions that are open while speed is measured."""
-    repeats: int = 5
-    seconds: float = 0.5
+    repeats: int = 3
+    seconds: float = 0.4
     """Length of one repeat at least."""
     clock: Clock = "processor"
     negatives: int = 10
@@ -239,13 +239,18 @@ def bases_of(args: Args, context: RunContext) -> dict[str, TrainedBase]:
     return {"kmeans": base, "learned": replace(base, personas=learned)}
 
 
+def seeds_of(args: Args, kind: Kind) -> int:
+    """Trainings of a kind."""
+    return 1 if kind in ("none", "individual") else args.seeds
+
+
 def samples_of(bench: Bench, resampler: Resampler) -> dict[Kind, Samples]:
     """Figures of every kind under the resamples."""
     found: dict[Kind, Samples] = {}
     for kind in bench.args.kinds:
         if kind == "individual":
             bench.choose_penalty()
-        seeds = 1 if kind == "none" else bench.args.seeds
+        seeds = seeds_of(bench.args, kind)
         runs = [bench.test.measure(bench.answers(kind, seed)).statistics for seed in range(seeds)]
         found[kind] = {figure: resampler.samples([run[figure] for run in runs])[0] for figure in runs[0]}
     return found
@@ -276,7 +281,7 @@ def points_of(bench: Bench, found: Mapping[Kind, Samples], rates: Mapping[tuple[
         yield Point(
             regime=bench.name,
             kind=kind,
-            seeds=1 if kind == "none" else bench.args.seeds,
+            seeds=seeds_of(bench.args, kind),
             figures={figure: interval(drawn) for figure, drawn in figures.items()},
             tokens=float(lengths[corpus.of_item].mean()) + len(corpus.of_memory),
             decisions=rates.get((bench.name, alike)),
@@ -334,7 +339,7 @@ def left_of(bench: Bench) -> Iterator[Left]:
             errors = split.test.ratings - said.ratings @ np.asarray(split.test.scale)
             assignment = bench.bases[groups].personas.assignment
             rng = np.random.default_rng(0)
-            found = group_signal(errors, split.test.users, assignment, columns, rng, shuffles=8)
+            found = group_signal(errors, split.test.users, assignment, columns, rng, shuffles=6)
             yield Left(bench.name, kind, groups, found)
 
 
