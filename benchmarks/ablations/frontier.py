@@ -8,7 +8,7 @@ folder of the run, so that a run that was cut off goes on where it was. Steps an
 are chosen on the inner tail, each user's latest training rows.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -52,7 +52,7 @@ from personagym_env.evaluation.core.interleaved_timing import Clock, interleaved
 from personagym_env.evaluation.core.negatives import Negatives
 from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
-from personagym_env.evaluation.core.statistics import interval, user_resamples
+from personagym_env.evaluation.core.statistics import Statistic, interval, user_resamples
 from personagym_env.evaluation.fidelity.board import Resampler
 from personagym_env.evaluation.fidelity.fidelity_test import Answers, FidelityTest
 from personagym_env.evaluation.fidelity.group_signal import group_signal
@@ -77,8 +77,8 @@ COMPARED: tuple[tuple[Kind, Kind], ...] = (
     ("kmeans", "learned"),
     ("learned", "individual"),
 )
-Samples = Mapping[str, FloatArray]
-"""Figure to its value (b,) under each resample."""
+Runs = Sequence[Mapping[str, Statistic]]
+"""Figure to statistic, of each seed."""
 SHIPPED = "shipped"
 """What the users of the shipped bundle are called."""
 
@@ -244,15 +244,14 @@ def seeds_of(args: Args, kind: Kind) -> int:
     return 1 if kind in ("none", "individual") else args.seeds
 
 
-def samples_of(bench: Bench, resampler: Resampler) -> dict[Kind, Samples]:
-    """Figures of every kind under the resamples."""
-    found: dict[Kind, Samples] = {}
+def measured(bench: Bench) -> dict[Kind, Runs]:
+    """Figures of every kind."""
+    found: dict[Kind, Runs] = {}
     for kind in bench.args.kinds:
         if kind == "individual":
             bench.choose_penalty()
-        seeds = seeds_of(bench.args, kind)
-        runs = [bench.test.measure(bench.answers(kind, seed)).statistics for seed in range(seeds)]
-        found[kind] = {figure: resampler.samples([run[figure] for run in runs])[0] for figure in runs[0]}
+        seeds = range(seeds_of(bench.args, kind))
+        found[kind] = [bench.test.measure(bench.answers(kind, seed)).statistics for seed in seeds]
     return found
 
 
@@ -271,29 +270,32 @@ def speeds(args: Args, benches: list[Bench]) -> dict[tuple[str, str], list[float
     return {key: rates["/".join(key)] for key in ways}
 
 
-def points_of(bench: Bench, found: Mapping[Kind, Samples], rates: Mapping[tuple[str, str], float]) -> Iterator[Point]:
+def points_of(
+    bench: Bench, found: Mapping[Kind, Runs], rates: Mapping[tuple[str, str], float], resampler: Resampler
+) -> Iterator[Point]:
     """Every kind of a regime."""
     corpus = bench.bases["kmeans"].corpus
     lengths = np.array([len(ids) for ids in corpus.encoded])
-    for kind, figures in found.items():
+    for kind, runs in found.items():
         # One adapter is merged into the base; groups of any kind have as many adapters, on which their speed depends.
         alike = {"single": "none", "random": "learned", "kmeans": "learned"}.get(kind, kind)
         yield Point(
             regime=bench.name,
             kind=kind,
             seeds=seeds_of(bench.args, kind),
-            figures={figure: interval(drawn) for figure, drawn in figures.items()},
+            figures={figure: interval(resampler.samples([run[figure] for run in runs])[0]) for figure in runs[0]},
             tokens=float(lengths[corpus.of_item].mean()) + len(corpus.of_memory),
             decisions=rates.get((bench.name, alike)),
         )
 
 
-def differences_of(bench: Bench, found: Mapping[Kind, Samples]) -> Iterator[Difference]:
-    """RMSE of one kind less that of another."""
+def differences_of(bench: Bench, found: Mapping[Kind, Runs], resampler: Resampler) -> Iterator[Difference]:
+    """RMSE of one kind less that of another, over the seeds that both have."""
     for left, right in COMPARED:
         if left in found and right in found:
-            drawn = found[left]["rmse"] - found[right]["rmse"]
-            yield Difference(f"{bench.name}, {left}", f"{bench.name}, {right}", interval(drawn))
+            seeds = min(len(found[left]), len(found[right]))
+            one, other = (resampler.samples([run["rmse"] for run in found[kind][:seeds]])[0] for kind in (left, right))
+            yield Difference(f"{bench.name}, {left}", f"{bench.name}, {right}", interval(one - other))
 
 
 def study(args: Args, context: RunContext) -> Frontier:
@@ -303,10 +305,12 @@ def study(args: Args, context: RunContext) -> Frontier:
     rng = np.random.default_rng(0)
     resampler = Resampler(user_resamples(base.split.train.n_users, args.resamples, rng), rng)
     benches = [Bench(args, name, bases, context) for name in args.regimes]
-    found = [samples_of(bench, resampler) for bench in benches]
+    found = [measured(bench) for bench in benches]
     rates = {key: float(np.median(rate)) for key, rate in speeds(args, benches).items()}
-    points = [point for bench, one in zip(benches, found, strict=True) for point in points_of(bench, one, rates)]
-    differences = [one for bench, each in zip(benches, found, strict=True) for one in differences_of(bench, each)]
+    points, differences = list[Point](), list[Difference]()
+    for bench, each in zip(benches, found, strict=True):
+        points += points_of(bench, each, rates, resampler)
+        differences += differences_of(bench, each, resampler)
     shipped = rates.get((SHIPPED, "persona"))
     return Frontier(
         points=tuple(points),
