@@ -48,6 +48,7 @@ from speed.results import (
     KernelGains,
     MixedAdapters,
     PPOThroughput,
+    Scale,
     Throughput,
 )
 from speed.tables import (
@@ -58,6 +59,7 @@ from speed.tables import (
     kernels_table,
     mixed_times_table,
     ppo_table,
+    scale_table,
     throughput_table,
 )
 
@@ -172,6 +174,7 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     growth = growth_table(Growth.load(RESULTS / "growth.json"))
     yield "growth", growth.select("name", "step", "reset", "memory")
     yield "collect", collect_table(CollectSpeed.load(RESULTS / "collect.json"))
+    yield "scale", scale_table(Scale.load(RESULTS / "scale.json"))
     yield "cold-start", cold_start_table(ColdStart.load(RESULTS / "cold_start.json"))
     yield "mixed-adapters", mixed_times_table(MixedAdapters.load(RESULTS / "mixed_adapters.json"))
     ppo = ppo_table(PPOThroughput.load(RESULTS / "ppo_throughput.json"))
