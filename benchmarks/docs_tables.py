@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ablations.frontier_results import Frontier, frontier_differences_table, frontier_table, left_table
 from ablations.frontier_results import goals_table as frontier_goals_table
+from ablations.paper_slm_results import PaperSLM, paper_slm_table
 from ablations.results import Blends, RecBoleModels, blends_table, recbole_models_table
 from ablations.selection_results import PlantedSelections, selection_table
 from kills.results import Kills, kills_table
@@ -156,6 +157,7 @@ def _of_fidelity() -> Iterator[tuple[str, Table]]:
     yield "board-temporal-ablation", fidelity.ablation_table(boards["temporal"])
     yield "board-temporal-differences", _differences(boards["temporal"])
     yield "board-paper-paper", fidelity.paper_table(boards["paper"])
+    yield "paper-slm", paper_slm_table(PaperSLM.load(RESULTS / "paper-slm.json"))
     yield "board-cold-ratings", fidelity.ratings_table(boards["cold"])
     for file in ("equal-rows", "variants"):
         (board,) = FidelityReport.load(RESULTS / f"fidelity-{file}.json").boards

@@ -76,5 +76,5 @@ def test_rows_of_several_seeds_are_one_row_of_the_result_with_paired_differences
     assert by_name[left].minutes == 1.5
     assert by_name["prompted"].asked == len(some[::3])
     assert shown.differences[f"{left} - {right}"].value == pytest.approx(-0.25)
-    assert "25.00%" in markdown(queue.paper_slm_table(shown))
+    assert "25.0%" in markdown(queue.paper_slm_table(shown))
     assert left in markdown(queue.differences_table(shown))
