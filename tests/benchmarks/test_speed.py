@@ -96,6 +96,19 @@ def test_ppo(tmp_path: Path) -> None:
     assert all(0 < share < 1 for share in comparison["update_share"].values())
 
 
+def test_a_loss_of_a_fifth_is_told() -> None:
+    module = importlib.import_module("speed.baseline")
+    kept = json.loads(module.BASELINE.read_text())
+    assert all(ratio > 1 for ratio in kept.values())
+    assert module.losses(kept, kept) == []
+    first, *others = kept
+    slower = {first: 0.79 * kept[first], **{name: 0.81 * kept[name] for name in others[1:]}}
+    assert module.losses(slower, kept) == [
+        f"{others[0]}: not measured, {kept[others[0]]:.1f} before",
+        f"{first}: {slower[first]:.1f}, {kept[first]:.1f} before",
+    ]
+
+
 REHEARSED = ("--device", "cpu", "--models", "tiny", "--users", "2", "--envs", "2", "--gemm", "64", "--no-training")
 
 
