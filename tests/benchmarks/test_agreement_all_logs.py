@@ -145,3 +145,16 @@ def test_bad_requests(tmp_path: Path) -> None:
         settings(tmp_path, evaluated=0)
     with pytest.raises(ValueError, match="a folder with a folder for each log"):
         study.run(settings(tmp_path / "nowhere"), RunContext())
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--all-data", "--ray", "local"], "leave `--ray` out"),
+        (["--all-data", "--no-slow"], "options of the study of one log"),
+        (["--all.evaluated", "9"], "add `--all-data`"),
+    ],
+)
+def test_options_of_the_other_study_are_refused(words: list[str], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        tyro.cli(AgreementCommand, args=words).main()

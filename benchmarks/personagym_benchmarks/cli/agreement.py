@@ -33,11 +33,24 @@ class AgreementCommand:
     ray: Ray = None
 
     def main(self) -> None:
-        """Run, print, write."""
+        """Run, print, write.
+
+        Raises:
+            ValueError: options are of the other study.
+        """
+        self._check()
         if self.all_data:
             self._all_data(self.output or ALL_DATA)
         else:
             self._one_log(self.output or Path("runs/agreement.json"))
+
+    def _check(self) -> None:
+        if self.all_data and self.ray is not None:
+            raise ValueError("the study on all data is not made in pieces: leave `--ray` out, or study one log")
+        if self.all_data and self.settings != AgreementSettings():
+            raise ValueError("options of the study of one log do not hold with `--all-data`: its own begin `--all.`")
+        if not self.all_data and self.all != AllLogsSettings():
+            raise ValueError("options that begin `--all.` are of the study on all data: add `--all-data`")
 
     def _one_log(self, output: Path) -> None:
         from personagym_benchmarks.agreement.plots import write_plots
