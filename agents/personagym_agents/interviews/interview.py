@@ -7,6 +7,7 @@ that it has not rated. What is said of an item is what the users' model answers,
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 import numpy as np
 
@@ -92,7 +93,15 @@ class Interview:
                 return self.last_session(user, session)
             case Question("item", item):
                 return self.about(user, item, session)
+            case Question("title", _, title):
+                return self.missing(title)
         return Reply((Statement(HELP, ()),))
+
+    def missing(self, title: str) -> Reply:
+        """That nothing is called so, and what is called nearly so."""
+        near = get_close_matches(title, self.dataset.catalogue.titles, n=3)
+        told = f" Nearly so: {listed([plain_title(one) for one in near])}." if near else ""
+        return Reply((Statement(f"I know nothing that is called {plain_title(title)!r}.{told}", ()),))
 
     def taste(self, user: int) -> Reply:
         """What the user likes, chooses and how it rates."""

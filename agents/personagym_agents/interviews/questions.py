@@ -10,6 +10,8 @@ _SESSION = {"last", "latest", "session", "lately", "recently", "yesterday", "jus
 _TASTE = {"taste", "like", "love", "hate", "dislike", "enjoy", "prefer", "favourite", "favorite", "genre", "genres"}
 _COMMON = {"what", "when", "where", "who", "you", "your", "did", "one", "film", "movie", "would", "about", "time"}
 """Words of questions that are titles, too."""
+_NAMED = re.compile(r"\bwould you (?:like|love|enjoy|watch|take|rate|choose)\s+(.+?)[\s?.!]*$", re.IGNORECASE)
+"""What follows is a title."""
 _ARTICLES = {"the", "a", "an", "la", "le", "il", "das", "der", "die"}
 LEAST_LETTERS = 3
 """Letters of a title at least, for it to be found within a question; shorter ones stand in quotation marks."""
@@ -18,9 +20,11 @@ LEAST_LETTERS = 3
 class Question(NamedTuple):
     """A question that was understood."""
 
-    topic: Literal["taste", "session", "item", "unknown"]
+    topic: Literal["taste", "session", "item", "title", "unknown"]
     item: int = -1
     """Internal id, where the topic is an item."""
+    title: str = ""
+    """What was taken for a title and is none of the data set, where that is the topic."""
 
 
 class QuestionReader:
@@ -50,6 +54,9 @@ class QuestionReader:
                 if some in self._titles and self._names(some):
                     return Question("item", self._titles[some])
         asked = set(words)
+        named = _NAMED.search(question)
+        if named is not None and not set(_words(named[1])) <= asked & (_SESSION | _TASTE | _COMMON):
+            return Question("title", title=named[1])
         if asked & _SESSION:
             return Question("session")
         return Question("taste") if asked & _TASTE else Question("unknown")

@@ -25,6 +25,10 @@ QUANTITIES: Mapping[Outcome, str] = {"rating": "expected", "clicks": "choice", "
 SLATES = "slates:"
 """Before the path of what was shown."""
 _NUMBERS = ("difference", "low", "high")
+_WRITTEN = (str, int, float)
+"""What entries of JSON are; of CSV all are text."""
+LEAST_USERS = 30
+"""Whom slates are shown to at least, so that an interval over users means something."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,7 @@ def read_past_tests(path: Path) -> list[PastTest]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path} of past tests")
-    text = path.read_text(encoding="utf-8-sig")
+    text = _text(path)
     if path.suffix == ".csv":
         rows: Any = list(csv.DictReader(text.splitlines()))
     else:
@@ -96,6 +100,8 @@ def _test(path: Path, at: int, row: Any) -> PastTest:
     given = {name: value for name, value in row.items() if value not in (None, "")}
     if missing := [name for name in known[:5] if name not in given]:
         raise ValueError(f"{path}, test {at} lacks {', '.join(missing)}")
+    if wrong := [name for name, value in given.items() if not isinstance(value, _WRITTEN) or isinstance(value, bool)]:
+        raise ValueError(f"{path}, test {at}: {wrong[0]} must be text or a number, got {given[wrong[0]]!r}")
     try:
         numbers = {name: float(given.pop(name)) for name in _NUMBERS if name in given}
     except (TypeError, ValueError) as error:
@@ -108,11 +114,11 @@ def read_slates(path: Path, dataset: Dataset) -> tuple[IntArray, IntArray]:
 
     Raises:
         FileNotFoundError: there is no file.
-        ValueError: a column is missing, or users or items are not those of the data set.
+        ValueError: a column is missing, users or items are not those of the data set, or users are too few.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no file {path} of slates")
-    rows = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    rows = list(csv.DictReader(_text(path).splitlines()))
     if not rows or not {"user_id", "item_id"} <= set(rows[0]):
         told = ", ".join(map(str, rows[0])) if rows else "no rows"
         raise ValueError(f"{path}: expected rows under the columns user_id and item_id, got {told}")
@@ -123,4 +129,14 @@ def read_slates(path: Path, dataset: Dataset) -> tuple[IntArray, IntArray]:
             many = f"{len(strange)} of {len(rows)} rows"
             raise ValueError(f"{path}: {dataset.name!r} has no {column} {strange[0]!r} ({many})")
         found.append(np.array([place[row[column]] for row in rows], np.int64))
-    return found[0], found[1]
+    users, items = found
+    if (shown := len(np.unique(users))) < LEAST_USERS:
+        raise ValueError(f"{path}: expected what at least {LEAST_USERS} users were shown, got {shown}")
+    return users, items
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: expected text in UTF-8, and byte {error.start} is none") from error

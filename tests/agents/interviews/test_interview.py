@@ -99,6 +99,8 @@ def test_words_are_read_as_the_claims_that_they_tell(films: Catalogue) -> None:
         ('Would you take "What"?', Question("item", 3)),
         ("Do you know m?", Question("unknown")),
         ('Do you know "M"?', Question("item", 5)),
+        ("Would you like Blade Walker 9?", Question("title", title="Blade Walker 9")),
+        ("Which films would you like?", Question("taste")),
         ("", Question("unknown")),
     ],
 )
@@ -150,6 +152,13 @@ def test_an_item_is_answered_with_the_models_numbers(interview: Interview, small
     title = interview.dataset.catalogue.titles[int(train.items[known])]
     assert interview.ask(3, f'And "{title}"?').text == f"I gave {title} {train.ratings[known]:g}."
     assert interview.ask(3, "Hm").text == HELP
+
+
+def test_a_title_that_nothing_has_is_not_answered_with_taste(interview: Interview) -> None:
+    said = interview.ask(3, "Would you like Film 999x\x1b[2J?").text
+    assert said.startswith("I know nothing that is called 'Film 999x")
+    assert "Nearly so: Film 9" in said
+    assert "\x1b" not in said
 
 
 def test_users_without_a_document_refuse(small_data: Dataset, small_split: Split) -> None:

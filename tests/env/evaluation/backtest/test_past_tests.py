@@ -57,7 +57,8 @@ def test_files_that_are_none(tmp_path: Path) -> None:
         read_past_tests(tmp_path / "tests.json")
 
 
-def test_slates_are_of_the_data_set(tmp_path: Path, dataset) -> None:
+def test_slates_are_of_the_data_set(tmp_path: Path, dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("personagym_env.evaluation.backtest.past_tests.LEAST_USERS", 1)
     path = tmp_path / "slates.csv"
     users, items = dataset.users.ids, dataset.catalogue.ids
     path.write_text(f"user_id,item_id\n{users[2]},{items[5]}\n{users[2]},{items[1]}\n")
@@ -69,6 +70,30 @@ def test_slates_are_of_the_data_set(tmp_path: Path, dataset) -> None:
     path.write_text("user,item\n1,2\n")
     with pytest.raises(ValueError, match="under the columns user_id and item_id, got user, item"):
         read_slates(path, dataset)
+
+
+def test_slates_of_few_users_are_refused(tmp_path: Path, dataset) -> None:
+    path = tmp_path / "slates.csv"
+    path.write_text(f"user_id,item_id\n{dataset.users.ids[2]},{dataset.catalogue.ids[5]}\n")
+    with pytest.raises(ValueError, match="at least 30 users were shown, got 1"):
+        read_slates(path, dataset)
+
+
+@pytest.mark.parametrize(
+    ("difference", "why"), [("true", "must be text or a number, got True"), ('"much"', "are numbers")]
+)
+def test_entries_are_text_or_numbers(tmp_path: Path, difference: str, why: str) -> None:
+    path = tmp_path / "tests.json"
+    path.write_text(f'[{{"name": "x", "a": "ease", "b": "popular", "outcome": "clicks", "difference": {difference}}}]')
+    with pytest.raises(ValueError, match=why):
+        read_past_tests(path)
+
+
+def test_other_encodings_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "tests.csv"
+    path.write_bytes(b"name,a\n\xff")
+    with pytest.raises(ValueError, match=r"tests\.csv: expected text in UTF-8, and byte 7"):
+        read_past_tests(path)
 
 
 def test_a_test_that_chance_decided_is_not_clear() -> None:
