@@ -209,12 +209,17 @@ class SessionParameters:
 
         Raises:
             ValueError: a part or field does not exist, or a value is out of range.
+            TypeError: something is no mapping of names to values.
         """
+        if not isinstance(changes, Mapping):
+            raise TypeError(f'parameters map parts to fields, as in {{"choice": {{"outside": 1.0}}}}, got {changes!r}')
         parts = {}
         for part, values in changes.items():
             known = {entry.name for entry in fields(getattr(self, part))} if part in self.to_dict() else set()
             if not known:
                 raise ValueError(f"no part {part!r} of SessionParameters, expected one of {sorted(self.to_dict())}")
+            if not isinstance(values, Mapping):
+                raise TypeError(f"{part!r} maps some of {sorted(known)} to values, got {values!r}")
             if unknown := set(values) - known:
                 raise ValueError(f"no field {sorted(unknown)} in {part!r}, expected some of {sorted(known)}")
             parts[part] = replace(getattr(self, part), **values)

@@ -35,6 +35,7 @@ class TerminalSeat:
     def answer(self, line: str) -> bool:
         """Do what a line says; whether the session goes on."""
         word, _, rest = line.strip().partition(" ")
+        places = line.replace(",", " ").split()
         try:
             if word in ("q", "quit", "exit"):
                 return False
@@ -42,8 +43,8 @@ class TerminalSeat:
                 self._why(int(rest))
             elif line.strip() in self._seat.stage.recommenders:
                 self._step(self._seat.suggest(line.strip()))
-            elif not line.strip() or all(part.isdigit() for part in line.split()):
-                self._step(self._chosen([int(part) for part in line.split()]))
+            elif all(part.isdigit() for part in places):
+                self._step(self._chosen([int(part) for part in places]))
             else:
                 self._offered = [int(item["item"]) for item in self._search(line.strip())]  # type: ignore[call-overload]
                 self._list()

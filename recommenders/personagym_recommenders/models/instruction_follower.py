@@ -27,6 +27,8 @@ class InstructionFollower:
     """(u, m) 1 where the training log has the pair."""
 
     def __init__(self, recommender: Recommender, depth: int = 5) -> None:
+        if isinstance(recommender, type) or not all(hasattr(recommender, part) for part in ("fit", "recommend")):
+            raise TypeError(f"expected a recommender that lists items, such as ItemKNN(), got {recommender!r}")
         if depth < 1:
             raise ValueError(f"depth must be at least 1, got {depth}")
         self.recommender, self.depth = recommender, depth

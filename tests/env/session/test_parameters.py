@@ -65,6 +65,18 @@ def test_unknown_names_are_errors_that_list_the_known(changes: dict[str, dict[st
         SessionParameters().updated(changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ([1], r"parameters map parts to fields, .* got \[1\]"),
+        ({"instructions": 3}, r"'instructions' maps some of .* got 3"),
+    ],
+)
+def test_what_maps_nothing_is_a_type_error_that_says_what_was_expected(changes: object, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        SessionParameters().updated(changes)  # type: ignore[arg-type]
+
+
 def test_assumptions_list_every_field_of_every_part() -> None:
     parameters = SessionParameters()
     names = [

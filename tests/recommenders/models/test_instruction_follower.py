@@ -51,3 +51,6 @@ def test_few_candidates_are_enough_and_none_are_an_error(dataset: Dataset) -> No
         follower.recommend(asked, 6, few)
     with pytest.raises(ValueError, match="depth must be at least 1"):
         InstructionFollower(MostPopular(), depth=0)
+    for wrong in ("item-knn", MostPopular, None):
+        with pytest.raises(TypeError, match=r"expected a recommender that lists items, such as ItemKNN\(\), got"):
+            InstructionFollower(wrong)  # type: ignore[arg-type]
