@@ -27,6 +27,15 @@ _NAMED: dict[PartKind, str] = {
     "crowd": "what others make of it ({})",
     "memory": "what I recall ({})",
 }
+_RECALLED = {
+    "expected": "the rating that I am told to expect ({})",
+    "support": "how much I have rated that is like it ({})",
+    "sure": "how sure that rating is ({})",
+    "lately": "how it goes with what I have had lately ({})",
+    "next": "how it goes with what I would have next ({})",
+    "latent": "how it belongs to all that I have had ({})",
+}
+"""By the field of the evidence."""
 
 
 def answer_in_words(explanation: Explanation, title: str) -> str:
@@ -34,7 +43,7 @@ def answer_in_words(explanation: Explanation, title: str) -> str:
     wish = explanation.choice_probability
     words = _WISH_WORDS[sum(wish >= edge for edge in _WISHES)]
     low, high = explanation.scale[0], explanation.scale[-1]
-    given = f"it would get about {explanation.expected_rating:.1f} of {low:g} to {high:g} from me"
+    given = f"I would give it about {explanation.expected_rating:.1f} on a scale of {low:g} to {high:g}"
     return f"{words} {plain_title(title)} ({wish:.0%}), and {given}."
 
 
@@ -42,8 +51,8 @@ def reasons_in_words(explanation: Explanation) -> list[str]:
     """What speaks for taking the item and against it, and what for a higher rating of it and a lower one."""
     said = []
     for by, least, unit, words in (
-        ("choice", LEAST_CHOICE, "", ("For taking it speaks", "Against taking it speaks")),
-        ("rating", LEAST_RATING, " points", ("Its rating is raised by", "Its rating is lowered by")),
+        ("choice", LEAST_CHOICE, "", ("For taking it:", "Against taking it:")),
+        ("rating", LEAST_RATING, " points", ("For a higher rating:", "For a lower one:")),
     ):
         for sign, opening in zip((1, -1), words, strict=True):
             found = [
@@ -60,7 +69,9 @@ def reasons_in_words(explanation: Explanation) -> list[str]:
 
 def part_in_words(attribution: Attribution) -> str:
     """A part, as a user speaks of it."""
-    return _NAMED[attribution.part.kind].format(plain(attribution.part.text)[:120])
+    kind, text = attribution.part.kind, attribution.part.text
+    named = _RECALLED.get(text.split(" ")[0], _NAMED[kind]) if kind == "memory" else _NAMED[kind]
+    return named.format(plain(text)[:120])
 
 
 def explain_in_words(explanation: Explanation, title: str) -> str:

@@ -21,7 +21,7 @@ from personagym_agents.llm.safety import plain_title
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import crowd_statistics
 from personagym_env.evaluation.core.pair_reactions import react_to_pairs
-from personagym_env.explanations import Consumed, explain
+from personagym_env.explanations import Consumed, ExplainingAgent, Explanation, attribute, explain
 from personagym_env.protocols import UserAgent
 from personagym_env.session.cuts import cut_sessions
 
@@ -29,6 +29,7 @@ ASKED_ITEMS = 100
 """Unseen items that a user is asked about, to hold statements on taste against its numbers."""
 SHOWN = 3
 """Items of the last session that are named."""
+UNREAD = "What moved that I cannot tell, since I read no document; language-model users do."
 HELP = 'Ask me about my taste, about my last session, or about an item by its title, as in "Would you like Heat?".'
 
 
@@ -162,21 +163,28 @@ class Interview:
         return Reply(tuple(Statement(text, ()) for text in told))
 
     def about(self, user: int, item: int, session: Sequence[Consumed] = ()) -> Reply:
-        """How much the user wants an item, which rating it expects, and what moved that.
-
-        Raises:
-            ValueError: the users read no document that could be looked into.
-        """
+        """How much the user wants an item, which rating it expects, and what moved that, where a document tells."""
         title = self.dataset.catalogue.titles[item]
         rated = np.flatnonzero((self.train.users == user) & (self.train.items == item))
         if len(rated):
             return Reply((Statement(f"I gave {plain_title(title)} {self.train.ratings[rated[0]]:g}.", ()),))
-        explanation = explain(self.agent, user, item, session)
+        reads = isinstance(self.agent, ExplainingAgent)
+        explanation = explain(self.agent, user, item, session) if reads else self._answer(user, item, session)
         sign = 1 if explanation.expected_rating > self.means[user] else -1
         composed = Statement(explain_in_words(explanation, title), (ItemClaim(item, sign),))
         counts: Counter[str] = Counter()
+        if not reads:
+            return Reply((composed, Statement(UNREAD, ())))
         added = [] if self.voice is None else self.voice.on_item(user, explanation, counts)
         return Reply((composed, *added), counts["sentences thrown out"])
+
+    def _answer(self, user: int, item: int, session: Sequence[Consumed]) -> Explanation:
+        """The answer of users who read no document, which nothing can be left out of."""
+        sessions, row = self.agent.open(1), np.zeros(1, np.int64)
+        sessions.start(row, row + user)
+        for known, rating in session:
+            sessions.consume(row, row + known, row + rating)
+        return attribute(user, item, (), sessions.react(row, np.array([[item]])), self.agent.scale)
 
     def _last_rows(self, user: int) -> IntArray:
         """Rows of the last session, or the last ten where the log has no times."""

@@ -12,7 +12,7 @@ from personagym_agents.explanations.wording import explain_in_words
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.interviews.contrasts import Contrasts, ItemClaim, Rows
 from personagym_agents.interviews.grounding import borne_out
-from personagym_agents.interviews.interview import HELP, Interview, mean_ratings, unrated
+from personagym_agents.interviews.interview import HELP, UNREAD, Interview, mean_ratings, unrated
 from personagym_agents.interviews.questions import Question, QuestionReader
 from personagym_agents.interviews.speech import ChatVoice
 from personagym_agents.interviews.statements import Speaker, taste_claims
@@ -22,6 +22,7 @@ from personagym_agents.llm.evidence import decades_of
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.data.traits import crowd_statistics
+from personagym_env.evaluation.core.pair_reactions import react_to_pairs
 from personagym_env.explanations import explain
 
 DRAMA, WAR = Subject("genre", 0), Subject("genre", 1)
@@ -145,7 +146,7 @@ def test_an_item_is_answered_with_the_models_numbers(interview: Interview, small
     item, title = int(items[0]), interview.dataset.catalogue.titles[int(items[0])]
     reply = interview.ask(3, f'Would you like "{title}"?')
     numbers = interview.answers(users, items)
-    assert f"about {numbers.ratings[0]:.1f} of 1 to 5" in reply.text
+    assert f"about {numbers.ratings[0]:.1f} on a scale of 1 to 5" in reply.text
     (claim,) = reply.statements[0].claims
     assert claim == ItemClaim(item, 1 if numbers.ratings[0] > interview.means[3] else -1)
     known = int(train.indptr[3])
@@ -161,15 +162,18 @@ def test_a_title_that_nothing_has_is_not_answered_with_taste(interview: Intervie
     assert "\x1b" not in said
 
 
-def test_users_without_a_document_refuse(small_data: Dataset, small_split: Split) -> None:
+def test_users_without_a_document_answer_and_cannot_tell_why(small_data: Dataset, small_split: Split) -> None:
     from personagym_agents import load
 
     agent = load("bias", small_data, small_split.train)
     interview = Interview(agent, small_data, small_split.train, rng=np.random.default_rng(0))
     assert interview.ask(1, "What do you like?").statements
     item = int(unrated(small_split.train, np.array([1]), 1, np.random.default_rng(0))[1][0])
-    with pytest.raises(ValueError, match="read no document"):
-        interview.about(1, item)
+    answer, why = interview.about(1, item).statements
+    said = react_to_pairs(agent, np.array([1]), np.array([item]))
+    assert f"({said.choice_probability[0]:.0%})" in answer.text
+    assert f"{float(said.rating[0] @ agent.scale):.1f} on a scale of 1 to 5" in answer.text
+    assert why.text == UNREAD
 
 
 class Parrot:
@@ -237,7 +241,7 @@ def test_of_an_item_only_what_moved_the_answer_may_be_said(interview: Interview)
     assert reply.left_out + len(reply.statements) == 3
     assert reply.left_out >= 1
     assert "aunt" not in reply.text
-    assert f"about {found.expected_rating:.1f} of" in reply.text
+    assert f"about {found.expected_rating:.1f} on" in reply.text
 
 
 def test_a_title_reaches_the_chat_model_as_data(interview: Interview) -> None:

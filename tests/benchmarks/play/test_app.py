@@ -143,7 +143,7 @@ def test_the_terminal_takes_numbers_names_and_words(stage: Stage) -> None:
         assert terminal.answer(line)
         assert int(seat.sessions.state.step[0]) == steps
     assert any("choose at most 5 of the numbers" in line for line in lines)
-    assert any("it would get about" in line for line in lines)
+    assert any("I would give it about" in line for line in lines)
     assert not terminal.answer("q")
     assert all("\u202e" not in line for line in lines)
 
