@@ -15,6 +15,7 @@ from personagym_agents.inference.answer_link import AnswerLink, Beside, beside, 
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_env.collaborative.factors import FactorSettings, fit_factors
+from personagym_env.collaborative.rating_model import at_pairs
 from personagym_env.data.splits import Split, random_split, temporal_split
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.evaluation.core.pair_reactions import PairReactions, react_to_pairs
@@ -84,10 +85,5 @@ def _fit_links(
 def _beside(asked: LanguageUserAgent, spread: Spread, users: IntArray, items: IntArray) -> Beside:
     """What a link reads about (n,) pairs."""
     corpus = asked.corpus
-    codes = None
-    if corpus.recalls_evidence:
-        codes = np.empty((len(users), len(corpus.of_memory)), corpus.code_type)
-        for user in np.unique(users):
-            rows = np.flatnonzero(users == user)
-            codes[rows] = corpus.recall(np.array([user]))[0, items[rows]]
+    codes = at_pairs(corpus.recall, users, items, corpus.train.n_items) if corpus.recalls_evidence else None
     return beside(spread, corpus.crowd.counts, users, items, codes)

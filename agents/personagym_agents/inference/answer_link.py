@@ -56,7 +56,7 @@ def beside(spread: Spread, counts: IntArray, users: IntArray, items: IntArray, c
         codes: (..., f) what they recall about that; None where nothing of evidence.
     """
     scatter = np.stack([spread.users[users], spread.items[items]], axis=-1)
-    popularity = np.log1p(counts)[items][..., None].astype(np.float32)
+    popularity = np.log1p(counts[items])[..., None].astype(np.float32)
     if codes is None:
         return Beside(np.zeros((*items.shape, 0), np.float32), scatter, popularity)
     recalled = recalled_numbers(codes)
