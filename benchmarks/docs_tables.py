@@ -41,17 +41,8 @@ from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.tables import distances_table
 from personagym_env.files import write_atomically
 from personagym_recommenders import REGISTRY, RecommenderSpec
-from speed.results import (
-    ColdStart,
-    CollectSpeed,
-    EngineSpeed,
-    Growth,
-    KernelGains,
-    MixedAdapters,
-    PPOThroughput,
-    Scale,
-    Throughput,
-)
+from speed.machine_results import ColdStart, CollectSpeed, Scale
+from speed.results import EngineSpeed, Growth, KernelGains, MixedAdapters, PPOThroughput, Throughput
 from speed.tables import (
     cold_start_table,
     collect_table,

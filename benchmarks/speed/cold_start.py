@@ -22,7 +22,7 @@ from personagym_benchmarks.console import make_console
 from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.reporting.terminal import rich_table
-from speed.results import ColdStart, Start
+from speed.machine_results import ColdStart, Start
 from speed.tables import cold_start_table
 
 CHILD = Path(__file__).with_name("first_observation.py")

@@ -24,7 +24,7 @@ from personagym_env.workers import ThreadWorkers
 from personagym_env.world import World, make_world
 from personagym_recommenders import EASE
 from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
-from speed.results import CollectRate, CollectSpeed
+from speed.machine_results import CollectRate, CollectSpeed
 from speed.tables import collect_table
 
 

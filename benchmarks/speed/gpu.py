@@ -33,7 +33,7 @@ from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.world import World, make_world
 from speed import throughput
 from speed.engine import Sessions
-from speed.results import GpuRate, GpuSpeed
+from speed.machine_results import GpuRate, GpuSpeed
 from speed.tables import gpu_table
 
 SHIPPED, ADAPTED = "shipped", "shipped, adapters"

@@ -34,7 +34,7 @@ from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.reporting.terminal import rich_table
 from personagym_env.run_context import RunContext, SilentDisplay
-from speed.results import BaseRate, PretrainedBase
+from speed.machine_results import BaseRate, PretrainedBase
 from speed.tables import pretrained_base_table
 
 _GB = 1e9

@@ -28,7 +28,7 @@ from personagym_env.workers import Workers, ray_workers
 from personagym_env.world import World, make_world
 from personagym_recommenders import EASE
 from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
-from speed.results import Clocked, Scale, Scaled
+from speed.machine_results import Clocked, Scale, Scaled
 from speed.tables import scale_table
 
 

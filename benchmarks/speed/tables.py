@@ -4,20 +4,8 @@ from collections.abc import Sequence
 
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
-from speed.results import (
-    ColdStart,
-    CollectSpeed,
-    DecisionRate,
-    GpuSpeed,
-    Growth,
-    KernelGains,
-    MixedAdapters,
-    MixedRate,
-    PPOThroughput,
-    PretrainedBase,
-    Scale,
-    Throughput,
-)
+from speed.machine_results import ColdStart, CollectSpeed, GpuSpeed, PretrainedBase, Scale
+from speed.results import DecisionRate, Growth, KernelGains, MixedAdapters, MixedRate, PPOThroughput, Throughput
 
 
 def throughput_table(found: Throughput) -> Table:
