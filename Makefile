@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test test-slow explore check docs notebooks picture bundle throughput fidelity agreement robustness validation policies policies-persona ablation frontier variants publish-results clean
+.PHONY: leaderboard test test-slow explore check docs notebooks picture bundle throughput fidelity agreement robustness validation policies policies-persona ablation frontier adapter-settings publish-results clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
@@ -88,7 +88,7 @@ frontier: $(VENV)/ready
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes "header and 8 lines" --training.epochs 1 --seeds 1 --kinds none single learned --output runs/frontier-8-lines.json
 
 # Two hours of one core, after the bases of `ablation`: the same with rows held equal, other personas, ranks and blends.
-variants: $(VENV)/ready
+adapter-settings: $(VENV)/ready
 	$(BIN)/python benchmarks/ablations/ablation.py --equal-rows --kinds single random persona
 	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --equal-rows --kinds single random persona
 	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --averaging 0 --seeds 2 --kinds single random persona

@@ -150,7 +150,7 @@ def _of_fidelity() -> Iterator[tuple[str, Table]]:
     yield "board-paper-paper", fidelity.paper_table(boards["paper"])
     yield "paper-slm", paper_slm_table(PaperSLM.load(RESULTS / "paper-slm.json"))
     yield "board-cold-ratings", fidelity.ratings_table(boards["cold"])
-    for file in ("equal-rows", "variants"):
+    for file in ("equal-rows", "adapter-settings"):
         (board,) = FidelityReport.load(RESULTS / f"fidelity-{file}.json").boards
         yield f"{file}-temporal-differences", _differences(board)
 

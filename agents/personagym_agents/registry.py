@@ -10,6 +10,7 @@ from typing import Literal, cast
 from gymnasium import logger
 
 from personagym_agents.bundle.manifest import find_shipped, may_have_read
+from personagym_agents.variants import VARIANTS, Variant
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.protocols import UserAgent
 
@@ -28,7 +29,7 @@ _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 class UserAgentSpec:
     """Users that have a name."""
 
-    kind: Literal["classical", "language model", "any"]
+    kind: Literal["classical", "language model", "variant", "any"]
     """What answers; "any" where that depends on the data."""
     description: str
     """For people, in one line."""
@@ -66,6 +67,13 @@ def _zero_shot(dataset: Dataset, train: Interactions, device: str | None) -> Use
     return zero_shot_users(dataset, train, device=device)
 
 
+def _variant(variant: Variant) -> Loader:
+    def load_variant(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
+        return variant.fit(dataset, train, device=device)
+
+    return load_variant
+
+
 def _default(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
     place = find_shipped(train)
     if place is not None:
@@ -99,7 +107,7 @@ USER_AGENTS: Mapping[str, UserAgentSpec] = {
     OBSERVED: UserAgentSpec(
         "classical", "the real ratings of people who rated everything, held-out ones too: a truth, no judge", _observed
     ),
-}
+} | {name: UserAgentSpec("variant", variant.description, _variant(variant)) for name, variant in VARIANTS.items()}
 """Users by name. Each takes the prefix `FROZEN` too."""
 
 

@@ -1,6 +1,7 @@
 """Affinity: how much an item belongs to what a user consumed, by what is consumed together."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,14 @@ FLOOR = 0.02
 """Added to a relative score, so that an item without any has a finite logarithm: a fiftieth of the average item's.
 
 Chosen by hand; `benchmarks/ablations/constants.py` prints that half and double of it rank alike."""
+
+
+@runtime_checkable
+class Affinity(Protocol):
+    """Says how much items belong to users."""
+
+    def log_affinity(self, users: IntArray) -> npt.NDArray[np.float32]:
+        """(b, m) log odds, up to a factor and a constant, of how much each item belongs to what (b,) users consumed."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

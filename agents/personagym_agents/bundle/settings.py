@@ -82,7 +82,7 @@ class BundleSettings:
     log_rows: int | None = 5_000
     """Rows of each other log, and of each variant, that an epoch shows at most, drawn anew each time; None for all."""
     variants: int = 0
-    """Variants of each log, also of its own, that the small base reads too (`personagym_agents.training.variants`)."""
+    """Variants of each log, also of its own, that the small base reads too; see `training.log_variants`."""
     adapters: AdapterSettings = field(default_factory=AdapterSettings)
     personas: PersonaSettings = field(default_factory=PersonaSettings)
     profiles: str | None = None

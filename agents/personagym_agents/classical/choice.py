@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from personagym_env.collaborative.affinity import AffinityModel
+from personagym_env.collaborative.affinity import Affinity
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
@@ -22,28 +22,29 @@ class ChoiceFeatures:
     """(m,) log of the item's share of all ratings, relative to an even share."""
     activity: npt.NDArray[np.float32]
     """(u,) log(1 + ratings given), less the mean over users."""
-    affinity: AffinityModel | None
+    affinity: Affinity | None
     """Co-consumption; None leaves the feature out."""
+    own: Affinity | None = None
+    """What the rating model itself says of choices; None where it says nothing."""
 
     def __call__(self, users: IntArray, opinion: Opinion) -> npt.NDArray[np.float32]:
-        """(b, m, f): popularity, activity x popularity, expected rating less the user's mean, log affinity."""
+        """(b, m, f): popularity, activity x popularity, expected rating less the user's mean, log affinities."""
         shape = opinion.mean.shape
         columns: list[npt.NDArray[np.float32]] = [
             np.broadcast_to(self.popularity, shape),
             self.activity[users, None] * self.popularity,
             opinion.mean - opinion.mean.mean(axis=1, keepdims=True),
         ]
-        if self.affinity is not None:
-            columns.append(self.affinity.log_affinity(users))
+        columns += [affinity.log_affinity(users) for affinity in (self.affinity, self.own) if affinity is not None]
         return np.stack(columns, axis=-1)
 
 
-def fit_choice_features(log: Interactions, affinity: AffinityModel | None) -> ChoiceFeatures:
+def fit_choice_features(log: Interactions, affinity: Affinity | None, own: Affinity | None = None) -> ChoiceFeatures:
     """Read popularity and activity off a log; half a rating is added to every item."""
     share = (np.bincount(log.items, minlength=log.n_items) + 0.5) / (len(log) + 0.5 * log.n_items)
     activity = np.log1p(log.counts)
     return ChoiceFeatures(
-        np.log(share * log.n_items).astype(np.float32), (activity - activity.mean()).astype(np.float32), affinity
+        np.log(share * log.n_items).astype(np.float32), (activity - activity.mean()).astype(np.float32), affinity, own
     )
 
 

@@ -21,7 +21,7 @@ from personagym_agents.classical.choice import (
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
 from personagym_agents.classical.stack import fit_stack
 from personagym_agents.classical.trees import fit_trees
-from personagym_env.collaborative.affinity import AffinityModel, fit_affinity
+from personagym_env.collaborative.affinity import Affinity, AffinityModel, fit_affinity
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
 from personagym_env.collaborative.neighbours import NeighbourModel, fit_neighbours
 from personagym_env.collaborative.propensity import inverse_weights
@@ -193,6 +193,7 @@ class ClassicalSessions:
 
 
 RatingFit = Callable[..., RatingModel]
+"""From a log, which is all of the training rows or the earlier ones of each user, to a rating model of it."""
 
 
 def fit_rating_bias(log: Interactions) -> RatingModel:
@@ -216,7 +217,8 @@ def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> Fitted
     model = fit(log)
     means = model.means_at(log.users, log.items)
     affinity = fit_affinity(log) if with_affinity else None
-    return FittedUsers(model, fit_spread(log, means), fit_choice_features(log, affinity))
+    own = model if isinstance(model, Affinity) else None
+    return FittedUsers(model, fit_spread(log, means), fit_choice_features(log, affinity, own))
 
 
 def _calibrate(
@@ -301,6 +303,41 @@ def fit_classical(
         *fitted,
         table_cells=table_cells,
         fingerprint=UserFingerprint(train.fingerprint(), _recipe(name, train, catalogue, seed)),
+    )
+
+
+def fit_users_of(
+    name: str,
+    fit: RatingFit,
+    train: Interactions,
+    *,
+    told: object = (),
+    seed: int = 0,
+    table_cells: int = TABLE_CELLS,
+) -> ClassicalUsers:
+    """Users of any rating model, with link and choice model as `fit_classical` fits them.
+
+    Args:
+        name: of the users.
+        fit: from a log to a rating model; one that is an `Affinity` too tells the choice model what it knows.
+        train: rows that the users may know.
+        told: what else decides the fit, in plain values, for the fingerprint.
+        seed: draws the unseen items.
+        table_cells: users x items up to which all answers are kept in memory.
+
+    Raises:
+        ValueError: `train` is empty.
+    """
+    if not len(train):
+        raise ValueError(f"{name!r} users need at least one training row, got an empty log")
+    recipe = sha256(repr((name, FIT_VERSION, seed, train.fingerprint(), told)).encode()).hexdigest()
+    return ClassicalUsers(
+        name,
+        train.scale,
+        (train.n_users, train.n_items),
+        *_fit_users(fit, train, seed, with_affinity=True),
+        table_cells=table_cells,
+        fingerprint=UserFingerprint(train.fingerprint(), recipe),
     )
 
 

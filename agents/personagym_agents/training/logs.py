@@ -14,7 +14,7 @@ from personagym_agents.documents.told import Told, fit_told
 from personagym_agents.memory.cross_fitted import CrossFittedExamples, draw_cross_fitted_examples, make_memory
 from personagym_agents.memory.evidence import Memory
 from personagym_agents.memory.settings import Recall
-from personagym_agents.training.variants import draw_variant
+from personagym_agents.training.log_variants import draw_log_variant
 from personagym_agents.training.world import Teacher
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
@@ -100,7 +100,7 @@ def other_logs(
     rng = np.random.default_rng(settings.seed)
     found = []
     for source, rows in ((dataset, train), *((other, other.interactions) for other in further)):
-        drawn = [draw_variant(source, rows, rng) for _ in range(settings.variants)]
+        drawn = [draw_log_variant(source, rows, rng) for _ in range(settings.variants)]
         whole = [] if source is dataset else [source]
         for one in whole + drawn:
             context.tell(f"reads {one.name}: {one.interactions!r}")

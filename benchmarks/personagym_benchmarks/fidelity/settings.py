@@ -22,6 +22,9 @@ class FidelitySettings:
     what two others before it answer."""
     recommenders: tuple[str, ...] = ("item-knn", "BPR")
     """Recommenders whose scores are guesses at choices; floors of taste, like popularity."""
+    variants: tuple[str, ...] = ()
+    """Variants to measure instead of a board, each beside itself without its core: `all`, or names parted by commas.
+    Of the other settings data set, one split, agents, shipped, negatives, resamples and seed then count."""
     bundles: tuple[str, ...] = ()
     """`name=path` of bundles; the same name again is another training seed of the same population."""
     bases: tuple[str, ...] = ()

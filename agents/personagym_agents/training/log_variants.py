@@ -17,7 +17,7 @@ _FEWEST, _MOST = 5, 40
 """Ratings of each user at most, where there are to be few."""
 
 
-def draw_variant(dataset: Dataset, train: Interactions, rng: np.random.Generator) -> Dataset:
+def draw_log_variant(dataset: Dataset, train: Interactions, rng: np.random.Generator) -> Dataset:
     """A variant of the training rows; its log holds nothing but some of them.
 
     Args:

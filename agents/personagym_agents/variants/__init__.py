@@ -1,0 +1,67 @@
+"""Variants: the core ideas of systems from the literature, each as a small population of users with a name."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import cast
+
+from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.protocols import UserAgent
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Users who are built on one idea."""
+
+    name: str
+    description: str
+    """For people, in one line."""
+    source: str
+    """Where the idea is from."""
+    entry_point: str
+    """The function that fits them, as `module:function`; imported when it is called."""
+
+    def fit(
+        self,
+        dataset: Dataset,
+        train: Interactions,
+        *,
+        core: bool = True,
+        seed: int = 0,
+        device: str | None = None,
+    ) -> UserAgent:
+        """Fit the users.
+
+        Args:
+            dataset: texts of items and attributes of users; its log is not read.
+            train: rows that the users may know.
+            core: whether the idea is at work; without it, the users are the same in all else, so that the difference
+                of the two is what the idea adds.
+            seed: of all that is drawn.
+            device: where a network runs, as `torch` names it; None chooses.
+
+        Raises:
+            ValueError: `train` is empty.
+        """
+        module, _, function = self.entry_point.partition(":")
+        if not len(train):
+            raise ValueError(f"{self.name!r} users need at least one training row, got an empty log")
+        found = getattr(import_module(module), function)
+        return cast(UserAgent, found(dataset, train, core=core, seed=seed, device=device))
+
+
+def _named(name: str, description: str, source: str) -> tuple[str, Variant]:
+    place = name.replace("-", "_")
+    return name, Variant(name, description, source, f"{__name__}.{place}:fit_{place}")
+
+
+VARIANTS: Mapping[str, Variant] = dict(
+    [
+        _named(
+            "two-horizon",
+            "a profile of the latest items and one of all, fused by a learned gate",
+            "LLM-TUP, arXiv:2508.08454",
+        ),
+    ]
+)
+"""By name."""
