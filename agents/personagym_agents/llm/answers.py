@@ -71,7 +71,7 @@ def read_notes(answer: Answer, limits: AnswerLimits) -> Notes:
     Raises:
         RejectedError: there are none, or they are too long.
     """
-    return _notes(_json_object(answer), limits)
+    return _notes(json_object(answer), limits)
 
 
 def read_profile(answer: Answer, limits: AnswerLimits) -> tuple[tuple[tuple[str, str], ...], Notes]:
@@ -80,7 +80,7 @@ def read_profile(answer: Answer, limits: AnswerLimits) -> tuple[tuple[tuple[str,
     Raises:
         RejectedError: they are missing, not among the words to choose from, or too long.
     """
-    content = _json_object(answer)
+    content = json_object(answer)
     habits = []
     for trait, words in HABITS.items():
         word = content.get(trait)
@@ -96,7 +96,7 @@ def read_reasons(answer: Answer, count: int) -> list[str]:
     Raises:
         RejectedError: there is no list of so many texts.
     """
-    reasons = _json_object(answer).get("reasons")
+    reasons = json_object(answer).get("reasons")
     if not isinstance(reasons, list) or not all(isinstance(reason, str) for reason in reasons):
         raise RejectedError("malformed", '"reasons" must be a list of texts')
     if len(reasons) != count:
@@ -104,8 +104,12 @@ def read_reasons(answer: Answer, count: int) -> list[str]:
     return [_sentences(reason) for reason in reasons]
 
 
-def _json_object(answer: Answer) -> dict[str, object]:
-    """The first JSON object of an answer; fences and a thought before it are passed over."""
+def json_object(answer: Answer) -> dict[str, object]:
+    """The first JSON object of an answer; fences and a thought before it are passed over.
+
+    Raises:
+        RejectedError: there is none, or the answer was cut off.
+    """
     if not answer.finished:
         raise RejectedError("too long", "the answer must end within the limit of tokens")
     text = _THOUGHT.sub("", answer.text)

@@ -174,9 +174,7 @@ def replayed(model: EvolvingModel, log: Interactions, state: FloatArray) -> Floa
     return state
 
 
-def fit_evolving(
-    name: str, fit: EvolvingFit, train: Interactions, *, seed: int = 0, recipe: str = ""
-) -> EvolvingUsers:
+def fit_evolving(name: str, fit: EvolvingFit, train: Interactions, *, seed: int = 0, recipe: str = "") -> EvolvingUsers:
     """Users of a model, linked and calibrated on each user's last training rows.
 
     Args:

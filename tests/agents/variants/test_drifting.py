@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from agents.variants.planted import planted
+from fixtures.planted_log import planted
 from personagym_agents.variants.drifting import choose_law, fit_drifting, fit_process, late_log_likelihood
 from personagym_env.data.splits import Split, temporal_split
 from personagym_env.data.tables import Dataset
