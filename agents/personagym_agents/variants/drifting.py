@@ -63,7 +63,7 @@ class Process:
         squares = (self.items[:, :, None] * self.items[:, None, :]).reshape(len(self.items), -1)
         variance = np.maximum(state[:, size:] @ squares.T, 0)
         opinion = Opinion(mean.astype(np.float32), variance.astype(np.float32))
-        return Standing(opinion, self.affinity.log_affinity(users))
+        return Standing(opinion, self.affinity.log_affinity(users)[..., None])
 
     def after(self, users: IntArray, state: FloatArray, items: IntArray, ratings: FloatArray) -> FloatArray:
         """See `EvolvingModel.after`: what the answers say, then one step of the process."""

@@ -8,7 +8,7 @@ right, they are reinforced. There memories are texts that a chat model rewrites
 
     u += s (p - n),  p += s u,  n -= s u;   s = `revise` where u . p <= u . n, else `reinforce`.
 
-An item's memory begins with its genres and some numbers at random, a user's with nothing. The twin learns from agreement
+An item's memory begins with its genres and some numbers at random, a user's with nothing. The twin learns of agreement
 alone: `revise` is 0, and `reinforce` what `revise` was. Memories choose; ratings are those of user and item means, of
 which AgentCF says nothing. In a session the other item is the catalogue's mean by popularity, so that no chance enters,
 and items, which all sessions share, stay as they are.
@@ -71,7 +71,7 @@ class Memories:
 
     def standing(self, users: IntArray, state: FloatArray) -> Standing:
         """See `EvolvingModel.standing`."""
-        return Standing(self.ratings.predict(users), self.scores(state))
+        return Standing(self.ratings.predict(users), self.scores(state)[..., None])
 
     def scores(self, state: FloatArray) -> npt.NDArray[np.float32]:
         """(b, m) how much each item agrees with memories (b, d), over the other item."""

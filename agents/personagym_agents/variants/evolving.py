@@ -35,8 +35,8 @@ class Standing(NamedTuple):
     """What users in a state think of every item."""
 
     opinion: Opinion
-    affinity: npt.NDArray[np.float32]
-    """(b, m) in logarithms: how much an item belongs to what the user takes, whatever the rating."""
+    choice: npt.NDArray[np.float32]
+    """(b, m, f) what the choice model reads beside popularity, activity and the mean, whatever the rating."""
 
 
 class EvolvingModel(Protocol):
@@ -153,14 +153,9 @@ def _check(name: str, values: IntArray, limit: int) -> None:
 
 
 def _read(standing: Standing, users: IntArray, spread: Spread, features: ChoiceFeatures) -> FloatArray:
-    """(b, m, 8): the mean; three features of the spread; those of the choice, affinity last."""
+    """(b, m, 4 + 3 + f): the mean; three features of the spread; those of the choice."""
     opinion = standing.opinion
-    parts = (
-        opinion.mean[..., None],
-        spread.features(users, opinion),
-        features(users, opinion),
-        standing.affinity[..., None],
-    )
+    parts = (opinion.mean[..., None], spread.features(users, opinion), features(users, opinion), standing.choice)
     return np.concatenate(parts, axis=-1)
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fixtures.planted_log import planted
 from fixtures.display import RecordingDisplay
+from fixtures.planted_log import planted
 from personagym_agents.llm.chat import Answer, Conversation
 from personagym_agents.variants.dual_memory import MemorySettings, fit_dual_memory, form_memories
 from personagym_agents.variants.dual_memory_text import Encounter, TextMemories
