@@ -193,7 +193,7 @@ def draw(state: State, slates: IntArray) -> Draws:
 
 
 @cache
-def _examination(k: int, decay: float) -> FloatArray:
+def examination_chances(k: int, decay: float) -> FloatArray:
     """(k,) position-based examination (Craswell et al. 2008): place j with probability (1 / (1 + j)) ** decay."""
     return np.asarray((1.0 / (1.0 + np.arange(k))) ** decay)
 
@@ -323,7 +323,7 @@ def transition(
     rows = np.arange(len(slates))
     draws = draw(state, slates)
     share = dynamics.genre_share[slates]
-    examined = draws.examination < _examination(slates.shape[1], parameters.examination.decay)
+    examined = draws.examination < examination_chances(slates.shape[1], parameters.examination.decay)
     options = examined & (places == Place.SHOWN)
     place = _choose(state, share, options, reaction.choice_probability, draws.choice, dynamics)
     consumed = place >= 0
