@@ -62,6 +62,26 @@ VARIANTS: Mapping[str, Variant] = dict(
             "a profile of the latest items and one of all, fused by a learned gate",
             "LLM-TUP, arXiv:2508.08454",
         ),
+        _named(
+            "dual-memory",
+            "users and items remember, and revise it where a choice goes wrong",
+            "AgentCF, WWW 2024",
+        ),
+        _named(
+            "social",
+            "memory with insights and forgetting, and friends whose opinions move choice and rating",
+            "RecAgent, TOIS 2024",
+        ),
+        _named(
+            "drifting",
+            "a preference process that is read through noise and drifts with every consumption",
+            "PersonaGym and PersonaAtlas, arXiv:2602.12394",
+        ),
+        _named(
+            "annotator",
+            "expected satisfaction of a whole slate, as a reward",
+            "UGRO, arXiv:2306.09821",
+        ),
     ]
 )
 """By name."""

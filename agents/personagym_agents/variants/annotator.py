@@ -12,6 +12,7 @@ language model, and the tuning of that model. `personagym_env.wrappers.Annotated
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Literal
 
 import numpy as np
@@ -61,8 +62,9 @@ class AnnotatingUsers:
 
     @property
     def fingerprint(self) -> UserFingerprint | None:
-        """See `FingerprintedAgent.fingerprint`: they answer as the users that they are."""
-        return self.users.fingerprint
+        """See `FingerprintedAgent.fingerprint`."""
+        own = self.users.fingerprint
+        return own and UserFingerprint(own.rows, sha256(f"{self.quantity} {own.weights}".encode()).hexdigest())
 
     def open(self, n: int) -> UserSessions:
         """See `UserAgent.open`."""
