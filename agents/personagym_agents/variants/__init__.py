@@ -63,6 +63,16 @@ VARIANTS: Mapping[str, Variant] = dict(
             "LLM-TUP, arXiv:2508.08454",
         ),
         _named(
+            "lifelong",
+            "history in frozen partitions, each summarised once in cascade, beside a short cache",
+            "LIBER, arXiv:2411.14713",
+        ),
+        _named(
+            "multi-interest",
+            "several interests of each user, learned and in words; the one that fits an item counts",
+            "bi-level multi-interest users, arXiv:2411.09410",
+        ),
+        _named(
             "dual-memory",
             "users and items remember, and revise it where a choice goes wrong",
             "AgentCF, WWW 2024",

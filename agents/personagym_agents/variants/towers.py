@@ -10,7 +10,8 @@ Shapes: b users, t rows of the longest history, K states, d width, m items, g ge
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -19,25 +20,30 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from personagym_agents.classical.rating_evidence import known_before
+from personagym_agents.classical.users import ClassicalUsers, fit_users_of
 from personagym_agents.variants.histories import Floats, Residuals, Sequences, sequences_of
 from personagym_env.collaborative.rating_model import Opinion, at_pairs
-from personagym_env.data.tables import BoolArray, IntArray, Interactions
+from personagym_env.data.tables import BoolArray, Dataset, IntArray, Interactions
 
 EncoderFactory = Callable[[int], nn.Module]
-"""From the width d to an encoder, which reads (b, t, d) tokens and gives (b, t + 1, K, d) states: number i knows the
-first i rows."""
+"""From the width d to an encoder, which reads items (b, t), their tokens (b, t, d) and how much each counts (b, t), and
+gives (b, t + 1, K, d) states: number i knows the first i rows."""
+_ANSWER_ROWS = 8192
+"""Of histories that are read at once, padding counted, when nothing is learned."""
 
 
 @dataclass(frozen=True)
 class TowerSettings:
     """How towers are trained; chosen on each user's last fifth of the training rows of ML-100K."""
 
-    width: int = 16
-    epochs: int = 12
+    width: int = 32
+    epochs: int = 16
     batch_rows: int = 2048
     learning_rate: float = 0.01
-    decay: float = 0.3
-    """Weight decay of AdamW."""
+    rating_decay: float = 1.0
+    """Weight decay of AdamW, for the tower of ratings."""
+    choice_decay: float = 0.1
+    """For that of choices, which has five times as many questions to learn from."""
     dropout: float = 0.2
     negatives: int = 5
 
@@ -64,7 +70,7 @@ class Tower(nn.Module):
     def states(self, items: Tensor, weights: Tensor) -> Tensor:
         """(b, t + 1, K, d) by (b, t) items and how much each counts."""
         tokens = self.read(items) + self.of_genres(self.genres[items])
-        states: Tensor = self.encoder(self.dropout(tokens * weights[..., None]))
+        states: Tensor = self.encoder(items, self.dropout(tokens), weights)
         return states
 
     def vectors(self, items: Tensor) -> Tensor:
@@ -128,14 +134,34 @@ class TowerModel:
         return self.choice.scores(users)
 
 
-def fit_towers(
+class TrainedTowers(NamedTuple):
+    """Both towers, and what their rows were told relative to."""
+
+    residuals: Residuals
+    rating: Tower
+    choice: Tower
+
+    def model(self, log: Interactions | None = None) -> TowerModel:
+        """What is known of users at the end of a log, by default the one of the training."""
+        residuals = self.residuals if log is None else replace(self.residuals, log=log)
+        everybody = np.arange(residuals.log.n_users)
+        with torch.no_grad():
+            return TowerModel(
+                residuals,
+                residuals.user_mean(everybody, residuals.log.counts),
+                _answers(residuals, self.rating.eval(), weigh=True),
+                _answers(residuals, self.choice.eval(), weigh=False),
+            )
+
+
+def train_towers(
     log: Interactions,
     genres: BoolArray,
     encoder: EncoderFactory,
     settings: TowerSettings | None = None,
     *,
     seed: int = 0,
-) -> TowerModel:
+) -> TrainedTowers:
     """Train both towers on a log.
 
     Args:
@@ -158,21 +184,55 @@ def fit_towers(
             table = torch.zeros(len(table), 1)  # a layer without columns is none
         rating, choice = (Tower(table, encoder, settings) for _ in range(2))
         _train(residuals, rating, choice, settings, np.random.default_rng(seed))
-    everybody = np.arange(log.n_users)
-    with torch.no_grad():
-        return TowerModel(
-            residuals,
-            residuals.user_mean(everybody, log.counts),
-            *(_answers(residuals, tower.eval(), weigh, settings) for tower, weigh in ((rating, True), (choice, False))),
-        )
+    return TrainedTowers(residuals, rating, choice)
+
+
+def fit_towers(
+    log: Interactions,
+    genres: BoolArray,
+    encoder: EncoderFactory,
+    settings: TowerSettings | None = None,
+    *,
+    seed: int = 0,
+) -> TowerModel:
+    """What towers that were trained on a log know of its users; see `train_towers`."""
+    return train_towers(log, genres, encoder, settings, seed=seed).model()
+
+
+def fit_tower_users(
+    name: str,
+    encoder: EncoderFactory,
+    dataset: Dataset,
+    train: Interactions,
+    *,
+    told: object,
+    seed: int,
+    settings: TowerSettings | None = None,
+) -> ClassicalUsers:
+    """Users of both towers, with link and choice model.
+
+    Args:
+        name: of the users.
+        encoder: makes the encoders.
+        dataset: genres of items.
+        train: rows that the users may know.
+        told: what decides the encoder, in plain values.
+        seed: of all that is drawn.
+        settings: how towers are trained; the defaults if None.
+    """
+    settings = TowerSettings() if settings is None else settings
+    genres = dataset.catalogue.genres
+    fit = partial(fit_towers, genres=genres, encoder=encoder, settings=settings, seed=seed)
+    return fit_users_of(name, fit, train, told=(told, settings, genres.tolist()), seed=seed)
 
 
 def _train(
     residuals: Residuals, rating: Tower, choice: Tower, settings: TowerSettings, rng: np.random.Generator
 ) -> None:
     log = residuals.log
-    parameters = [*rating.parameters(), *choice.parameters()]
-    optimiser = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.decay)
+    towers = ((rating, settings.rating_decay), (choice, settings.choice_decay))
+    groups = [{"params": list(tower.parameters()), "weight_decay": decay} for tower, decay in towers]
+    optimiser = torch.optim.AdamW(groups, settings.learning_rate)
     people = np.flatnonzero(log.counts)
     for _ in range(settings.epochs):
         known = known_before(log, rng)
@@ -222,12 +282,12 @@ def _choice_loss(
     return functional.binary_cross_entropy_with_logits(scores, label)
 
 
-def _answers(residuals: Residuals, tower: Tower, weigh: bool, settings: TowerSettings) -> Answers:
+def _answers(residuals: Residuals, tower: Tower, *, weigh: bool) -> Answers:
     """What a tower knows of everybody at the end of the log."""
     log = residuals.log
     weights = residuals.centred if weigh else np.ones(len(log), np.float32)
     parts: dict[int, Floats] = {}
-    for batch in sequences_of(log, np.arange(log.n_users), settings.batch_rows):
+    for batch in sequences_of(log, np.arange(log.n_users), _ANSWER_ROWS):
         told = torch.as_tensor(np.where(batch.real, weights[batch.rows], 0).astype(np.float32))
         states = tower.states(torch.as_tensor(np.where(batch.real, log.items[batch.rows], 0)), told)
         last = states[torch.arange(len(batch.users)), torch.as_tensor(log.counts[batch.users])]

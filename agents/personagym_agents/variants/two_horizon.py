@@ -10,13 +10,11 @@ What differs: profiles are means of learned item vectors instead of a language m
 a second tower of the same kind predicts ratings. What is left out: the summaries themselves, so nothing can be read.
 """
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
-from personagym_agents.classical.users import fit_users_of
-from personagym_agents.variants.towers import TowerSettings, fit_towers
+from personagym_agents.variants.prefixes import running_mean
+from personagym_agents.variants.towers import fit_tower_users
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.protocols import UserAgent
 
@@ -31,9 +29,9 @@ class OneHorizon(nn.Module):
         super().__init__()
         self.long = nn.Linear(width, width)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(b, t, d) tokens to (b, t + 1, 1, d) states."""
-        states: Tensor = self.long(running_mean(tokens))
+    def forward(self, items: Tensor, tokens: Tensor, weights: Tensor) -> Tensor:
+        """See `EncoderFactory`; K is 1."""
+        states: Tensor = self.long(running_mean(tokens * weights[..., None]))
         return states[:, :, None]
 
 
@@ -45,26 +43,12 @@ class TwoHorizons(OneHorizon):
         self.short = nn.Linear(width, width)
         self.gate = nn.Sequential(nn.Linear(2 * width, width), nn.ReLU(), nn.Linear(width, 2))
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(b, t, d) tokens to (b, t + 1, 1, d) states."""
-        horizons = torch.stack([self.short(running_mean(tokens, SHORT)), self.long(running_mean(tokens))], dim=-2)
-        weights = torch.softmax(self.gate(horizons.flatten(-2)), dim=-1)
-        return (weights[..., None] * horizons).sum(dim=-2, keepdim=True)
-
-
-def running_mean(tokens: Tensor, window: int | None = None) -> Tensor:
-    """(b, t + 1, d) mean of the first i tokens, or of the last `window` of them; 0 for i = 0."""
-    summed = from_nothing(torch.cumsum(tokens, dim=1))
-    count = torch.arange(summed.shape[1]).clamp(min=1)
-    if window is None:
-        return summed / count[:, None]
-    earlier = (torch.arange(summed.shape[1]) - window).clamp(min=0)
-    return (summed - summed[:, earlier]) / count.clamp(max=window)[:, None]
-
-
-def from_nothing(states: Tensor) -> Tensor:
-    """(b, t + 1, ...) with a state of zeros before the first row."""
-    return torch.cat([torch.zeros_like(states[:, :1]), states], dim=1)
+    def forward(self, items: Tensor, tokens: Tensor, weights: Tensor) -> Tensor:
+        """See `EncoderFactory`; K is 1."""
+        told = tokens * weights[..., None]
+        horizons = torch.stack([self.short(running_mean(told, SHORT)), self.long(running_mean(told))], dim=-2)
+        opening = torch.softmax(self.gate(horizons.flatten(-2)), dim=-1)
+        return (opening[..., None] * horizons).sum(dim=-2, keepdim=True)
 
 
 def fit_two_horizon(
@@ -82,8 +66,4 @@ def fit_two_horizon(
     Raises:
         ValueError: `train` is empty.
     """
-    settings = TowerSettings()
-    encoder = TwoHorizons if core else OneHorizon
-    fit = partial(fit_towers, genres=dataset.catalogue.genres, encoder=encoder, settings=settings, seed=seed)
-    told = (core, settings, dataset.catalogue.genres.tolist())
-    return fit_users_of("two-horizon", fit, train, told=told, seed=seed)
+    return fit_tower_users("two-horizon", TwoHorizons if core else OneHorizon, dataset, train, told=core, seed=seed)
