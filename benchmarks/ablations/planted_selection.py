@@ -5,6 +5,7 @@ of it by a law, fits recommenders and judges on what is left, and asks who order
 do.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+import personagym_agents
 from ablations.selection_results import PlantedSelections, SelectionPoint, selection_plot
-from personagym_agents.classical.users import fit_classical
+from personagym_agents.classical.users import FACTOR_RANKS, fit_classical
 from personagym_benchmarks.agreement.contestants import enter
 from personagym_benchmarks.agreement.judges import asked_judges, metric_judges
 from personagym_benchmarks.console import make_console, mistakes_in_one_line
-from personagym_env.collaborative.propensity import margin_propensities
+from personagym_env.collaborative.propensity import PROPENSITY_KINDS, propensities_of
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import random_split
 from personagym_env.data.tables import Dataset, Interactions
@@ -38,7 +40,9 @@ from personagym_env.evaluation.core.offline import liked_from
 from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
+from personagym_env.evaluation.fidelity.contamination import blind
 from personagym_env.files import write_atomically
+from personagym_env.protocols import UserAgent
 from personagym_env.run_context import RunContext
 from personagym_recommenders import RecommenderContext, available, make_contestants
 
@@ -54,7 +58,7 @@ class Args:
     strengths: tuple[float, ...] = (0.0, 0.5, 1.0, 2.0)
     """Log odds for each standard deviation."""
     judges: tuple[str, ...] = ("bias", "knn", "mf", "trees")
-    """Classical users; they know the half of the log that the recommenders do not."""
+    """Users by name; they know the half of the log that the recommenders do not."""
     contestants: tuple[str, ...] = field(default_factory=tuple)
     """Names of recommenders; by default all that need no library and no users."""
     picks: int = 5
@@ -86,17 +90,24 @@ def fit_recommenders(args: Args, bench: Bench) -> list[FittedRecommender]:
 def judge(
     args: Args, planted: PlantedLog, bench: Bench, recommenders: list[FittedRecommender]
 ) -> tuple[list[Judge], float]:
-    """Judges of the half that the recommenders do not know, as they are and by inverse propensities; mf's weight."""
+    """Judges of the half that the recommenders do not know, as they are and by propensities; mf's weight."""
     (truth,) = bench.ground_truths
     log = bench.dealt.others
     known = planted.dataset.interactions
     chance = planted.propensities[known.pairs.rows(log.users, log.items)]
-    fits = {name: partial(fit_classical, name, log, catalogue=bench.dataset.catalogue) for name in args.judges}
-    for name in {"bias", "mf"} & set(args.judges):
-        fits[f"{name}, known propensities"] = partial(fit_classical, name, log, propensities=chance)
-        fits[f"{name}, propensities by margins"] = partial(
-            fit_classical, name, log, propensities=margin_propensities(log)
-        )
+    blinded = blind(bench.dataset, log)
+    fits: dict[str, Callable[[], UserAgent]] = {
+        name: partial(personagym_agents.load, name, blinded, log) for name in args.judges
+    }
+    told = {"known propensities": chance}
+    told |= {f"propensities by {kind}": propensities_of(kind, log) for kind in PROPENSITY_KINDS}
+    for name in [name for name in FACTOR_RANKS if name in args.judges]:
+        for what, propensities in told.items():
+            weighted = partial(fit_classical, name, log, propensities=propensities)
+            fits |= {
+                f"{name}, {what}": weighted,
+                f"{name}, doubly robust, {what}": partial(weighted, doubly_robust=True),
+            }
     questions = Questions.about(bench.split.test, [(truth.users, one.picks[truth.name]) for one in recommenders])
     judges: list[Judge] = []
     weight = np.nan

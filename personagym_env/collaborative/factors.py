@@ -129,6 +129,7 @@ def fit_factors(
     *,
     rng: np.random.Generator | None = None,
     weights: FloatArray | None = None,
+    values: FloatArray | None = None,
 ) -> FactorModel:
     """Fit biases and factors to a log.
 
@@ -138,9 +139,10 @@ def fit_factors(
         rng: draws the start of the factors; a generator seeded with 0 if None.
         weights: (n,) how much each row counts, 1 on average; a row of weight w has the noise variance of all over w.
             All count alike if None.
+        values: (n,) what is modelled in the place of the rows' ratings, such as their errors; the ratings if None.
 
     Raises:
-        ValueError: the log has no rows, or weights are not one positive number per row.
+        ValueError: the log has no rows, weights are not one positive number per row, or values not one per row.
     """
     if not len(log):
         raise ValueError("a factor model needs at least one rating, got an empty log")
@@ -150,7 +152,9 @@ def fit_factors(
     mass = np.ones(len(log)) if weights is None else np.asarray(weights, np.float64)
     if mass.shape != (len(log),) or not (mass > 0).all():
         raise ValueError(f"weights must be {len(log)} numbers above 0, one for each row, got shape {mass.shape}")
-    ratings = log.ratings.astype(np.float64)
+    ratings = np.asarray(log.ratings if values is None else values, np.float64)
+    if ratings.shape != (len(log),):
+        raise ValueError(f"values must be {len(log)} numbers, one for each row, got shape {ratings.shape}")
     mean = float(ratings.mean() if weights is None else np.average(ratings, weights=mass))
     residual = ratings - mean
     weighed = mass * residual

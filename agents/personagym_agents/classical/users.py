@@ -3,7 +3,6 @@
 They are the floors that every fidelity table prints, and the cheap users for quick reinforcement learning.
 """
 
-from collections.abc import Callable
 from functools import partial
 from hashlib import sha256
 from typing import NamedTuple
@@ -11,40 +10,27 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from personagym_agents.classical.choice import (
-    ChoiceFeatures,
-    ChoiceModel,
-    fit_choice,
-    fit_choice_features,
-    sample_unseen,
-)
-from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
+from personagym_agents.classical.calibration import CalibratedUsers, FittedUsers, RatingFit, fit_users
+from personagym_agents.classical.choice import ChoiceFeatures, ChoiceModel
+from personagym_agents.classical.link import OrdinalLink, Spread, logistic
 from personagym_agents.classical.stack import fit_stack
 from personagym_agents.classical.trees import fit_trees
-from personagym_env.collaborative.affinity import Affinity, AffinityModel, fit_affinity
+from personagym_env.collaborative.affinity import AffinityModel
+from personagym_env.collaborative.doubly_robust import fit_doubly_robust
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
 from personagym_env.collaborative.neighbours import NeighbourModel, fit_neighbours
 from personagym_env.collaborative.propensity import inverse_weights
-from personagym_env.collaborative.rating_model import Opinion, RatingModel, at_pairs, user_blocks
-from personagym_env.data.splits import temporal_split
+from personagym_env.collaborative.rating_model import RatingModel, user_blocks
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.fit_cache.kept import kept
 from personagym_env.protocols import Reaction, UserFingerprint
 
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
-CALIBRATION_SHARE = 0.2
-"""Each user's last part of the training rows, on which link and choice model are fitted."""
-CALIBRATION_ROWS = 50_000
-"""Rows that link and choice model are fitted on at most, drawn at random."""
-CALIBRATION_CELLS = 2**28
-"""Users x items that are worked out for those rows at most: of a large catalogue the rows of fewer users."""
 FIT_VERSION = 2
 """Raised with every change of the fits that moves answers by more than rounding."""
-Weigh = Callable[[Interactions], FloatArray]
-"""From some training rows (n,) to how much each counts."""
 FACTOR_RANKS = {"bias": 0, "mf": FactorSettings().rank}
-"""Users who can be fitted by inverse propensities."""
+"""Users who can be fitted by propensities."""
 LARGEST_LOGIT = 12.0
 """Keeps P(choice) inside (0, 1) in 32-bit floats."""
 
@@ -55,22 +41,6 @@ class PairAnswers(NamedTuple):
     location: npt.NDArray[np.float32]
     steepness: npt.NDArray[np.float32]
     choice_logit: npt.NDArray[np.float32]
-
-
-class FittedUsers(NamedTuple):
-    """A rating model with what was read off the same log: spreads and features of the choice."""
-
-    model: RatingModel
-    spread: Spread
-    choice_features: ChoiceFeatures
-
-
-class CalibratedUsers(NamedTuple):
-    """All that `fit_classical` fits."""
-
-    fitted: FittedUsers
-    link: OrdinalLink
-    choice: ChoiceModel
 
 
 class ClassicalUsers:
@@ -192,10 +162,6 @@ class ClassicalSessions:
             raise ValueError(f"{name} must lie in 0..{limit - 1}, got {values.min()}..{values.max()}")
 
 
-RatingFit = Callable[..., RatingModel]
-"""From a log, which is all of the training rows or the earlier ones of each user, to a rating model of it."""
-
-
 def fit_rating_bias(log: Interactions) -> RatingModel:
     """User + item bias."""
     return fit_factors(log, FactorSettings(rank=0))
@@ -213,52 +179,6 @@ _READERS = ("trees", "stack")
 """Those whose fits read the catalogue too, and are not kept as a whole."""
 
 
-def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> FittedUsers:
-    model = fit(log)
-    means = model.means_at(log.users, log.items)
-    affinity = fit_affinity(log) if with_affinity else None
-    own = model if isinstance(model, Affinity) else None
-    return FittedUsers(model, fit_spread(log, means), fit_choice_features(log, affinity, own))
-
-
-def _calibrate(
-    parts: FittedUsers, rows: Interactions, seen: Interactions, seed: int, weigh: Weigh | None = None
-) -> tuple[OrdinalLink, ChoiceModel]:
-    """Fit link and choice model on rows that `parts` has not seen; items of `seen` are no negatives.
-
-    Where rows have weights, the link is fitted on rows drawn by them. What is chosen is selection itself, unweighted.
-    """
-    rng = np.random.default_rng(seed)
-    if len(rows) > CALIBRATION_ROWS:
-        rows = rows.take(rng.choice(len(rows), CALIBRATION_ROWS, replace=False))
-    people = np.flatnonzero(rows.counts)
-    most = max(1, CALIBRATION_CELLS // rows.n_items)
-    if len(people) > most:
-        rows = rows.take(np.isin(rows.users, rng.choice(people, most, replace=False)))
-    unseen = sample_unseen(seen, rows.users, rng)
-
-    def everything(users: IntArray) -> FloatArray:
-        opinion: Opinion = parts.model.predict(users)
-        columns = (
-            opinion.mean[..., None],
-            parts.spread.features(users, opinion),
-            parts.choice_features(users, opinion),
-        )
-        return np.concatenate(columns, axis=-1)
-
-    items = np.concatenate([rows.items, unseen])
-    pairs = at_pairs(everything, np.tile(rows.users, 2), items, rows.n_items)
-    positive, negative = pairs[: len(rows)], pairs[len(rows) :]
-    link = OrdinalLink(np.zeros(0, np.float32), 0.0, np.zeros(3, np.float32))
-    if len(rows.scale) > 1:
-        told = np.arange(len(rows))
-        if weigh is not None:
-            weights = weigh(rows)
-            told = rng.choice(told, len(told), p=weights / weights.sum())
-        link = fit_link(positive[told, 0], positive[told, 1:4], rows.rating_index[told], len(rows.scale))
-    return link, fit_choice(positive[:, 4:], negative[:, 4:])
-
-
 def fit_classical(
     name: str,
     train: Interactions,
@@ -267,6 +187,7 @@ def fit_classical(
     seed: int = 0,
     table_cells: int = TABLE_CELLS,
     propensities: FloatArray | None = None,
+    doubly_robust: bool = False,
 ) -> ClassicalUsers:
     """Fit classical users to training rows.
 
@@ -282,6 +203,8 @@ def fit_classical(
         table_cells: users x items up to which all answers are kept in memory.
         propensities: (n,) chance of each training row to be in the log (see `collaborative.propensity`); ratings are
             then learned as if all had been observed alike, by inverse propensities. For "bias" and "mf".
+        doubly_robust: whether propensities correct what is learned without them instead of weighing what is learned
+            (see `collaborative.doubly_robust`); the link is fitted by inverse propensities either way.
 
     Raises:
         ValueError: the name is unknown or `train` is empty; or propensities do not fit.
@@ -291,9 +214,11 @@ def fit_classical(
     if not len(train):
         raise ValueError("classical users need at least one training row, got an empty log")
     if propensities is not None:
-        return _fit_weighted(name, train, seed, table_cells, inverse_weights(propensities))
+        return _fit_weighted(name, train, seed, table_cells, inverse_weights(propensities), doubly_robust)
+    if doubly_robust:
+        raise ValueError("a doubly robust fit needs propensities, got none")
     if name in _READERS:
-        fitted = _fit_users(partial(RATING_FITS[name], catalogue=catalogue), train, seed, with_affinity=True)
+        fitted = fit_users(partial(RATING_FITS[name], catalogue=catalogue), train, seed, with_affinity=True)
     else:
         fitted = _fit_named(name, train, seed)
     return ClassicalUsers(
@@ -335,14 +260,16 @@ def fit_users_of(
         name,
         train.scale,
         (train.n_users, train.n_items),
-        *_fit_users(fit, train, seed, with_affinity=True),
+        *fit_users(fit, train, seed, with_affinity=True),
         table_cells=table_cells,
         fingerprint=UserFingerprint(train.fingerprint(), recipe),
     )
 
 
-def _fit_weighted(name: str, train: Interactions, seed: int, table_cells: int, weights: FloatArray) -> ClassicalUsers:
-    """Users whose rating model and link count rows by weights."""
+def _fit_weighted(
+    name: str, train: Interactions, seed: int, table_cells: int, weights: FloatArray, doubly_robust: bool
+) -> ClassicalUsers:
+    """Users whose rating model and link count rows by weights, or whose rating model is corrected by them."""
     if name not in FACTOR_RANKS:
         raise ValueError(f"propensities are for {' and '.join(FACTOR_RANKS)} users, got {name!r}")
     if weights.shape != (len(train),):
@@ -354,27 +281,21 @@ def _fit_weighted(name: str, train: Interactions, seed: int, table_cells: int, w
         return np.asarray(found / found.mean())
 
     def fit(log: Interactions) -> RatingModel:
+        if doubly_robust:
+            return fit_doubly_robust(log, weigh(log), settings, seed=seed)
         return fit_factors(log, settings, weights=weigh(log))
 
-    fitted = _fit_users(fit, train, seed, with_affinity=name != "bias", weigh=weigh)
-    recipe = sha256(_recipe(name, train, None, seed).encode() + weights.tobytes()).hexdigest()
+    fitted = fit_users(fit, train, seed, with_affinity=name != "bias", weigh=weigh)
+    told = f"{name}-{'dr' if doubly_robust else 'ips'}"
+    recipe = sha256(_recipe(told, train, None, seed).encode() + weights.tobytes()).hexdigest()
     return ClassicalUsers(
-        f"{name}-ips",
+        told,
         train.scale,
         (train.n_users, train.n_items),
         *fitted,
         table_cells=table_cells,
         fingerprint=UserFingerprint(train.fingerprint(), recipe),
     )
-
-
-def _fit_users(
-    fit: RatingFit, train: Interactions, seed: int, *, with_affinity: bool, weigh: Weigh | None = None
-) -> CalibratedUsers:
-    early, late = temporal_split(train, 1 - CALIBRATION_SHARE)
-    parts = _fit_parts(train, fit, with_affinity)
-    calibration_parts = _fit_parts(early, fit, with_affinity) if len(late) else parts
-    return CalibratedUsers(parts, *_calibrate(calibration_parts, late if len(late) else train, train, seed, weigh))
 
 
 @kept(
@@ -390,7 +311,7 @@ def _fit_users(
 )
 def _fit_named(name: str, train: Interactions, seed: int) -> CalibratedUsers:
     """Fit users whose rating model consists of arrays and numbers, so that it can be kept."""
-    return _fit_users(RATING_FITS[name], train, seed, with_affinity=name != "bias")
+    return fit_users(RATING_FITS[name], train, seed, with_affinity=name != "bias")
 
 
 def _recipe(name: str, train: Interactions, catalogue: Catalogue | None, seed: int) -> str:

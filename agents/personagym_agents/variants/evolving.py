@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from personagym_agents.classical.calibration import CALIBRATION_SHARE
 from personagym_agents.classical.choice import (
     ChoiceFeatures,
     ChoiceModel,
@@ -21,7 +22,7 @@ from personagym_agents.classical.choice import (
     sample_unseen,
 )
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread, logistic
-from personagym_agents.classical.users import CALIBRATION_SHARE, LARGEST_LOGIT, PairAnswers
+from personagym_agents.classical.users import LARGEST_LOGIT, PairAnswers
 from personagym_env.collaborative.rating_model import Opinion, at_pairs, user_blocks
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import FloatArray, IntArray, Interactions

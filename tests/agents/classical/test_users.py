@@ -181,7 +181,7 @@ def test_a_log_without_ratings_gives_users_who_choose(name, train):
 
 
 def test_a_large_catalogue_is_calibrated_on_fewer_users(train, monkeypatch):
-    monkeypatch.setattr("personagym_agents.classical.users.CALIBRATION_CELLS", 9 * train.n_items)
+    monkeypatch.setattr("personagym_agents.classical.calibration.CALIBRATION_CELLS", 9 * train.n_items)
     asked = []
     original = sample_unseen
     monkeypatch.setattr(
@@ -225,13 +225,18 @@ def test_inverse_propensities_mend_what_users_expect():
         users, items, ratings[users, items], None, n_users=200, n_items=20, scale=(1.0, 2.0, 3.0, 4.0, 5.0)
     )
     for name in ("bias", "mf"):
-        plain, mended = (fit_classical(name, log, propensities=one) for one in (None, chance[log.users, log.items]))
-        means = [(ask(agent).rating @ np.arange(1.0, 6)).mean() for agent in (plain, mended)]
-        assert means[0] - ratings.mean() > 0.35
-        assert abs(means[1] - ratings.mean()) < 0.12
-        assert mended.name == f"{name}-ips"
-        check_user_agent(mended)
+        plain = fit_classical(name, log)
+        assert (ask(plain).rating @ np.arange(1.0, 6)).mean() - ratings.mean() > 0.35
+        known = chance[log.users, log.items]
+        mended = [fit_classical(name, log, propensities=known, doubly_robust=robust) for robust in (False, True)]
+        for agent, ending in zip(mended, ("ips", "dr"), strict=True):
+            assert abs((ask(agent).rating @ np.arange(1.0, 6)).mean() - ratings.mean()) < 0.12
+            assert agent.name == f"{name}-{ending}"
+            check_user_agent(agent)
+        assert mended[0].fingerprint != mended[1].fingerprint
     with pytest.raises(ValueError, match="propensities are for bias and mf users, got 'knn'"):
         fit_classical("knn", log, propensities=chance[log.users, log.items])
     with pytest.raises(ValueError, match="one for each row, got 1"):
         fit_classical("mf", log, propensities=np.ones(1))
+    with pytest.raises(ValueError, match="needs propensities, got none"):
+        fit_classical("mf", log, doubly_robust=True)

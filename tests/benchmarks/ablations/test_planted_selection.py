@@ -33,6 +33,7 @@ def test_from_a_whole_log_to_table_and_plot(folder: Path, tmp_path: Path) -> Non
         taus = result.taus("bias, known propensities", kind)
         assert [strength for strength, _ in taus] == [0.0, 2.0]
         assert all(tau.value > 0 for _, tau in taus)  # items differ in quality, which a bias model learns
+    assert result.taus("mf, doubly robust, propensities by co-consumption", "rating")
     assert result.taus("mf", "popularity")[0] == result.taus("mf", "rating")[0]
     assert "| *a perfect judge* |" in markdown(selection_table(result))
     assert output.with_suffix(".svg").read_text().startswith("<?xml")
