@@ -78,9 +78,10 @@ def cross_table(study: AgreementStudy, known: DataOverlap) -> Table:
 
 
 def _own(board: AgreementBoard, kind: str) -> str:
-    """The quantity of a kind that a truth is comparable with first; empty if there is none."""
+    """The quantity of a kind, asked for, that a truth is comparable with first; empty if there is none."""
     table = ASKED if kind == "users" else SESSION
-    return next((figure for figure in board.own if figure in table), "")
+    asked = {row.figure for row in board.judges if row.kind == kind}
+    return next((figure for figure in board.own if figure in table and figure in asked), "")
 
 
 def _found(board: AgreementBoard, kind: str, population: str, known: DataOverlap) -> FullAgreement | None:

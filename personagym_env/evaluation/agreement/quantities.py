@@ -1,4 +1,4 @@
-"""What simulated users say of the very items whose real value is known: one asking per population, four quantities.
+"""What simulated users say of the very items whose real value is known: one asking per population, six quantities.
 
 The pairs of all truths, and the held-out rows that the weight of what is shown is fitted on, are asked together.
 """
@@ -12,7 +12,7 @@ import numpy as np
 from personagym_env.data.pair_index import PairIndex
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 from personagym_env.evaluation.core.pair_reactions import PairReactions, react_to_pairs
-from personagym_env.evaluation.core.shown_value import ShownWeight, fit_shown_weight, shown_value
+from personagym_env.evaluation.core.shown_value import ShownWeight, choice_odds, fit_shown_weight, shown_value
 from personagym_env.evaluation.core.statistics import RatioOfSums
 from personagym_env.protocols import UserAgent
 from personagym_env.workers import Workers
@@ -100,8 +100,11 @@ class Answers:
         expected = self.reactions.rating @ np.asarray(scale)
         span = scale[-1] - scale[0]
         liked = (expected - scale[0]) / span if span else np.ones_like(expected)
+        odds = choice_odds(self.reactions.choice_probability)
         return {
             "expected": expected,
+            "odds": odds,
+            "odds_worth": odds * liked,
             "choice": self.reactions.choice_probability,
             "worth": self.reactions.choice_probability * liked,
             "shown": shown_value(self.reactions, scale, self.weight.of_users(self.questions.users)),

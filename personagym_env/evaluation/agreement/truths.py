@@ -19,8 +19,8 @@ TRUTH_TITLES: Mapping[TruthKind, str] = {
 """What each kind of real value answers."""
 OWN_FIGURES: Mapping[TruthKind, tuple[str, ...]] = {
     "rating": ("expected", "rating"),
-    "choice": ("choice", "clicks"),
-    "joint": ("worth", "reward", "return"),
+    "choice": ("odds", "choice", "clicks"),
+    "joint": ("odds_worth", "worth", "reward", "return"),
     "shown": ("shown",),
     "full": ("shown",),
     "sessions": (),

@@ -25,6 +25,17 @@ def choice_logit(probability: FloatArray) -> FloatArray:
     return np.asarray(np.log(p / (1 - p)))
 
 
+def choice_odds(probability: FloatArray) -> FloatArray:
+    """Odds of choosing: how many times as often as an item drawn at random this one is consumed.
+
+    Users learn to choose between what was consumed and as many items drawn at random, so that their odds are the ratio
+    of the two densities (Sugiyama, Suzuki, Kanamori, "Density Ratio Estimation in Machine Learning", 2012, chapter 4).
+    What a list holds of what a user goes on to consume is therefore the sum of its odds, over the number of items to
+    choose from. A sum of probabilities undervalues what is consumed far more often than chance has it.
+    """
+    return np.asarray(np.exp(choice_logit(probability)))
+
+
 def shown_value(reaction: Reaction | PairReactions, scale: tuple[float, ...], weight: float | FloatArray) -> FloatArray:
     """(...) value of items in rating points: E[rating | consumed] + weight x log odds of choosing.
 

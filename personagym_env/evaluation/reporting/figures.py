@@ -84,6 +84,16 @@ ASKED = {
     "expected": Figure(
         "expected rating", "expected rating (points)", "Mean rating that simulated users expect of the same items."
     ),
+    "odds": Figure(
+        "choice odds",
+        "odds of choosing",
+        "Mean odds with which simulated users would choose the same items: how many times as often as items at random.",
+    ),
+    "odds_worth": Figure(
+        "choice odds x rating",
+        "odds of choosing x normalised rating",
+        "Mean of the odds of choosing times expected rating from 0 to 1: what is both consumed and liked.",
+    ),
     "choice": Figure(
         "choice", "choice probability", "Mean probability with which simulated users would choose the same items."
     ),

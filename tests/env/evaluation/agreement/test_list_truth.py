@@ -68,6 +68,8 @@ def test_every_pair_is_asked_once_and_found_again(split, agent):
     np.testing.assert_allclose(answers.mean("expected", truth.users, slates).per_user, expected, rtol=1e-5)
     worth = answers.mean("worth", truth.users, slates).per_user
     assert ((worth > 0) & (worth < answers.mean("choice", truth.users, slates).per_user)).all()
+    odds = answers.mean("odds", truth.users, slates).per_user
+    assert ((odds > answers.mean("odds_worth", truth.users, slates).per_user) & (odds > 0)).all()
     with pytest.raises(ValueError, match="were not asked about"):
         answers.mean("expected", truth.users, 79 - slates)
 

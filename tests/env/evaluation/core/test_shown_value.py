@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from personagym_env.evaluation.core.pair_reactions import PairReactions
-from personagym_env.evaluation.core.shown_value import choice_logit, fit_shown_weight, shown_value
+from personagym_env.evaluation.core.shown_value import choice_logit, choice_odds, fit_shown_weight, shown_value
 
 N_USERS = 200
 
@@ -53,3 +53,15 @@ def test_a_few_rows_are_refused():
     few = (column[:2] for column in rows(0.2))
     with pytest.raises(ValueError, match="three held-out rows in each half, got 2 rows"):
         fit(*few)
+
+
+def test_odds_order_lists_as_recall_does_and_probabilities_need_not():
+    """Who tells consumed items from random ones perfectly: one favourite finds more than ten items of average."""
+    density = np.concatenate([[30.0], np.full(9, 0.1), np.ones(10), np.full(80, 59.1 / 80)]) / 100  # sums up to 1
+    chance = density / (density + 1 / 100)
+    consumed = np.random.default_rng(0).choice(100, 200_000, p=density)
+    lists = np.arange(10), np.arange(10, 20)
+    found = [np.isin(consumed, items).mean() for items in lists]
+    assert found[0] > 2 * found[1]
+    assert [choice_odds(chance[items]).sum() / 100 for items in lists] == pytest.approx(found, abs=0.005)
+    assert chance[lists[0]].mean() < chance[lists[1]].mean()
