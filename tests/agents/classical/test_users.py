@@ -185,7 +185,7 @@ def test_a_large_catalogue_is_calibrated_on_fewer_users(train, monkeypatch):
     asked = []
     original = sample_unseen
     monkeypatch.setattr(
-        "personagym_agents.classical.users.sample_unseen",
+        "personagym_agents.classical.calibration.sample_unseen",
         lambda log, users, rng: asked.append(set(users.tolist())) or original(log, users, rng),
     )
     check_user_agent(fit_classical("bias", train))
