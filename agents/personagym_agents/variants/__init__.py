@@ -73,6 +73,16 @@ VARIANTS: Mapping[str, Variant] = dict(
             "bi-level multi-interest users, arXiv:2411.09410",
         ),
         _named(
+            "values",
+            "statements of values, each kept only if it raises the likelihood of ratings it was not read from",
+            "user values mining, arXiv:2505.00981",
+        ),
+        _named(
+            "barlow",
+            "vectors that an encoder learns from sequences without labels, and a light head",
+            "Barlow Twins for sequences, arXiv:2505.00953",
+        ),
+        _named(
             "dual-memory",
             "users and items remember, and revise it where a choice goes wrong",
             "AgentCF, WWW 2024",
