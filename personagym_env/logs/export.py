@@ -9,10 +9,11 @@ import numpy as np
 from gymnasium import spaces
 
 from personagym_env.data.export import write_atomic_files
-from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.data.tables import Dataset, FloatArray, Interactions
 from personagym_env.env import action_space, observation_space
 from personagym_env.logs.decisions import LoggedDecisions
 from personagym_env.logs.sessions import LoggedSessions
+from personagym_env.logs.trajectories import turn_satisfaction
 from personagym_env.protocols import NO_ITEM
 from personagym_env.world import World
 
@@ -21,8 +22,9 @@ def export_minari(log: LoggedSessions, dataset_id: str, world: World, episodes: 
     """Write a log as a Minari data set, where Minari keeps its data sets (`MINARI_DATASETS_PATH`).
 
     Observations and actions have the spaces of `PersonaRec-v0`. `infos` hold, for each decision, `propensity`, `prefix`
-    and `marginal` of the slate and `click_place`; Minari wants infos for the last observation too, where they are 0 and
-    -1. Minari keeps a folder for each episode, so this is for thousands of episodes, not for millions.
+    and `marginal` of the slate, `click_place`, and `satisfaction` after it where episodes are single sessions; Minari
+    wants infos for the last observation too, where they are 0 and -1. Minari keeps a folder for each episode, so this
+    is for thousands of episodes, not for millions.
 
     Args:
         log: of slates in this world.
@@ -71,6 +73,8 @@ def _buffers(log: LoggedSessions, world: World, episodes: int | None) -> Iterato
         before = dict(batch.observation(world.profiles, log.header.history_length))
         after = dict(batch.next_observation(world.profiles, log.header.history_length))
         ends = np.append(batch.first[1:], len(batch))
+        single = world.parameters.returning.max_sessions <= 1
+        satisfaction = turn_satisfaction(batch, world.dynamics) if single else None
         for begin, end in zip(batch.first, ends, strict=True):
             if written == episodes:
                 return
@@ -79,7 +83,8 @@ def _buffers(log: LoggedSessions, world: World, episodes: int | None) -> Iterato
                 name: np.concatenate([np.asarray(before[name])[rows], np.asarray(after[name])[end - 1 : end]])
                 for name in space.spaces
             }
-            yield _buffer(batch, rows, {name: _as(space[name], value) for name, value in observations.items()})
+            typed = {name: _as(space[name], value) for name, value in observations.items()}
+            yield _buffer(batch, rows, typed, None if satisfaction is None else satisfaction[rows])
             written += 1
 
 
@@ -87,7 +92,7 @@ def _as(space: spaces.Space[Any], values: np.ndarray[Any, Any]) -> np.ndarray[An
     return values.astype(space.dtype)
 
 
-def _buffer(batch: LoggedDecisions, rows: slice, observations: dict[str, Any]) -> Any:
+def _buffer(batch: LoggedDecisions, rows: slice, observations: dict[str, Any], satisfaction: FloatArray | None) -> Any:
     from minari.data_collector import EpisodeBuffer
 
     joint, prefix, marginal, _ = (part[rows] for part in batch.propensities)
@@ -108,6 +113,7 @@ def _buffer(batch: LoggedDecisions, rows: slice, observations: dict[str, Any]) -
             "prefix": closed(prefix, 0),
             "marginal": closed(marginal, 0),
             "click_place": closed(batch.click_place[rows], -1),
+            **({} if satisfaction is None else {"satisfaction": closed(satisfaction, 0)}),
         },
     )
 

@@ -19,6 +19,8 @@ class CollectCommand:
     """Sessions, or chains of sessions where users return."""
     output: Path = Path("runs/log")
     """Folder of the log; a log that was cut short goes on where it stopped."""
+    trajectories: Path | None = None
+    """File for the episodes as JSON lines, turn by turn with the user's satisfaction; None writes none."""
     dataset: str = "ml-100k"
     """A name or path that `load_dataset` takes."""
     users: str = "mf"
@@ -44,6 +46,8 @@ class CollectCommand:
     def main(self) -> None:
         """Fit the recommender, play, write."""
         from personagym_env.logs.collect import collect
+        from personagym_env.logs.sessions import open_log
+        from personagym_env.logs.trajectories import export_trajectories
         from personagym_env.protocols import StochasticRecommender
         from personagym_env.workers import ThreadWorkers
         from personagym_env.world import make_world
@@ -85,3 +89,6 @@ class CollectCommand:
                 progress=bar,
             )
         print_plain(console, f"{self.episodes:,} episodes of {header.policy} with {header.world} are in {self.output}")
+        if self.trajectories is not None:
+            written = export_trajectories(open_log(self.output), world, self.trajectories)
+            print_plain(console, f"{written:,} trajectories are in {self.trajectories}")

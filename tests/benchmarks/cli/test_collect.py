@@ -22,7 +22,12 @@ def test_a_log_is_written_and_goes_on(dataset: Dataset, tmp_path: Path, capsys: 
     sizes = ["--slate-size", "3", "--candidates", "20", "--max-episode-steps", "5", "--rows", "4"]
     collect(*where, *sizes, "--episodes", "30", "--recommender", "plackett-luce:popular", "--temperature", "0.5")
     assert "30 episodes of PlackettLuce(MostPopular, 0.5)" in capsys.readouterr().out
-    collect(*where, *sizes, "--episodes", "40", "--recommender", "plackett-luce:popular", "--temperature", "0.5")
+    told = tmp_path / "turns.jsonl"
+    collect(
+        *(*where, *sizes, "--episodes", "40", "--recommender", "plackett-luce:popular", "--temperature", "0.5"),
+        *("--trajectories", str(told)),
+    )
+    assert len(told.read_text(encoding="utf-8").splitlines()) == 40
     log = open_log(tmp_path / "log")
     np.testing.assert_array_equal(np.unique(log.read().episode), np.arange(40))
     assert log.header.slate_size == 3
