@@ -6,9 +6,9 @@ there from the pass that scored it, and only what is still pending, its answer, 
 pass, so that nothing is ever encoded twice.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,7 @@ from transformers import PreTrainedModel
 
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.model_hooks import packed_attention
-from personagym_agents.inference.packed_pass import PackedPass
+from personagym_agents.inference.packed_pass import Edit, PackedPass
 from personagym_agents.inference.pass_layout import lay_out, ragged
 from personagym_agents.inference.prefix_cache import PrefixStore
 from personagym_agents.inference.thread_pool import side_by_side
@@ -35,6 +35,17 @@ _LINES_PER_ROW = 10
 """A pass over pending tokens alone takes the rows that slates of so many lines would give it."""
 _EDGE = 1e-6
 """Wants lie within (edge, 1 - edge), so that their logits stay finite."""
+
+
+class Steering(Protocol):
+    """Moves what one layer gives where users answer, by vectors that depend on the user and on the item."""
+
+    @property
+    def layer(self) -> torch.nn.Module:
+        """One that `model_hooks.prepare_for_edits` knows."""
+
+    def vectors(self, users: IntArray, slates: IntArray) -> torch.Tensor:
+        """(b, k, d) what is added where users (b,) answer items (b, k)."""
 
 
 class Population(NamedTuple):
@@ -56,6 +67,9 @@ class Population(NamedTuple):
     """Positions over which the model has full attention."""
     pass_size: int
     """Most candidates of one packed pass: enough to fill the matrix products, few enough to stay in the cache."""
+    steering: Steering | None = None
+    """None leaves the hidden states as they are. With it, keys and values of scored candidates are not kept: what is
+    steered is an answer, and no history."""
 
 
 class _Scored(NamedTuple):
@@ -168,12 +182,40 @@ class LanguageSessions:
         self._encode(chosen[self._pending_tokens(chosen) > 1])
         self._passes = []
         blocks = self.row_blocks(len(chosen), candidates.shape[1])
-        scored = self._pass_by_pass(self._score, [(chosen[some], candidates[some]) for some in blocks])
+        steering = self._population.steering
+        added = None if steering is None else steering.vectors(self._user[chosen], np.asarray(slates)[order])
+        scored = self._pass_by_pass(
+            self._score, [(chosen[some], candidates[some], None if added is None else added[some]) for some in blocks]
+        )
         return reaction_of(torch.cat(scored)[np.argsort(order)])
+
+    @torch.no_grad()
+    def hidden_behind(self, layer: torch.nn.Module, rows: IntArray, candidates: Index) -> torch.Tensor:
+        """(b, k, d) what a layer gives at the last token of candidates (b, k, p), pieces behind each row's document.
+
+        Args:
+            layer: one that `model_hooks.prepare_for_edits` knows.
+            rows: (b,) started sessions.
+            candidates: their pieces.
+        """
+        seen: list[torch.Tensor] = []
+        chosen = np.asarray(rows, np.int64)
+
+        def watch(hidden: torch.Tensor) -> torch.Tensor:
+            seen.append(hidden)
+            return hidden
+
+        self._encode(chosen[self._pending_tokens(chosen) > 0])
+        self._passes = []
+        with packed_attention(self._population.model):
+            self._pass(chosen, candidates, Edit(layer, watch))
+        return seen[0].view(len(chosen), candidates.shape[1], -1)
 
     def _move(self, rows: Index, line: Index) -> npt.NDArray[np.bool_]:
         """(b,) whether the line (b, 1 + f) was a candidate of the latest pass and now is in the store."""
         moved = np.zeros(len(rows), np.bool_)
+        if self._population.steering is not None:
+            return moved
         untouched = self._written[rows] == self._encoded[rows]
         for scored in self._passes:
             place = scored.place_of(rows)
@@ -214,11 +256,14 @@ class LanguageSessions:
         blocks = self.row_blocks(len(rows), _LINES_PER_ROW)
         self._pass_by_pass(self._pass, [(np.sort(rows[some]), nothing[some]) for some in blocks])
 
-    def _score(self, rows: Index, candidates: Index) -> torch.Tensor:
+    def _score(self, rows: Index, candidates: Index, added: torch.Tensor | None) -> torch.Tensor:
         """(b, k, 1 + r) answer logits of the candidates' lines, in several passes if one row's are too many for one."""
-        logits = []
+        logits, steering = [], self._population.steering
         for part in _blocks(candidates.shape[1], self._population.pass_size):
-            packed, hidden = self._pass(rows, candidates[:, part])
+            edit = None
+            if steering is not None and added is not None:
+                edit = Edit(steering.layer, partial(torch.add, added[:, part].flatten(0, 1)))
+            packed, hidden = self._pass(rows, candidates[:, part], edit)
             self._passes.append(_Scored(rows, candidates[:, part], packed))
             one = answer_logits(self._population.model, hidden, self._population.answer_ids)
             logits.append(one.view(len(rows), -1, one.shape[-1]))
@@ -233,12 +278,12 @@ class LanguageSessions:
         most = self._population.pass_size // lines
         return _blocks(count, max(1, min(most, max(most // 2, -(-count // threads)))))
 
-    def _pass_by_pass(self, work: Callable[[Index, Index], _T], blocks: list[tuple[Index, Index]]) -> list[_T]:
+    def _pass_by_pass(self, work: Callable[..., _T], blocks: Sequence[tuple[Any, ...]]) -> list[_T]:
         """Do the work of several passes over different rows, side by side on a processor."""
         jobs = [partial(work, *block) for block in blocks]
         if not jobs:
             return []
-        columns = max(int((self._filled[rows] + self._pending_tokens(rows)).max()) for rows, _ in blocks)
+        columns = max(int((self._filled[rows] + self._pending_tokens(rows)).max()) for rows, *_ in blocks)
         with packed_attention(self._population.model):
             if self._population.model.device.type != "cpu":
                 return [job() for job in jobs]
@@ -247,7 +292,7 @@ class LanguageSessions:
             self._store.reserve(columns)
             return done + side_by_side(jobs)
 
-    def _pass(self, rows: Index, candidates: Index) -> tuple[PackedPass, torch.Tensor]:
+    def _pass(self, rows: Index, candidates: Index, edit: Edit | None = None) -> tuple[PackedPass, torch.Tensor]:
         """Run pending pieces and candidates (b, k, 1 + f) behind the stored prefixes; store what was pending."""
         population, filled = self._population, self._filled[rows]
         packed = PackedPass(
@@ -258,6 +303,7 @@ class LanguageSessions:
             runs=lay_out(population.segments, filled, self._pending(rows), candidates),
             gate=population.gate,
             adapters=population.adapters[self._user[rows]],
+            edit=edit,
         )
         answers = packed.run()
         self._filled[rows] += packed.runs.lengths[:, 0]

@@ -1,6 +1,6 @@
 """How packed passes get into a `transformers` model: its attention interface, and hooks around its last layer."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -25,6 +25,21 @@ def prepare_for_packed_passes(model: PreTrainedModel) -> None:
     Raises:
         ValueError: the architecture does not use the attention interface of `transformers`.
     """
+    last = layers_of(model)[-1]
+    if _before_last in last._forward_pre_hooks.values():
+        return
+    last.register_forward_pre_hook(_before_last, with_kwargs=True)
+    last.register_forward_hook(_after_last, with_kwargs=True)
+    take_short_cuts(model)
+    take_faster_products(decoder_of(model), model.config)
+
+
+def layers_of(model: PreTrainedModel) -> nn.ModuleList:
+    """The layers of a model's decoder.
+
+    Raises:
+        ValueError: the architecture does not use the attention interface of `transformers`.
+    """
     count = model.config.num_hidden_layers
     stacks = [part for part in decoder_of(model).children() if isinstance(part, nn.ModuleList) and len(part) == count]
     if not model._supports_attention_backend or len(stacks) != 1:
@@ -32,13 +47,13 @@ def prepare_for_packed_passes(model: PreTrainedModel) -> None:
             f"{type(model).__name__} cannot score packed candidates: expected a decoder of {count} layers whose "
             "attention goes through the attention interface of `transformers`"
         )
-    last = stacks[0][-1]
-    if _before_last in last._forward_pre_hooks.values():
-        return
-    last.register_forward_pre_hook(_before_last, with_kwargs=True)
-    last.register_forward_hook(_after_last, with_kwargs=True)
-    take_short_cuts(model)
-    take_faster_products(decoder_of(model), model.config)
+    return stacks[0]
+
+
+def prepare_for_edits(layer: nn.Module) -> None:
+    """Let packed passes edit what a layer gives, see `PackedPass`; comes after `prepare_for_packed_passes`."""
+    if _edited not in layer._forward_hooks.values():
+        layer.register_forward_hook(_edited, with_kwargs=True)
 
 
 @contextmanager
@@ -59,11 +74,19 @@ def _before_last(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 def _after_last(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
     packed: PackedPass | None = kwargs.get("packed_pass")
-    if packed is None:
+    return None if packed is None else _with_hidden(output, packed.back_in_place)
+
+
+def _edited(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+    packed: PackedPass | None = kwargs.get("packed_pass")
+    if packed is None or packed.edit is None or packed.edit.layer is not layer:
         return None
-    if isinstance(output, tuple):
-        return (packed.back_in_place(output[0]), *output[1:])
-    return packed.back_in_place(output)
+    return _with_hidden(output, packed.edited)
+
+
+def _with_hidden(output: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """What a layer gives, with its hidden states changed; some architectures give a tuple that begins with them."""
+    return (change(output[0]), *output[1:]) if isinstance(output, tuple) else change(output)
 
 
 def _interface(

@@ -4,9 +4,10 @@ The tokens of all rows go through the linear layers as one sequence without padd
 apart. The last layer is asked for the tokens whose answer is due only: of the others it gives keys and values.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +37,15 @@ COLUMNS = 16
 between, masked columns included. Divides what a store grows by."""
 
 
+class Edit(NamedTuple):
+    """A change of what one layer gives at the last token of each candidate."""
+
+    layer: nn.Module
+    """One that `model_hooks.prepare_for_edits` knows."""
+    change: Callable[[torch.Tensor], torch.Tensor]
+    """From hidden states (b k, d) to others."""
+
+
 class _KeysKnown(Exception):  # noqa: N818 - nothing went wrong
     """The last layer has given its keys and values. Unwinds it: no interface ends a layer early in every model."""
 
@@ -51,6 +61,7 @@ class PackedPass:
         runs: the pass's tokens; with candidates at most one token of each row may be pending.
         gate: of the model's mixed adapters, None where it has none.
         adapters: (b,) which of the gate's adapters each row has.
+        edit: of the candidates' hidden states; None leaves them as they are.
     """
 
     def __init__(
@@ -62,8 +73,10 @@ class PackedPass:
         runs: Runs,
         gate: AdapterGate | None,
         adapters: Index,
+        edit: Edit | None = None,
     ) -> None:
         self.runs = runs
+        self.edit = edit
         self._model, self._device = model, model.device
         self._store, self._gate, self._adapters = store, gate, adapters
         self._layers: int = model.config.num_hidden_layers
@@ -139,6 +152,12 @@ class PackedPass:
     def back_in_place(self, hidden: torch.Tensor) -> torch.Tensor:
         """(1, T, d) with the answers' (1, b k, d) in their places: some models insist on the shape they were given."""
         return hidden.new_zeros(1, len(self.runs.tokens), hidden.shape[2]).index_copy_(1, self._ends, hidden)
+
+    def edited(self, hidden: torch.Tensor) -> torch.Tensor:
+        """(1, T, d) with the edit's change at the answers' tokens."""
+        assert self.edit is not None
+        changed = self.edit.change(hidden[0].index_select(0, self._ends))
+        return hidden.index_copy(1, self._ends, changed[None].to(hidden.dtype))
 
     @cached_property
     def _spans_of_all(self) -> Spans:
