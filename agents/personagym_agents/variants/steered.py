@@ -40,7 +40,12 @@ _USERS = 16
 
 @dataclass(frozen=True)
 class SteeringSettings:
-    """How users are steered; docs/variants.md says how the defaults were chosen."""
+    """How users are steered.
+
+    The defaults, those of the paper at the last layer, had the highest likelihood among four layers, multipliers from
+    -0.5 to 2, and 5 or 20 neighbours: for 150 users of ML-100K, on training rows that the base of the bundle
+    `ml-100k-disjoint` has not read.
+    """
 
     layer: int = -1
     """Whose output is moved; counted from the end below 0."""
