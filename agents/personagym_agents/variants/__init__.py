@@ -102,6 +102,16 @@ VARIANTS: Mapping[str, Variant] = dict(
             "expected satisfaction of a whole slate, as a reward",
             "UGRO, arXiv:2306.09821",
         ),
+        _named(
+            "steered",
+            "a frozen base, its activations moved by what the user's own rows say; nothing is trained",
+            "Fints, arXiv:2510.27206",
+        ),
+        _named(
+            "satisfaction",
+            "whether users stay, from encodings of sessions that were learned without labels",
+            "contrastive satisfaction prediction, arXiv:2010.11230",
+        ),
     ]
 )
 """By name."""
