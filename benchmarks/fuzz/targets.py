@@ -14,7 +14,7 @@ import numpy as np
 from kills.results import Kill, KilledCommand, Kills
 from personagym_agents.bundle.manifest import BUNDLED, read_manifest
 from personagym_agents.bundle.storage import read_personas
-from personagym_agents.classical.stack import Blend
+from personagym_agents.classical.blend import Blend
 from personagym_env.collaborative.factors import FactorModel
 from personagym_env.data.manifest import read_manifest as read_data_manifest
 from personagym_env.data.sources import load_dataset

@@ -24,7 +24,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from personagym_agents.bundle.border import check_links, check_personas
 from personagym_agents.bundle.linking import linked_users
 from personagym_agents.bundle.manifest import Manifest, base_for, bundle_hash, read_manifest, save_manifest
-from personagym_agents.classical.stack import Blend
+from personagym_agents.classical.blend import Blend
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
 from personagym_agents.documents.told import fit_told

@@ -1,7 +1,7 @@
 """What a training log says about a rating before it is given, as numbers that a regression can read.
 
-Evidence is read off a log by `fit_evidence`; `cross_fitted_evidence` reads it for the log's own rows, each by the other
-rows alone. Shapes: n rows, b users, m items, f columns, g genres.
+Evidence is read off a log by `fit_evidence`; `cross_fitting` reads it for the log's own rows, each by the other rows
+alone. Shapes: n rows, b users, m items, f columns, g genres.
 """
 
 from dataclasses import dataclass
@@ -17,8 +17,6 @@ from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interact
 
 Columns = npt.NDArray[np.float32]
 
-LARGEST_LAG = 0.25
-"""Unknown rows right before a row, as a share of the known ones, at most: held-out rows are a fifth of a user's."""
 MOST_GENRES = 32
 """Genres with a column of their own at most, the most frequent ones."""
 _RANKS = (3, 8, 16)
@@ -34,11 +32,6 @@ similarity of the neighbours; how unsure the means and the factor model of highe
 item's genres; and `Corrections`."""
 PEERS = slice(3, 3 + len(_RANKS))
 """Columns of what factor models expect."""
-_FOLDS = 8
-_ITEM_FOLDS = 3
-"""Into which items are dealt to be read as if nobody had rated them."""
-_UNKNOWN_ROWS = 30_000
-"""Rows of such items that are read at most."""
 _WINDOWS = (5, 20)
 """Latest ratings whose mean residual tells the user's present mood."""
 EVIDENCE_COLUMNS = (
@@ -125,49 +118,6 @@ def fit_evidence(log: Interactions, catalogue: Catalogue | None = None) -> Ratin
         shares.astype(np.float32),
         _moods(residual, log, np.arange(log.n_users), log.counts),
     )
-
-
-def cross_fitted_evidence(
-    log: Interactions, catalogue: Catalogue | None = None, *, rng: np.random.Generator
-) -> Columns:
-    """(n, f) evidence on the log's own rows: dealt into folds, each read by the other folds, moods by earlier rows."""
-    dealing, lagging = rng.spawn(2)
-    fold = dealing.permutation(len(log)) % min(_FOLDS, len(log))
-    return _evidence_by_fold(log, catalogue, fold, known_before(log, lagging), np.arange(len(log)))
-
-
-def evidence_on_unknown_items(
-    log: Interactions, catalogue: Catalogue | None = None, *, rng: np.random.Generator
-) -> tuple[Columns, IntArray, IntArray]:
-    """(n', f) evidence on some of the log's own rows, each by the rows of other items alone.
-
-    Also (n',) which rows these are, and the fold of each one's item.
-    """
-    dealing, lagging, drawing = rng.spawn(3)
-    fold = (dealing.permutation(log.n_items) % min(_ITEM_FOLDS, log.n_items))[log.items]
-    rows = np.sort(drawing.choice(len(log), min(len(log), _UNKNOWN_ROWS), replace=False))
-    return _evidence_by_fold(log, catalogue, fold, known_before(log, lagging), rows), rows, fold[rows]
-
-
-def _evidence_by_fold(
-    log: Interactions, catalogue: Catalogue | None, fold: IntArray, known: IntArray, rows: IntArray
-) -> Columns:
-    """(n', f) evidence on (n',) rows by those of other folds (n,), moods when (n,) rows of a user were known."""
-    found = np.empty((0, 0), np.float32)
-    for number in np.unique(fold[rows]):
-        place = np.flatnonzero(fold[rows] == number)
-        inside, others = rows[place], fold != number
-        evidence = fit_evidence(log.take(others) if others.any() else log, catalogue)
-        part = evidence.at(log.users[inside], log.items[inside], evidence.mood_before(log, inside, known[inside]))
-        if not found.size:
-            found = np.empty((len(rows), part.shape[1]), np.float32)
-        found[place] = part
-    return found
-
-
-def known_before(log: Interactions, rng: np.random.Generator) -> IntArray:
-    """(n,) how many of its user's rows were known when each row came: those before it, less a random lag."""
-    return np.asarray((log.rank_in_user / (1 + LARGEST_LAG * rng.random(len(log)))).astype(np.int64))
 
 
 def _residuals(bias: FactorModel, log: Interactions) -> FloatArray:

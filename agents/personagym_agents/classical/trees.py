@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from personagym_agents.classical.rating_evidence import (
-    PEERS,
-    Columns,
-    RatingEvidence,
-    cross_fitted_evidence,
-    fit_evidence,
-)
+from personagym_agents.classical.cross_fitting import cross_fitted_evidence
+from personagym_agents.classical.rating_evidence import PEERS, Columns, RatingEvidence, fit_evidence
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.data.tables import Catalogue, IntArray, Interactions
 

@@ -27,7 +27,7 @@ from personagym_env.protocols import Reaction, UserFingerprint
 
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
-FIT_VERSION = 2
+FIT_VERSION = 3
 """Raised with every change of the fits that moves answers by more than rounding."""
 FACTOR_RANKS = {"bias": 0, "mf": FactorSettings().rank}
 """Users who can be fitted by propensities."""

@@ -20,9 +20,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from personagym_agents.classical.blend import Blend
 from personagym_agents.classical.choice import sample_unseen
-from personagym_agents.classical.rating_evidence import Columns, RatingEvidence, fit_evidence, known_before
-from personagym_agents.classical.stack import Blend, fit_blend
+from personagym_agents.classical.cross_fitting import known_before
+from personagym_agents.classical.gated_ridge import fit_gated_ridge
+from personagym_agents.classical.rating_evidence import Columns, RatingEvidence, fit_evidence
 from personagym_agents.llm.batches import batch_numbers
 from personagym_agents.memory.co_consumption import Histories, fit_co_consumption
 from personagym_agents.memory.evidence import (
@@ -118,7 +120,7 @@ def _rating_levels(
     found = np.zeros((*items.shape, len(RATING_FIELDS)), np.uint8)
     for rows, model in zip(inside, models, strict=True):
         others = np.isin(np.arange(len(train)), rows, invert=len(inside) > 1)
-        blend = fit_blend(own[others], train.ratings[others])
+        blend = Blend(fit_gated_ridge(own[others], train.ratings[others]))
         found[rows, 0] = rating_levels(own[rows], blend)
         mood = model.mood_before(train, rows, known[rows])
         asked, times = items[rows, 1:].ravel(), items.shape[1] - 1

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from personagym_agents.classical.blend import Blend, fit_cross_fitted_blend
 from personagym_agents.classical.rating_evidence import EVIDENCE_COLUMNS, Columns, RatingEvidence, fit_evidence
-from personagym_agents.classical.stack import Blend, fit_cross_fitted_blend
 from personagym_agents.documents.told import LEVELS
 from personagym_agents.memory.co_consumption import READINGS, CoConsumptionModel, Histories, fit_co_consumption
 from personagym_agents.memory.reasons import ReasonMemory

@@ -38,7 +38,7 @@ def test_a_bundle_holds_nothing_of_single_rows(small_bundle: Path, small_split: 
     for path in small_bundle.rglob("*.safetensors"):
         assert all(len(small_split.train) not in array.shape for array in load_file(path).values()), path.name
     (weights,) = small_bundle.glob("*.safetensors")
-    assert sum(array.size for array in load_file(weights).values()) < 500, "all else is fitted when users are loaded"
+    assert sum(array.size for array in load_file(weights).values()) < 600, "all else is fitted when users are loaded"
 
 
 def test_a_run_with_documents_of_another_wording_is_refused(

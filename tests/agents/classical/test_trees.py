@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from personagym_agents.classical.rating_evidence import cross_fitted_evidence, fit_evidence, known_before
+from personagym_agents.classical.cross_fitting import cross_fitted_evidence, known_before
+from personagym_agents.classical.rating_evidence import fit_evidence
 from personagym_agents.classical.trees import TreeSettings, fit_trees
 from personagym_env.data.tables import Catalogue, Interactions
 

@@ -5,8 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from personagym_agents.classical.blend import fit_cross_fitted_blend
+from personagym_agents.classical.gated_ridge import fit_gated_ridge
 from personagym_agents.classical.rating_evidence import fit_evidence
-from personagym_agents.classical.stack import fit_blend, fit_cross_fitted_blend
 from personagym_agents.memory import cross_fitted
 from personagym_agents.memory.cross_fitted import CrossFittedExamples, draw_cross_fitted_examples
 from personagym_agents.memory.evidence import Evidence, Memory
@@ -29,7 +30,7 @@ def test_a_row_is_recalled_without_its_own_rating(
     With the same weights of the evidence, that is, which as all weights owe something to all rows.
     """
     blend = fit_cross_fitted_blend(small_split.train, small_data.catalogue)
-    monkeypatch.setattr(cross_fitted, "fit_blend", lambda evidence, ratings: blend)
+    monkeypatch.setattr(cross_fitted, "fit_gated_ridge", lambda evidence, ratings: blend.usual)
     logs = []
     for rating in (1.0, 5.0):
         ratings = small_split.train.ratings.copy()
@@ -61,7 +62,7 @@ def test_nothing_is_expected_where_nothing_can_be_known() -> None:
     assert abs(np.corrcoef(own, log.ratings)[0, 1]) < 0.2
     whole = fit_evidence(log, catalogue)
     known = whole.at(log.users, log.items, whole.mood[log.users])
-    assert np.corrcoef(fit_blend(known, log.ratings)(known), log.ratings)[0, 1] > 0.6
+    assert np.corrcoef(fit_gated_ridge(known, log.ratings)(known), log.ratings)[0, 1] > 0.6
 
 
 def test_belonging_at_a_row_knows_no_later_row_of_the_user(small_data: Dataset, small_split: Split) -> None:
