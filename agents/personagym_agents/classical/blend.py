@@ -77,13 +77,14 @@ class Blend:
 
     def save(self, path: Path) -> None:
         """Write the weights as safetensors."""
-        parts = {"usual": self.usual.arrays()}
+        parts = {"": self.usual.arrays()}
         if self.network is not None:
             parts["network"] = self.network.arrays() | {"share": np.asarray(self.share)}
         for name in _COLD:
             if (part := getattr(self, name)) is not None:
                 parts[name] = part.arrays()
-        save_file({f"{part}.{name}": array for part, arrays in parts.items() for name, array in arrays.items()}, path)
+        named = {(part, name): array for part, arrays in parts.items() for name, array in arrays.items()}
+        save_file({".".join(filter(None, names)): array for names, array in named.items()}, path)
 
     @classmethod
     def load(cls, path: Path) -> "Blend":
@@ -94,7 +95,7 @@ class Blend:
         """
         try:
             parts = _parts(load_file(path))
-            usual = checked_ridge(parts.get("usual", {}))
+            usual = checked_ridge(parts.get("", {}))
             network, share = None, 0.0
             if "network" in parts:
                 share = float(_single(parts["network"].pop("share", np.empty(0))))
@@ -108,7 +109,7 @@ class Blend:
 def _parts(arrays: Mapping[str, npt.NDArray[np.float64]]) -> dict[str, dict[str, npt.NDArray[np.float64]]]:
     found: dict[str, dict[str, npt.NDArray[np.float64]]] = {}
     for name, array in arrays.items():
-        part, _, field = name.partition(".")
+        part, _, field = name.rpartition(".")
         found.setdefault(part, {})[field] = array
     return found
 

@@ -30,6 +30,9 @@ _FARTHEST = 4.0
 _TINY = 1e-6
 
 
+_USER_MEAN = EVIDENCE_COLUMNS.index("user mean")
+
+
 def _places(names: tuple[str, ...]) -> IntArray:
     return np.array([EVIDENCE_COLUMNS.index(name) for name in names])
 
@@ -38,10 +41,6 @@ def _places(names: tuple[str, ...]) -> IntArray:
 class GatedRidge:
     """Weights of the evidence, fitted by `fit_gated_ridge`; a few hundred numbers."""
 
-    anchor: npt.NDArray[np.float64]
-    """(f,) weights of the columns as they are, whose sum is the expectation that is corrected."""
-    begin: npt.NDArray[np.float64]
-    """() rating points that this sum begins at."""
     centre: npt.NDArray[np.float64]
     """(f,) mean of each column, as it is told."""
     scale: npt.NDArray[np.float64]
@@ -52,6 +51,9 @@ class GatedRidge:
     """(g, s) rating points for one of both."""
     constant: npt.NDArray[np.float64]
     """() rating points."""
+    begin: npt.NDArray[np.float64] | None = None
+    """() rating points that the means of users are counted from, where it is these that are corrected; None where it is
+    the mean of the factor models."""
 
     def __call__(self, evidence: Columns) -> FloatArray:
         """(...) expected ratings by (..., f) evidence."""
@@ -60,9 +62,10 @@ class GatedRidge:
         return np.asarray(self.anchored(evidence) + self.constant + told @ self.linear + gated)
 
     def anchored(self, evidence: Columns) -> FloatArray:
-        """(...) the expectation that is corrected; what evidence does not know counts 0."""
-        used = np.flatnonzero(self.anchor)
-        return np.asarray(self.begin + np.nan_to_num(evidence[..., used]) @ self.anchor[used])
+        """(...) the expectation that is corrected; an unknown user has the mean of all."""
+        if self.begin is None:
+            return np.asarray(evidence[..., PEERS].mean(axis=-1))
+        return np.asarray(self.begin + np.nan_to_num(evidence[..., _USER_MEAN]))
 
     def told(self, evidence: Columns) -> FloatArray:
         """(..., f) standardised columns."""
@@ -74,7 +77,8 @@ class GatedRidge:
 
     def arrays(self) -> dict[str, npt.NDArray[np.float64]]:
         """By the names of the fields."""
-        return {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        named = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: np.asarray(array) for name, array in named.items() if array is not None}
 
 
 def checked_ridge(arrays: Mapping[str, npt.NDArray[np.float64]]) -> GatedRidge:
@@ -85,8 +89,8 @@ def checked_ridge(arrays: Mapping[str, npt.NDArray[np.float64]]) -> GatedRidge:
     """
     shapes = {name: array.shape for name, array in arrays.items()}
     columns = shapes.get("centre", ())
-    expected: dict[str, tuple[int, ...]] = dict.fromkeys(("anchor", "centre", "scale", "linear"), columns)
-    expected |= {"gated": (len(_GATES), len(_SIGNALS)), "begin": (), "constant": ()}
+    expected: dict[str, tuple[int, ...]] = dict.fromkeys(("centre", "scale", "linear"), columns)
+    expected |= {"gated": (len(_GATES), len(_SIGNALS)), "constant": ()} | ({"begin": ()} if "begin" in shapes else {})
     if shapes != expected or len(columns) != 1 or columns[0] < len(EVIDENCE_COLUMNS):
         raise ValueError(f"expected shapes {expected}, got {shapes}")
     return GatedRidge(**{name: np.asarray(arrays[name], np.float64) for name in expected})
@@ -103,21 +107,15 @@ def fit_gated_ridge(evidence: Columns, ratings: FloatArray, *, user_means: bool 
     # Here, because it takes a second to import, and fitted weights do without.
     from sklearn.linear_model import Ridge
 
-    told = _told(evidence)
+    columns = _told(evidence)
     fit = GatedRidge(
-        anchor=np.zeros(told.shape[1]),
-        begin=np.zeros(()),
-        centre=told.mean(axis=0),
-        scale=told.std(axis=0) + _TINY,
-        linear=np.zeros(told.shape[1]),
+        centre=columns.mean(axis=0),
+        scale=columns.std(axis=0) + _TINY,
+        linear=np.zeros(columns.shape[1]),
         gated=np.zeros((len(_GATES), len(_SIGNALS))),
         constant=np.zeros(()),
+        begin=np.asarray(np.mean(ratings - np.nan_to_num(evidence[:, _USER_MEAN])), np.float64) if user_means else None,
     )
-    if user_means:
-        fit.anchor[EVIDENCE_COLUMNS.index("user mean")] = 1
-        fit = replace(fit, begin=np.asarray(np.mean(ratings - fit.anchored(evidence))))
-    else:
-        fit.anchor[PEERS] = 1 / (PEERS.stop - PEERS.start)
     told = fit.told(evidence)
     products = told[:, _places(_GATES), None] * told[:, None, _places(_SIGNALS)]
     middle, width = products.mean(axis=0), products.std(axis=0) + _TINY

@@ -85,7 +85,7 @@ def test_damaged_weights_are_named(stack: StackModel, tmp_path: Path) -> None:
     place = tmp_path / "blend.safetensors"
     stack.blend.save(place)
     weights = load_file(place)
-    for name in ("usual.linear", "unrated.linear", "barely_known.centre", "network.hidden", "network.output"):
+    for name in ("linear", "unrated.linear", "barely_known.centre", "network.hidden", "network.output"):
         save_file(weights | {name: weights[name][1:]}, place)
         with pytest.raises(ValueError, match="expected shapes"):
             Blend.load(place)
