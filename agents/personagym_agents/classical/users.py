@@ -27,8 +27,10 @@ from personagym_env.protocols import Reaction, UserFingerprint
 
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
-FIT_VERSIONS = {"bias": 2, "mf": 2, "knn": 2, "trees": 2, "stack": 3}
-"""Of each kind of users; raised with every change of the fit that moves answers by more than rounding."""
+FIT_VERSION = 2
+STACK_VERSION = 3
+"""Of all users but the stack, and of these; raised with every change of the fits that moves answers by more than
+rounding."""
 FACTOR_RANKS = {"bias": 0, "mf": FactorSettings().rank}
 """Users who can be fitted by propensities."""
 LARGEST_LOGIT = 12.0
@@ -255,7 +257,7 @@ def fit_users_of(
     """
     if not len(train):
         raise ValueError(f"{name!r} users need at least one training row, got an empty log")
-    recipe = sha256(repr((name, FIT_VERSIONS.get(name), seed, train.fingerprint(), told)).encode()).hexdigest()
+    recipe = sha256(repr((name, FIT_VERSION, seed, train.fingerprint(), told)).encode()).hexdigest()
     return ClassicalUsers(
         name,
         train.scale,
@@ -319,4 +321,5 @@ def _recipe(name: str, train: Interactions, catalogue: Catalogue | None, seed: i
     read = None
     if catalogue is not None and name in _READERS:
         read = [catalogue.years.tolist(), catalogue.genres.tolist(), catalogue.titles]
-    return sha256(repr((name, FIT_VERSIONS[name], seed, train.fingerprint(), read)).encode()).hexdigest()
+    version = STACK_VERSION if name == "stack" else FIT_VERSION
+    return sha256(repr((name, version, seed, train.fingerprint(), read)).encode()).hexdigest()

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from personagym_agents.classical.rating_evidence import known_before
+from personagym_agents.classical.cross_fitting import known_before
 from personagym_agents.classical.users import ClassicalUsers, fit_users_of
 from personagym_agents.variants.histories import Floats, Residuals, Sequences, sequences_of
 from personagym_env.collaborative.rating_model import Opinion, at_pairs
