@@ -16,15 +16,32 @@ from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, 
 DRAWN = (
     "mf",
     "mf, known propensities",
-    "mf, propensities by margins",
-    "shown value, mf",
+    "mf, doubly robust, known propensities",
+    "zero-shot",
     "trees",
     "bias",
     "NDCG@10",
     "NDCG@10, liked",
     "popularity",
 )
-"""Judges of the table and the plot; the file has all."""
+"""Judges of the plot; the file has all."""
+TOLD = (
+    "zero-shot",
+    "trees",
+    "mf",
+    "mf, known propensities",
+    "mf, propensities by margins",
+    "mf, propensities by co-consumption",
+    "mf, doubly robust, known propensities",
+    "mf, doubly robust, propensities by margins",
+    "mf, doubly robust, propensities by co-consumption",
+    "shown value, mf",
+    "bias",
+    "NDCG@10",
+    "NDCG@10, liked",
+    "popularity",
+)
+"""Judges of the table."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ def selection_table(result: PlantedSelections) -> Table:
     ]
     rows = [
         Row((Cell(judge), *(Cell(told.get((judge, *law)), ".2f") for law in laws)))
-        for judge in DRAWN
+        for judge in TOLD
         if any((judge, *law) in told for law in laws)
     ]
     rows.append(Row((Cell("a perfect judge"), *(Cell(ceilings.get(law), ".2f") for law in laws)), "reference"))

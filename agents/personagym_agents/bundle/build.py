@@ -152,7 +152,7 @@ def _train_one_by_one(
         adapted = add_adapters(trained_base.model, [name], config)
         train(
             trained_base.model,
-            [World(epochs, trained_base.teacher, users=taught)],
+            [World(epochs, trained_base.teacher, users=taught, weights=trained_base.weights)],
             settings.training,
             name=name,
             identity=identity,

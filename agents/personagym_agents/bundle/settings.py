@@ -7,6 +7,7 @@ from personagym_agents.memory.settings import Recall
 from personagym_agents.model.settings import Targets
 from personagym_agents.personas.settings import Groups, PersonaSettings
 from personagym_agents.training.settings import TrainingSettings
+from personagym_env.collaborative.propensity import PropensityKind
 
 SHIPPED = "shipped"
 """Name of the base that the package ships, which reads any log."""
@@ -90,6 +91,9 @@ class BundleSettings:
     recall: Recall = field(default_factory=Recall)
     teacher: str = "stack"
     """Classical users, fitted on the same training rows, whose ratings of unseen items the model learns from too."""
+    propensities: PropensityKind | None = None
+    """Weigh the loss of each rating by its inverse propensity, read off the log by its margins or by co-consumption as
+    well: what is learned then stands for items that nobody picked out to rate. None counts all alike."""
     history_lines: int = HISTORY_LINES
     """Latest ratings that a document shows."""
     taste: bool = True

@@ -33,7 +33,7 @@ from personagym_agents.training.settings import TrainingSettings
 from personagym_agents.training.world import Teacher, World
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.data.tables import Dataset, FloatArray, Interactions
 from personagym_env.data.traits import user_traits
 from personagym_env.run_context import RunContext
 
@@ -60,6 +60,8 @@ class TrainedBase:
     teacher: Teacher
     read: tuple[ReadLog, ...]
     """What the base has read."""
+    weights: FloatArray | None = None
+    """(n,) how much the rating of each training row counts in the loss; None for all alike."""
     source: BaseSource | None = None
     """What the base was read from, where a bundle names it instead of holding it."""
 
@@ -130,16 +132,28 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
     )
     read = _read(dataset, split, settings)
     base = TrainedBase(
-        dataset, split, settings, model, corpus, book, reason_book, writer, personas, own.teacher, read, source
+        dataset,
+        split,
+        settings,
+        model,
+        corpus,
+        book,
+        reason_book,
+        writer,
+        personas,
+        own.teacher,
+        read,
+        own.weights,
+        source,
     )
     if settings.base == SMALL:
-        worlds = [World(base.epochs(settings.training, settings.seed), own.teacher)]
+        worlds = [World(base.epochs(settings.training, settings.seed), own.teacher, weights=own.weights)]
         statistical = StatisticalProfileWriter(taste=settings.taste)
         for number, log in enumerate(others):
             told = log.corpus(tokenizer)
             options = fitting(settings.training.sampling, told, window_of(model))
             epochs = Epochs(told, statistical, options, seed=settings.seed + 1 + number)
-            worlds.append(World(epochs, log.teacher, rows=settings.log_rows))
+            worlds.append(World(epochs, log.teacher, rows=settings.log_rows, weights=log.weights))
         identity = base.identity(settings, without=_AFTER_BASE)
         train(model, worlds, settings.training, name="base", identity=identity, context=context)
     return base

@@ -67,10 +67,13 @@ class AdapterTrainer:
         held_out = tail_rows(corpus.train, settings.tail)
         options = fitting(training.sampling, corpus, window_of(base.model))
         self._world = World(
-            Epochs(corpus, base.writer, options, seed=seed, kept=training.epochs, held_out=held_out), base.teacher
+            Epochs(corpus, base.writer, options, seed=seed, kept=training.epochs, held_out=held_out),
+            base.teacher,
+            weights=base.weights,
         )
         self._tail = Tail(corpus, base.writer, held_out, history_lines, base.model) if held_out.any() else None
         told = f"{corpus.train.fingerprint()} {corpus.encoded!r} {base.settings.recall!r} {history_lines} {seed}"
+        told += "" if base.settings.propensities is None else f" {base.settings.propensities}"
         # What is about one kind alone is in the key of that kind.
         shared = replace(settings, groups="none", penalty=0.0, own_rate=1.0)
         self._key = sha256(f"{told} {shared!r} {_weights_hash(base.model)}".encode()).hexdigest()

@@ -16,6 +16,7 @@ from personagym_agents.memory.evidence import Memory
 from personagym_agents.memory.settings import Recall
 from personagym_agents.training.log_variants import draw_log_variant
 from personagym_agents.training.world import Teacher
+from personagym_env.collaborative.propensity import inverse_weights, propensities_of
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import user_traits
@@ -36,6 +37,8 @@ class TrainingLog:
     teacher: Teacher
     titles: bool
     """Whether lines name their items."""
+    weights: FloatArray | None
+    """(n,) how much the rating of each row counts in the loss; None for all alike."""
 
     def texts(self, writer: ProfileWriter, rng: np.random.Generator) -> Iterator[str]:
         """What a tokenizer is trained on."""
@@ -82,7 +85,10 @@ def ready_log(
         reasons=None if memory is None else memory.reasons,
     )
     teacher = _teacher(settings.teacher, dataset, train)
-    return TrainingLog(dataset, rows, told, memory, examples, teacher, settings.titles)
+    weights = None
+    if settings.propensities is not None:
+        weights = inverse_weights(propensities_of(settings.propensities, rows, seed=settings.seed))
+    return TrainingLog(dataset, rows, told, memory, examples, teacher, settings.titles, weights)
 
 
 def other_logs(

@@ -25,7 +25,12 @@ class Losses(NamedTuple):
 
 
 def answer_losses(
-    logits: torch.Tensor, rating: torch.Tensor, chosen: torch.Tensor, teacher: torch.Tensor, target: torch.Tensor
+    logits: torch.Tensor,
+    rating: torch.Tensor,
+    chosen: torch.Tensor,
+    teacher: torch.Tensor,
+    target: torch.Tensor,
+    weight: torch.Tensor | None = None,
 ) -> Losses:
     """Losses over answers.
 
@@ -39,11 +44,16 @@ def answer_losses(
         teacher: (s, l) the teacher's rating distributions on the s skipped candidates, in order (knowledge
             distillation: Hinton, Vinyals, Dean 2015, at temperature 1).
         target: (r, l) what each rating is as an answer.
+        weight: (n,) how much each rating counts, 1 on average over all training rows, so that a batch of rows that
+            count more pulls more; all alike if None.
     """
     rated, asked, skipped = rating != NONE, chosen != NONE, chosen == 0
     consumed = torch.logsumexp(logits[:, 1:], dim=-1) - logits[:, 0]
+    told, answer = logits[rated, 1:], target[rating[rated]]
     return Losses(
-        rating=functional.cross_entropy(logits[rated, 1:], target[rating[rated]]),
+        rating=functional.cross_entropy(told, answer)
+        if weight is None
+        else (functional.cross_entropy(told, answer, reduction="none") * weight[rated]).mean(),
         choice=functional.binary_cross_entropy_with_logits(consumed[asked], chosen[asked].to(logits.dtype)),
         taught=functional.cross_entropy(logits[skipped, 1:], teacher),
     )

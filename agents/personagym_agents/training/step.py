@@ -96,6 +96,8 @@ def _losses(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) 
     # Only on unseen candidates: on a training row the teacher knows the rating itself, and a model that learns from it
     # learns to remember.
     unseen, column = np.nonzero(sequences.chosen[batch] == 0)
+    place = np.nonzero(sequences.item[batch] != NONE)
+    weight = world.weights_at(sequences.user[batch][place[0]], sequences.item[batch][place])
     taught = world.teacher(sequences.user[batch][unseen], sequences.item[batch][unseen, column]) @ corpus.target
     return answer_losses(
         answer_logits(model, due, answers),
@@ -103,4 +105,5 @@ def _losses(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) 
         chosen[asked],
         torch.from_numpy(taught).to(device, torch.float32),
         torch.from_numpy(corpus.target).to(device, torch.float32),
+        None if weight is None else torch.from_numpy(weight).to(device, torch.float32),
     )

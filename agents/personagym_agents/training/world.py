@@ -22,6 +22,15 @@ class World(NamedTuple):
     """(u,) whose documents to train on; None for all."""
     rows: int | None = None
     """Training rows that an epoch shows at most, those of users drawn anew each time; None for all."""
+    weights: FloatArray | None = None
+    """(n,) how much the rating of each training row counts in the loss, 1 on average; None for all alike."""
+
+    def weights_at(self, users: IntArray, items: IntArray) -> FloatArray | None:
+        """(p,) how much the ratings of training rows count, given as pairs; 0 where there is no row."""
+        if self.weights is None:
+            return None
+        rows = self.epochs.corpus.train.pairs.rows(users, items)
+        return np.asarray(np.where(rows >= 0, self.weights[rows], 0.0))
 
     def draw(self, number: int) -> tuple[Epoch, np.random.Generator]:
         """What an epoch shows, and a generator that goes on from its draws."""
