@@ -14,6 +14,8 @@ from personagym_env.data.tables import FloatArray, IntArray
 
 BLOCK = 256
 """Rows whose similarities to all others are computed at once: 256 n floats are in memory at a time."""
+_CELLS = 2**24
+"""Of a block of rows with all others that are laid out at once."""
 Similarity = Callable[[slice], FloatArray]
 """From a block of rows to its (b, n) similarities to all rows."""
 SparseSimilarity = Callable[[slice], sparse.csr_array]
@@ -79,16 +81,8 @@ class CommonColumns:
 
 def _at_entries(values: sparse.csr_array, pattern: sparse.csr_array) -> FloatArray:
     """(e,) values where the pattern has its e entries; products of sparse arrays leave out sums that are 0."""
-    key, asked = (
-        np.repeat(np.arange(part.shape[0]), np.diff(part.indptr)) * part.shape[1] + part.indices
-        for part in (values, pattern)
-    )
-    order = np.argsort(key)
-    place = np.minimum(np.searchsorted(key, asked, sorter=order), max(len(key) - 1, 0))
-    if not len(key):
-        return np.zeros(len(asked))
-    found = order[place]
-    return np.where(key[found] == asked, values.data[found], 0.0)
+    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+    return np.asarray(values.toarray()[rows, pattern.indices])
 
 
 def largest(values: FloatArray, k: int) -> npt.NDArray[np.int64]:
@@ -129,8 +123,9 @@ def nearest_of_common(similarity: SparseSimilarity, n: int, k: int) -> sparse.cs
         k: others to keep; fewer where fewer are similar.
     """
     parts = []
-    for begin in range(0, n, BLOCK):
-        block = similarity(slice(begin, min(begin + BLOCK, n)))
+    size = max(1, min(BLOCK, _CELLS // n))
+    for begin in range(0, n, size):
+        block = similarity(slice(begin, min(begin + size, n)))
         rows = np.repeat(np.arange(block.shape[0]), np.diff(block.indptr))
         kept = np.flatnonzero((block.data > 0) & (block.indices != rows + begin))
         kept = kept[np.lexsort((-block.data[kept], rows[kept]))]  # by row, the most similar first
