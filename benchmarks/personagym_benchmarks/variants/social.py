@@ -1,0 +1,86 @@
+"""Friends: whom they should be, and what their influence does to popularity over rounds."""
+
+import numpy as np
+from scipy import sparse
+
+from personagym_agents.variants.evolving import EvolvingUsers
+from personagym_agents.variants.social import Friends, SocialModel, fit_social
+from personagym_benchmarks.variants.asked import Asked
+from personagym_benchmarks.variants.board import Measurement
+from personagym_env.data.named_splits import NamedSplit
+from personagym_env.data.tables import Dataset, FloatArray
+from personagym_env.evaluation.core.statistics import Interval, over_repetitions
+from personagym_env.session.random import gumbel
+
+ROUNDS, SHOWN, REPETITIONS = 50, 10, 3
+TOLD = (1, 10, 50)
+MOST_USERS = 1_000
+_TOP = 0.1
+ALONE = "no influence"
+KINDS: tuple[Friends, ...] = ("co-rating", "random", "none")
+
+
+def measure(dataset: Dataset, part: NamedSplit, seed: int) -> list[Measurement]:
+    """Fidelity with real friends, strangers and nobody; and concentration with and without influence."""
+    train = part.split.train
+    agents = {kind: fit_social(dataset, train, seed=seed, friends=kind) for kind in KINDS}
+    asked = Asked.of(part.split, {str(kind): agent for kind, agent in agents.items()}, seed)
+    found = []
+    for kind in KINDS[1:]:
+        found += asked.difference("whose opinions count", "held-out rows", KINDS[0], kind)
+    for kind in KINDS[:2]:
+        found += _concentration(agents[kind], kind, seed)
+    return found
+
+
+def _concentration(agent: EvolvingUsers, kind: str, seed: int) -> list[Measurement]:
+    """Share of what is taken that the most popular tenth of the items gets, by round."""
+    fitted = float(agent.choice.weights[-1])
+    question = "concentration of what is taken"
+    weight = Interval(fitted, np.nan, np.nan)
+    found = [Measurement(question, f"{kind} friends", "logits per log(1 + friends who took the item), fitted", weight)]
+    runs = {
+        words: np.array([_rounds(agent, heed=heed, seed=seed + repetition) for repetition in range(REPETITIONS)])
+        for words, heed in ((ALONE, 0.0), ("fitted influence", fitted), ("influence of 1", 1.0))
+    }
+    for turn in TOLD:
+        setting = f"{kind} friends, {turn} rounds of {SHOWN} random items"
+        for words, shares in runs.items():
+            values = shares[:, turn - 1]
+            figure = f"share of the most taken tenth of items, {words}"
+            if words != ALONE:
+                values, figure = values - runs[ALONE][:, turn - 1], f"{figure} less {ALONE}"
+            found.append(Measurement(question, setting, figure, over_repetitions(values)))
+    return found
+
+
+def _rounds(agent: EvolvingUsers, *, heed: float, seed: int) -> FloatArray:
+    """(rounds,) share of the takings so far that went to the most taken tenth of the items.
+
+    Friends who took an item in an earlier round count with those who have it in the log, with `heed` logits.
+    """
+    model, rng = agent.model, np.random.default_rng(seed)
+    assert isinstance(model, SocialModel)
+    n_users, n_items = min(agent.n_users, MOST_USERS), agent.n_items
+    users = np.arange(n_users)
+    logit = agent.answers(users, model.begin(users)).choice_logit.astype(np.float64)
+    before = model.friends_took(users, model.adopted)
+    seen = model.adopted[users].toarray() > 0
+    taken = np.zeros((agent.n_users, n_items), np.float32)
+    total, share = np.zeros(n_items), np.zeros(ROUNDS)
+    for turn in range(ROUNDS):
+        slates = np.argpartition(rng.random((n_users, n_items)) + seen, SHOWN, axis=1)[:, :SHOWN]
+        wish = logit
+        if heed and turn:
+            now = model.friends_took(users, sparse.csr_array(model.adopted + sparse.csr_array(taken)))
+            wish = logit + heed * (now - before)
+        luck = gumbel(rng.random((n_users, SHOWN + 1)))
+        utility = np.column_stack([np.take_along_axis(wish, slates, axis=1), np.zeros(n_users)]) + luck
+        best = utility.argmax(axis=1)
+        takers = np.flatnonzero(best < SHOWN)
+        items = slates[takers, best[takers]]
+        taken[takers, items], seen[takers, items] = 1, True
+        total += np.bincount(items, minlength=n_items)
+        top = np.sort(total)[::-1][: max(1, round(_TOP * n_items))]
+        share[turn] = top.sum() / max(total.sum(), 1)
+    return share
