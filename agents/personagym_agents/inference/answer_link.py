@@ -7,9 +7,6 @@ it belongs to the user. Both are fitted on training rows that the users asked fo
 knows how far such answers can be trusted. What is left of it all without the base is told by
 `personagym_agents.probes.link_controls`.
 
-About an item that nobody has rated, the memory alone is believed: of such items it knows what may be said without
-ratings, and a base that has never seen them says nothing that can be checked on training rows.
-
 Shapes: n questions, l levels, r ratings, k places.
 """
 
@@ -75,7 +72,7 @@ class AnswerLink:
     levels: tuple[float, ...]
     """(l,) that the base answers in."""
     trust: float
-    """Weight of the base's expectation against the one that it was told, from 0 to 1, about items that were rated."""
+    """Weight of the base's expectation against the one that it was told, from 0 to 1."""
     centre: float
     """Mean of the averaged expectations, in levels."""
     width: float
@@ -89,7 +86,7 @@ class AnswerLink:
         if self.ordinal is None:
             return np.ones((*answers.shape[:-1], 1), np.float32)
         mean, deviation = _moments(answers, self.levels)
-        place = (_averaged(mean, beside, self.trust) - self.centre) / self.width
+        place = (_averaged(mean, beside.expected, self.trust) - self.centre) / self.width
         features = _sureness(place, deviation, beside.scatter)
         return self.ordinal.distribution(self.ordinal.location(place), self.ordinal.steepness(features))
 
@@ -120,7 +117,7 @@ def fit_answer_link(
     )
     mean, deviation = _moments(consumed.rating, told.levels)
     trust = _trust(mean, beside[0].expected, np.asarray(told.values)[rating_index])
-    averaged = _averaged(mean, beside[0], trust)
+    averaged = _averaged(mean, beside[0].expected, trust)
     centre, width = float(averaged.mean()), max(float(averaged.std()), _LEAST_SPREAD)
     ordinal = None
     if len(told.ratings) > 1:
@@ -148,12 +145,11 @@ def _trust(mean: FloatArray, expected: FloatArray, truth: FloatArray) -> float:
     return float(np.clip(weight, 0.0, 1.0))
 
 
-def _averaged(mean: FloatArray, beside: Beside, trust: float) -> npt.NDArray[np.float32]:
-    """(...) means of (...) and the expectations beside them, the former where there are none of these."""
-    if not beside.expected.shape[-1]:
+def _averaged(mean: FloatArray, expected: FloatArray, trust: float) -> npt.NDArray[np.float32]:
+    """(...) means of (...) and (..., 1) expectations, the former where there are none of these."""
+    if not expected.shape[-1]:
         return np.asarray(mean, np.float32)
-    weight = np.where(beside.consumption[..., 0] > 0, trust, 0.0)
-    return np.asarray(weight * mean + (1 - weight) * beside.expected[..., 0], np.float32)
+    return np.asarray(trust * mean + (1 - trust) * expected[..., 0], np.float32)
 
 
 def _moments(answers: FloatArray, levels: tuple[float, ...]) -> tuple[FloatArray, FloatArray]:

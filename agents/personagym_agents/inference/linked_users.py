@@ -6,9 +6,10 @@ Shapes: b rows, k places, f fields of the memory, p parts of a document.
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from personagym_agents.classical.link import Spread
-from personagym_agents.inference.answer_link import AnswerLink, Beside, beside
+from personagym_agents.inference.answer_link import AnswerLink, Beside, beside, indifferent
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.memory.evidence import Codes
 from personagym_env.data.tables import IntArray
@@ -23,7 +24,8 @@ class LinkedUsers:
         users: who answer in levels.
         link: to the log's scale.
         spread: of users and items of the log.
-        alone: a link that was fitted without the base, as a control.
+        alone: a link that was fitted without the base: what users say of items that nobody has rated, of which a base
+            says nothing that training rows could bear out; and a control.
         name: for tables.
         fingerprint: what the users are, where that is known.
     """
@@ -87,7 +89,15 @@ class LinkedUsers:
             np.broadcast_to(users, recalled.shape[:2]), np.broadcast_to(items, recalled.shape[:2]), recalled
         )
         rating = self.link.rating(answers.rating, read)
+        unrated = self.users.corpus.crowd.counts[np.broadcast_to(items, rating.shape[:2])] == 0
+        if self.users.corpus.recalls_evidence and unrated.any():
+            rating = np.where(unrated[..., None], self.silent_rating(read), rating)
         return Reaction(self.link.choice_probability(answers.choice_probability, read), rating)
+
+    def silent_rating(self, read: Beside) -> npt.NDArray[np.float32]:
+        """(b, k, r) ratings by what is read beside the answers alone."""
+        silence = indifferent(read.scatter.shape[:-1], self.alone.levels)
+        return self.alone.rating(silence.rating, read)
 
     def beside(self, users: IntArray, items: IntArray, recalled: Codes) -> Beside:
         """What the link reads beside the answers (b, k), see `linked`."""

@@ -40,7 +40,7 @@ class SilentSessions:
     """Open sessions of `SilentBase`."""
 
     def __init__(self, agent: SilentBase, n: int) -> None:
-        self._link = agent.users.alone
+        self._users = agent.users
         self._sessions = agent.users.open(n)
 
     def start(self, rows: IntArray, users: IntArray) -> None:
@@ -49,9 +49,9 @@ class SilentSessions:
 
     def react(self, rows: IntArray, slates: IntArray) -> Reaction:
         """See `UserSessions.react`."""
-        said, read = indifferent(slates.shape, self._link.levels), self._sessions.beside(rows, slates)
-        wish = self._link.choice_probability(said.choice_probability, read)
-        return Reaction(wish, self._link.rating(said.rating, read))
+        said, read = indifferent(slates.shape, self._users.alone.levels), self._sessions.beside(rows, slates)
+        wish = self._users.alone.choice_probability(said.choice_probability, read)
+        return Reaction(wish, self._users.silent_rating(read))
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """Nothing that happens changes what they answer."""

@@ -58,3 +58,12 @@ def test_everybody_recalls_what_another_would(users: LinkedUsers) -> None:
     place = [next(b for b in everybody if np.array_equal(own[b], codes)) for codes in theirs]
     assert sorted(place) == everybody.tolist()
     assert not (np.array(place) == everybody).any()
+
+
+def test_of_items_that_nobody_has_rated_the_link_alone_tells(users: LinkedUsers) -> None:
+    counts = users.users.corpus.crowd.counts
+    counts[7], before = 0, counts[7]
+    items = np.arange(users.n_items)
+    said, alone = (ratings(agent, items.tolist()) for agent in (users, SilentBase(users)))
+    counts[7] = before
+    np.testing.assert_array_equal(np.flatnonzero((said == alone).all(axis=-1)), [7])
