@@ -49,7 +49,13 @@ def observation_space(world: World, history_length: int) -> spaces.Dict:
 
 
 def action_space(world: World, slate_size: int) -> spaces.MultiDiscrete:
-    """The space of one slate: an internal item id for every place."""
+    """The space of one slate: an internal item id for every place.
+
+    Raises:
+        TypeError: the slate's size is no integer.
+    """
+    if isinstance(slate_size, bool) or not isinstance(slate_size, int | np.integer):
+        raise TypeError(f"slate_size must be an integer, got {slate_size!r}")
     return spaces.MultiDiscrete(np.full(slate_size, world.train.n_items))
 
 

@@ -110,8 +110,13 @@ def make_world(
         device: where a language model of a name or bundle runs, as `torch` names it; None takes a GPU if there is one.
 
     Raises:
+        TypeError: data set or user agent are something else.
         ValueError: there is no such device, or a device is named for users from an entry point.
     """
+    if not isinstance(dataset, str | Path | Dataset):
+        raise TypeError(f"dataset must be a name, a path or a Dataset, got {dataset!r}")
+    if not isinstance(agent, str | Path | UserAgent):
+        raise TypeError(f"agent must be a name, a path or a UserAgent (see personagym_env.protocols), got {agent!r}")
     data = dataset if isinstance(dataset, Dataset) else load_dataset(dataset)
     train = named_split(data, split, train_share).split.train
     chosen = parameters or {}

@@ -88,6 +88,8 @@ class BatchedEpisodes:
         Raises:
             ValueError: a size is below 1, or the slate has more places than the catalogue has items.
         """
+        if not isinstance(reasons, bool):
+            raise TypeError(f"reasons must be True or False, got {reasons!r}")
         limits = (("number of environments", n), ("history_length", history_length), ("slate_size", slate_size))
         for name, value in (*limits, ("max_episode_steps", 1 if max_episode_steps is None else max_episode_steps)):
             if value < 1:

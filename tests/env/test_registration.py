@@ -23,6 +23,21 @@ def test_registering_again_changes_nothing() -> None:
     assert gym.spec("PersonaRec-v0") is before
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"slate_size": "3"}, "slate_size must be an integer, got '3'"),
+        ({"slate_size": True}, "slate_size must be an integer, got True"),
+        ({"reasons": "yes"}, "reasons must be True or False, got 'yes'"),
+        ({"agent": 3}, "agent must be a name, a path or a UserAgent .*, got 3"),
+        ({"dataset": 7}, "dataset must be a name, a path or a Dataset, got 7"),
+    ],
+)
+def test_arguments_of_another_kind_are_named(arguments: dict[str, Any], wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(TypeError, match=told):
+        gym.make("PersonaRec-v0", **(arguments | wrong))
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", ["PersonaRec-v0", "personagym_env:PersonaRec-v0"])
 def test_gymnasium_finds_nothing_to_complain_about(name: str, arguments: dict[str, Any]) -> None:
