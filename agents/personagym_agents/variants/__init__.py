@@ -83,6 +83,11 @@ VARIANTS: Mapping[str, Variant] = dict(
             "Barlow Twins for sequences, arXiv:2505.00953",
         ),
         _named(
+            "test-time",
+            "personas weighed by the likelihood of the latest answers, also within a session",
+            "PersonaAgent, arXiv:2506.06254",
+        ),
+        _named(
             "dual-memory",
             "users and items remember, and revise it where a choice goes wrong",
             "AgentCF, WWW 2024",
