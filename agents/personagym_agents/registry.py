@@ -9,6 +9,7 @@ from typing import Literal, cast
 
 from gymnasium import logger
 
+from personagym_agents.bundle import manifest
 from personagym_agents.bundle.manifest import find_shipped, may_have_read
 from personagym_agents.variants import VARIANTS, Variant
 from personagym_env.data.tables import Dataset, Interactions
@@ -22,6 +23,8 @@ OBSERVED = "observed"
 """The name of real answers, which need a log in which somebody rated everything."""
 FALLBACK_NAME = "mf"
 """What "default" stands for where a shipped base has read the log, but no shipped bundle was trained on the rows."""
+FAST_NAME = "persona-fast"
+"""Users of the small shipped bundle."""
 _ENTRY_POINT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -61,6 +64,14 @@ def _bundle(place: Path | None) -> Loader:
     return load_bundle
 
 
+def _fast(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
+    from personagym_agents.bundle.storage import bundle_users
+
+    users = bundle_users(manifest.FAST, dataset, train, device=device)
+    users.name = FAST_NAME
+    return users
+
+
 def _zero_shot(dataset: Dataset, train: Interactions, device: str | None) -> UserAgent:
     from personagym_agents.bundle.zero_shot import zero_shot_users
 
@@ -92,6 +103,9 @@ USER_AGENTS: Mapping[str, UserAgentSpec] = {
         "any", "`persona` where a shipped bundle was trained on the rows, else `zero-shot`", _default
     ),
     "persona": UserAgentSpec("language model", "the shipped bundle: an adapter for each persona", _bundle(None)),
+    FAST_NAME: UserAgentSpec(
+        "language model", "a smaller shipped bundle: one layer, lines without titles, no history", _fast
+    ),
     "zero-shot": UserAgentSpec(
         "language model", "the shipped base on any log: nothing trained, a memory and a link fitted", _zero_shot
     ),

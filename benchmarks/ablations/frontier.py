@@ -29,6 +29,7 @@ from ablations.frontier_results import (
     left_table,
     write_plot,
 )
+from ablations.frontier_scale import on_own_scale
 from personagym_agents.bundle.manifest import BUNDLED, bundle_fits, read_manifest
 from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
 from personagym_agents.bundle.storage import load_bundle_agent
@@ -201,7 +202,7 @@ class Bench:
         restore_folder(place)
         users = self.users(kind, seed)
         if not place.exists():
-            said = self.test.answers(users, name=kind)
+            said = self.test.answers(on_own_scale(users), name=kind)
             assert said.ratings is not None
             assert said.score is not None
             with replacing_folder(place) as made:

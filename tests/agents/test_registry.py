@@ -56,7 +56,7 @@ def test_names_paths_and_entry_points_make_environments(
     np.testing.assert_allclose(wanted, together[0], atol=1e-5)
     users = single.unwrapped.world.agent
     assert users.name.startswith("frozen ") == name.startswith(FROZEN)
-    assert hasattr(users, "document") == (name in ("", "default", "persona", "zero-shot", "bundle"))
+    assert hasattr(users, "document") == (name in ("", "default", "persona", "persona-fast", "zero-shot", "bundle"))
 
 
 @pytest.mark.parametrize("name", ["bias", "knn", "mf", "trees", "stack"])
@@ -88,9 +88,10 @@ def test_rows_of_a_log_that_a_base_has_read_are_no_test_of_it(
         personagym_agents.load("zero-shot", dataset, train)
 
 
-def test_persona_of_other_rows_is_refused(dataset: Dataset, train: Interactions) -> None:
+@pytest.mark.parametrize("name", ["persona", "persona-fast"])
+def test_persona_of_other_rows_is_refused(name: str, dataset: Dataset, train: Interactions) -> None:
     with pytest.raises(ValueError, match=r"was trained on other rows.*personagym train"):
-        personagym_agents.load("persona", dataset, train)
+        personagym_agents.load(name, dataset, train)
 
 
 @pytest.mark.parametrize(

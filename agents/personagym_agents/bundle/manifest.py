@@ -19,6 +19,9 @@ MANIFEST = "manifest.json"
 BUNDLED = Path(__file__).parent.parent / "bundles" / "ml-100k"
 """The bundle that `persona` names where no shipped one was trained on the rows at hand."""
 
+FAST = BUNDLED.parent / "fast" / "ml-100k"
+"""The bundle that `persona-fast` names: one layer, lines without titles. No base of other logs, and no judge."""
+
 _CONVERTER = make_converter(forbid_extra_keys=True)
 
 

@@ -39,6 +39,15 @@ class Told:
         place = np.interp(self.values, levels, np.arange(len(levels)))
         return np.asarray(np.maximum(0.0, 1 - np.abs(np.subtract.outer(place, np.arange(len(levels))))))
 
+    def as_ratings(self, answers: FloatArray) -> FloatArray:
+        """(..., r) distributions over the log's ratings that read like (..., l) answers in levels: `target` undone.
+
+        Limiting case: where ratings are told apart by their levels, what `target` makes of a distribution over ratings
+        gives that distribution back.
+        """
+        found = np.maximum(answers @ np.linalg.pinv(self.target), 1e-9)
+        return np.asarray(found / found.sum(axis=-1, keepdims=True))
+
     @property
     def exact(self) -> bool:
         """Whether every rating of the log is a level of its own, and every level a rating."""

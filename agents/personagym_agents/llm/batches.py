@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.data.tables import BoolArray, IntArray, Interactions
 from personagym_env.data.traits import RECENT_ROWS
 
 BATCH_ROWS = RECENT_ROWS
@@ -33,11 +33,11 @@ def batch_folds(log: Interactions, folds: int) -> IntArray:
     return np.asarray(from_end // BATCH_ROWS % max(folds, 1))
 
 
-def chronological_batches(log: Interactions, folds: int) -> list[Batch]:
-    """All batches of a log, by user, then time."""
+def chronological_batches(log: Interactions, folds: int, users: BoolArray | None = None) -> list[Batch]:
+    """All batches of a log, by user, then time; of some users (u,) alone if these are given."""
     batches = []
     fold_of = batch_folds(log, folds)
-    for user in np.flatnonzero(log.counts).tolist():
+    for user in np.flatnonzero(log.counts if users is None else log.counts * users).tolist():
         start, end = int(log.indptr[user]), int(log.indptr[user + 1])
         for last in range(start + (end - start - 1) % BATCH_ROWS + 1, end + 1, BATCH_ROWS):
             rows = slice(max(start, last - BATCH_ROWS), last)

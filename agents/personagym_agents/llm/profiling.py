@@ -15,7 +15,7 @@ from personagym_agents.llm.evaluator import Evaluator
 from personagym_agents.llm.evidence import Evidence, decades_of
 from personagym_agents.llm.profile_store import Profile, ProfileStore
 from personagym_agents.llm.reflection import Reflection, ReflectionSettings, Version
-from personagym_env.data.tables import Dataset, Interactions
+from personagym_env.data.tables import BoolArray, Dataset, Interactions
 from personagym_env.data.traits import crowd_statistics
 from personagym_env.run_context import RunContext
 
@@ -29,8 +29,9 @@ def profile_users(
     place: Path,
     prices: Prices | None,
     context: RunContext,
+    users: BoolArray | None = None,
 ) -> ProfileStore:
-    """Let a chat model write the profiles of all users, check them and write them to disk.
+    """Let a chat model write the profiles of users, check them and write them to disk.
 
     Args:
         dataset: texts of items.
@@ -41,6 +42,7 @@ def profile_users(
         prices: of the chat model, for the report; None if it costs nothing.
         context: keeps the answers, from which a run that was cut off goes on; is told what was asked, what it cost
             and what was thrown out.
+        users: (u,) whose profiles are written; None for those of all.
 
     Raises:
         ChatError: the chat model cannot be asked; what it answered is in the cache.
@@ -48,7 +50,7 @@ def profile_users(
     counts: Counter[str] = Counter()
     cached = CachedChat(chat, AnswerCache(context.folder))
     try:
-        drafts = Reflection(cached, settings, counts, context).drafts(train, dataset.catalogue)
+        drafts = Reflection(cached, settings, counts, context).drafts(train, dataset.catalogue, users)
     finally:
         context.tell(f"asked: {cached.asked.report(prices)}")
         context.tell(f"known from earlier runs: {cached.known.report(prices)}")

@@ -26,7 +26,7 @@ from personagym_agents.llm.evaluator import Evaluator
 from personagym_agents.llm.evidence import Evidence, decades_of
 from personagym_agents.llm.prompts import ask_for_reasons
 from personagym_agents.llm.safety import plain
-from personagym_env.data.tables import Catalogue, Dataset, Interactions
+from personagym_env.data.tables import BoolArray, Catalogue, Dataset, Interactions
 from personagym_env.data.traits import Crowd, crowd_statistics
 from personagym_env.files import write_atomically
 from personagym_env.run_context import RunContext
@@ -134,6 +134,7 @@ def write_reasons(
     place: Path,
     prices: Prices | None,
     context: RunContext,
+    users: BoolArray | None = None,
 ) -> ReasonStore:
     """Let a chat model say why users took what they took, check it and write it to disk.
 
@@ -146,13 +147,14 @@ def write_reasons(
         prices: of the chat model, for the report; None if it costs nothing.
         context: keeps the answers, from which a run that was cut off goes on; is told what was asked, what it cost
             and what was left out.
+        users: (u,) whose ratings are explained; None for those of all.
 
     Raises:
         ChatError: the chat model cannot be asked; what it answered is in the cache.
     """
     counts: Counter[str] = Counter()
     cached = CachedChat(chat, AnswerCache(context.folder))
-    batches, crowd = chronological_batches(train, 0), crowd_statistics(train)
+    batches, crowd = chronological_batches(train, 0, users), crowd_statistics(train)
     others = crowd.without_own(train)[1]
     asked = [ask_for_reasons(batch, train, dataset.catalogue, others, settings.longest) for batch in batches]
     asker = Asker(cached, tries=settings.tries, tokens=settings.tokens, counts=counts, context=context)

@@ -16,7 +16,7 @@ from personagym_agents.llm.asking import Asker
 from personagym_agents.llm.batches import NO_FOLD, chronological_batches
 from personagym_agents.llm.chat import ChatModel
 from personagym_agents.llm.prompts import ask_for_notes, ask_for_profile, ask_to_merge
-from personagym_env.data.tables import Catalogue, Interactions
+from personagym_env.data.tables import BoolArray, Catalogue, Interactions
 from personagym_env.data.traits import crowd_statistics
 from personagym_env.run_context import RunContext
 
@@ -68,18 +68,19 @@ class Reflection:
         tokens = settings.limits.tokens
         self._asker = Asker(chat, tries=settings.tries, tokens=tokens, counts=counts, context=context)
 
-    def drafts(self, log: Interactions, catalogue: Catalogue) -> dict[Version, Draft]:
+    def drafts(self, log: Interactions, catalogue: Catalogue, users: BoolArray | None = None) -> dict[Version, Draft]:
         """A draft per user and version; those of which nothing came are missing.
 
         Args:
             log: training rows.
             catalogue: its items.
+            users: (u,) of whom; None for all.
 
         Raises:
             ChatError: the chat model cannot be asked.
         """
         limits, folds = self._settings.limits, self._settings.folds
-        batches = chronological_batches(log, folds)
+        batches = chronological_batches(log, folds, users)
         crowd = crowd_statistics(log).without_own(log)[1]
         asked = [ask_for_notes(batch, log, catalogue, crowd, limits) for batch in batches]
         notes = self._asker.ask("ratings", asked, lambda answer, _: read_notes(answer, limits))

@@ -6,7 +6,7 @@ from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 
 
-def load_split(source: str) -> tuple[Dataset, Split]:
-    """A data set by name or path, and its default split."""
+def load_split(source: str, split: str | None = None) -> tuple[Dataset, Split]:
+    """A data set by name or path, parted by the split of a name, or by its default one."""
     dataset = load_dataset(source)
-    return dataset, named_split(dataset).split
+    return dataset, named_split(dataset, split).split

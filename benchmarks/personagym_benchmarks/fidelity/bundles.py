@@ -3,11 +3,13 @@
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from personagym_agents.bundle.manifest import BUNDLED, read_manifest
+from personagym_agents.bundle.manifest import BUNDLED, FAST, read_manifest
 from personagym_benchmarks.fidelity.settings import FidelitySettings
 
 SHIPPED = "shipped persona"
 """What the shipped bundle is called on the board."""
+SHIPPED_FAST = "shipped persona-fast"
+"""What the small one is called."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,8 @@ class BundlePlace:
     place: Path | None
     """None for the shipped one."""
     adapters: bool = True
+    required: bool = True
+    """Whether it is a mistake if it was trained on the rows of no protocol."""
 
     def origin(self) -> dict[str, object]:
         """What made the bundle, for the record; of a base by path its bundle's name alone."""
@@ -38,7 +42,8 @@ def bundle_places(args: FidelitySettings) -> list[BundlePlace]:
     Raises:
         ValueError: an entry is not `name=path`, there is no folder, or a name stands for populations of two kinds.
     """
-    places = [BundlePlace(SHIPPED, None)] if args.shipped else []
+    places = [BundlePlace(SHIPPED_FAST, FAST, required=False)] if args.shipped else []
+    places += [BundlePlace(SHIPPED, None, required=False)] if args.shipped else []
     for entries, adapters in ((args.bases, False), (args.bundles, True)):
         for entry in entries:
             name, equals, path = entry.partition("=")

@@ -164,7 +164,7 @@ def run(args: FidelitySettings, context: RunContext) -> FidelityReport:
         name: [place for place in places if bundle_fits(place.place, part.split.train)] for name, part in splits.items()
     }
     for place in places:
-        if place.place is not None and not any(place in fits for fits in fitting.values()):
+        if place.required and not any(place in fits for fits in fitting.values()):
             raise ValueError(
                 f"bundle {place.name}={place.place} was trained on the training rows of no chosen split "
                 f"({', '.join(splits)}) of {dataset.name!r}"

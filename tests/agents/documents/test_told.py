@@ -62,3 +62,11 @@ def test_values_beyond_the_levels_are_told_as_the_last():
 def test_no_rows_are_named():
     with pytest.raises(ValueError, match="training rows, and there are none"):
         fit_told(log_of([], LEVELS), LEVELS, 3.5, 1.1)
+
+
+def test_answers_in_levels_are_ratings_again():
+    """What a distribution over three ratings reads like gives it back; the ends of the levels are the ends of a log."""
+    told = fit_told(log_of([-1.0, 1.0, 1.0, 0.0], (-1.0, 0.0, 1.0)), LEVELS, 3.5, 1.1)
+    given = np.array([[0.2, 0.5, 0.3], [1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(told.as_ratings(given @ told.target), given, atol=1e-6)
+    np.testing.assert_allclose(told.as_ratings(np.eye(5)[[0, 4]])[[0, 1], [0, 2]], 1, atol=0.2)

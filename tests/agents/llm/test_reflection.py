@@ -288,6 +288,22 @@ def test_profiles_are_checked_written_and_resumed(log: Dataset, tmp_path: Path) 
         assert f"{name} {loaded.counts[name]}" in display.lines[-1]
 
 
+def test_profiles_of_some_users_are_those_that_all_users_get(log: Dataset, tmp_path: Path) -> None:
+    def write(name: str, users: np.ndarray | None) -> tuple[ProfileStore, ScriptedChat]:
+        chat = ScriptedChat(lambda _: json.dumps({**HABIT_WORDS, "taste": "Dreams.", "claims": []}))
+        context, place = RunContext(tmp_path / name), tmp_path / f"{name}.json"
+        settings = ReflectionSettings()
+        book = profile_users(
+            log, log.interactions, chat, settings, place=place, prices=None, context=context, users=users
+        )
+        return book, chat
+
+    (everybody, every), (some, few) = write("all", None), write("some", np.array([False, True, False]))
+    assert [profile is not None for profile in some.whole] == [False, True, False]
+    assert some.whole[1] == everybody.whole[1]
+    assert len(few.asked) < len(every.asked)
+
+
 PROFILE = Profile(("fair",), Taste("Likes noir.", ("likes X",)), Taste("", ("likes Y",)))
 
 

@@ -65,6 +65,7 @@ MISTAKES = [
     ("train --dataset nowhere --output {folder}/made", "nowhere"),
     ("profile --dataset nowhere --output {folder}/made --model m --base-url http://localhost:9", "nowhere"),
     ("reasons --dataset nowhere --output {folder}/made --model m --base-url http://localhost:9", "nowhere"),
+    ("reasons --dataset {folder} --users 0 --output {folder}/made --model m --base-url http://localhost:9", "in 1..12"),
     ("user 3 --dataset {folder} --agent bias", "'bias' users have no document"),
     ("interview 99 --dataset {folder} --agent bias --ask x", "user must lie in 0..11, got 99"),
     ("interview 1 --dataset {folder} --agent bias --base-url http://localhost:9", "give --model"),
