@@ -10,7 +10,7 @@ import torch
 from safetensors.numpy import load_file
 
 import personagym_agents
-from personagym_agents.bundle.manifest import BUNDLED, read_manifest
+from personagym_agents.bundle.manifest import BUNDLED, FAST, read_manifest
 from personagym_agents.bundle.storage import load_bundle_agent, profile_writer
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.language_users import LanguageUserAgent
@@ -224,6 +224,22 @@ def test_shipped_documents_show_training_rows_only(shipped: tuple[LanguageUserAg
         assert not np.isin(agent.corpus.of_item[held_out], shown).any()
 
 
-def test_shipped_bundle_is_small() -> None:
-    size = sum(path.stat().st_size for path in BUNDLED.rglob("*") if path.is_file())
-    assert size < 20e6
+@pytest.mark.parametrize(("place", "most"), [(BUNDLED, 20e6), (FAST, 4e6)], ids=["persona", "persona-fast"])
+def test_shipped_bundles_are_small(place: Path, most: float) -> None:
+    assert sum(path.stat().st_size for path in place.rglob("*") if path.is_file()) < most
+
+
+def test_the_fast_bundle_knows_the_rows_of_the_other_and_keeps_its_claims(
+    shipped: tuple[LanguageUserAgent, Split],
+) -> None:
+    split = shipped[1]
+    agent = load_bundle_agent(FAST, load_dataset("ml-100k"), split.train)
+    assert len(agent.population.model.model.layers) == 1
+    assert "\n" not in agent.document(7), "no history"
+    rows = np.random.default_rng(0).permutation(len(split.test))[:4000]
+    test = split.test.take(np.isin(np.arange(len(split.test)), rows))
+    rating = react_to_pairs(agent, test.users, test.items).rating
+    everybody = np.ones((1, test.n_users))
+    rmse = float(rating_fidelity(rating, test)["rmse"].resampled(everybody)[0])
+    assert rmse == pytest.approx(read_manifest(FAST).metrics["persona"]["rmse"], abs=0.03)
+    assert rmse < 0.965
