@@ -95,7 +95,7 @@ class Sessions:
         self._steps += 1
         slates = self._rng.integers(0, self._agent.n_items, (len(self._rows), self._size))
         self._sessions.react(self._rows, slates)
-        ratings = self._rng.integers(0, len(self._agent.scale), len(self._rows))
+        ratings = self._rng.integers(0, len(self._agent.corpus.train.scale), len(self._rows))
         self._sessions.consume(self._rows, slates[:, 0], ratings)
         return slates.size
 
