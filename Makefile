@@ -85,6 +85,7 @@ ablation: $(VENV)/ready
 frontier: $(VENV)/ready
 	$(BIN)/personagym train --output runs/short-lines --run runs/short-lines-run default --base small --layers 2 --taste False --titles False --recall.evidence False --adapters.groups none --training.epochs 5 --training.batch 12 --training.sampling.lines 24
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes header --training.epochs 1
+	$(BIN)/python benchmarks/ablations/frontier.py --bundle agents/personagym_agents/bundles/fast/ml-100k --regimes header --training.epochs 1 --seeds 1 --kinds none single kmeans learned --run runs/frontier-memory --output runs/frontier-memory.json
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes "header and 8 lines" --training.epochs 1 --seeds 1 --kinds none single learned --output runs/frontier-8-lines.json
 
 # Two hours of one core, after the bases of `ablation`: the same with rows held equal, other personas, ranks and blends.
