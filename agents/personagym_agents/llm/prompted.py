@@ -6,7 +6,7 @@ and free generation, whose text may hold no rating at all.
 
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -22,6 +22,13 @@ _TASK = (
     "You predict how one person rates movies. Answer with one whole number from {low} to {high} and nothing else: "
     "{low} is the worst rating, {high} the best."
 )
+_PERSON = "The person, and what the person rated last, each line ending in the rating:"
+_ARGUMENTS = {"for": "would like", "against": "would not like"}
+_WISH = "You predict whether one person would watch a movie now. Answer with yes or no and nothing else."
+_CHOOSE = (
+    "You predict which movie of a list one person would watch now. Answer with its number, from 1 to {most}, and "
+    "nothing else."
+)
 _RATING = re.compile(r"(?<![\d.,])(\d+)(?![.,]?\d)")
 
 
@@ -34,11 +41,33 @@ class Asked(NamedTuple):
     """(k,) of the items."""
 
 
-def conversation(document: str, line: str, scale: tuple[int, int]) -> Conversation:
-    """The question for the rating of one item."""
+def conversation(
+    document: str, line: str, scale: tuple[int, int], argument: Literal["for", "against"] | None = None
+) -> Conversation:
+    """The question for the rating of one item.
+
+    Args:
+        document: the profile, then what the person rated last.
+        line: of the item.
+        scale: lowest and highest rating.
+        argument: has the model think first of why the person would like it, or why not; None of neither.
+    """
     task = _TASK.format(low=scale[0], high=scale[1])
-    told = f"The person, and what the person rated last, each line ending in the rating:\n{document}"
-    return Message("system", task), Message("user", f"{told}\n\nThe movie:\n{line}\n\nThe person's rating:")
+    told = f"{_PERSON}\n{document}"
+    think = "" if argument is None else f"\nThink of why the person {_ARGUMENTS[argument]} it.\n"
+    return Message("system", task), Message("user", f"{told}\n\nThe movie:\n{line}\n{think}\nThe person's rating:")
+
+
+def wish_conversation(document: str, line: str) -> Conversation:
+    """The question whether the person would take one item."""
+    return Message("system", _WISH), Message("user", f"{_PERSON}\n{document}\n\nThe movie:\n{line}\n\nYes or no:")
+
+
+def list_conversation(document: str, lines: Sequence[str]) -> Conversation:
+    """The question which of some numbered items the person would take."""
+    shown = "\n".join(f"{place}. {line}" for place, line in enumerate(lines, 1))
+    task = _CHOOSE.format(most=len(lines))
+    return Message("system", task), Message("user", f"{_PERSON}\n{document}\n\nThe list:\n{shown}\n\nThe number:")
 
 
 def parsed_rating(text: str, scale: tuple[int, int]) -> int | None:
@@ -53,22 +82,24 @@ def parsed_rating(text: str, scale: tuple[int, int]) -> int | None:
 
 
 @torch.no_grad()
-def prompted_ratings(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, asked: Asked, scale: tuple[int, int]
+def first_token_chances(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    conversations: Sequence[Conversation],
+    words: Sequence[str],
 ) -> FloatArray:
-    """(k, r) distributions over the ratings, by the probabilities of the answers' first tokens.
+    """(k, w) chances of words of one token each as answers, renormalised over them.
 
-    All items are asked about in one pass behind what their prompts have in common.
+    All are asked in one pass behind what their prompts have in common.
 
     Raises:
-        ValueError: a rating of the scale is several tokens.
+        ValueError: a word is several tokens.
     """
-    words = [str(rating) for rating in range(scale[0], scale[1] + 1)]
     tokens = [tokenizer.encode(word, add_special_tokens=False) for word in words]
     if any(len(ids) != 1 for ids in tokens):
-        raise ValueError(f"expected ratings of one token each, got {dict(zip(words, tokens, strict=True))}")
+        raise ValueError(f"expected answers of one token each, got {dict(zip(words, tokens, strict=True))}")
     chat = LocalChat.of(model, tokenizer)
-    prompts = [chat.prompt(conversation(asked.document, line, scale)) for line in asked.lines]
+    prompts = [chat.prompt(one) for one in conversations]
     shortest = min(map(len, prompts))
     table = np.array([prompt[:shortest] for prompt in prompts])
     same = (table == table[0]).all(axis=0)
@@ -79,3 +110,20 @@ def prompted_ratings(
     hidden = hidden_states(model, packed)[0, packed.ends[0, 1:]]
     answers = torch.tensor([ids[0] for ids in tokens], device=model.device)
     return np.asarray(torch.softmax(answer_logits(model, hidden, answers).double(), dim=-1).cpu().numpy())
+
+
+def prompted_ratings(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    asked: Asked,
+    scale: tuple[int, int],
+    argument: Literal["for", "against"] | None = None,
+) -> FloatArray:
+    """(k, r) distributions over the ratings, by the chances of the answers' first tokens.
+
+    Raises:
+        ValueError: a rating of the scale is several tokens.
+    """
+    words = [str(rating) for rating in range(scale[0], scale[1] + 1)]
+    questions = [conversation(asked.document, line, scale, argument) for line in asked.lines]
+    return first_token_chances(model, tokenizer, questions, words)
