@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from personagym_agents.variants.session_encoder import EncoderSettings
-from personagym_benchmarks.variants import annotator, satisfaction, social, steered
+from personagym_benchmarks.variants import annotator, satisfaction, social
 from personagym_benchmarks.variants.board import Measurement
 from personagym_env.data.named_splits import NamedSplit, named_split
 from personagym_env.data.tables import Dataset
@@ -78,12 +78,3 @@ def test_satisfaction(measured: Callable[[str], list[Measurement]], monkeypatch:
     assert all(0 <= value <= 1 for words, value in found.items() if ": AUC" in words)
     gap = found["10 labels: log loss, learned encodings"] - found["10 labels: log loss, fitted law"]
     assert found["10 labels: log loss, learned encodings less fitted law"] == pytest.approx(gap, abs=1e-9)
-
-
-def test_steered(measured: Callable[[str], list[Measurement]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steered, "USERS", 4)
-    monkeypatch.setattr(steered, "LAYERS", (-1,))
-    monkeypatch.setattr(steered, "MULTIPLIERS", (0.0,))
-    monkeypatch.setattr(steered, "NEIGHBOURS", ())
-    found = figures(measured("steered"), "error by multiplier, less no steering")
-    assert found["layer -1, multiplier 0, 5 neighbours: RMSE"] == pytest.approx(0, abs=1e-6)

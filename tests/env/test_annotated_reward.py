@@ -26,15 +26,15 @@ def made(world: World, **options: Any) -> AnnotatedReward:
 
 def test_the_mean_of_a_step_is_that_of_what_happens(world: World) -> None:
     env, clicks, satisfied = made(world, quantity="click"), [], []
-    for seed in range(1_500):
+    for seed in range(700):
         env.reset(seed=seed, options={"user": 4})
         _, annotated, *_, info = env.step(SLATE)
         clicks.append(info["clicked_item"] >= 0)
         satisfied.append(info["latent"]["satisfaction"])
-    assert annotated == pytest.approx(np.mean(clicks), abs=0.04)
+    assert annotated == pytest.approx(np.mean(clicks), abs=0.06)
     other = made(world)
     other.reset(seed=0, options={"user": 4})
-    assert other.step(SLATE)[1] == pytest.approx(np.mean(satisfied), abs=0.01)
+    assert other.step(SLATE)[1] == pytest.approx(np.mean(satisfied), abs=0.015)
 
 
 def test_users_who_change_in_a_session_are_followed(world: World) -> None:
