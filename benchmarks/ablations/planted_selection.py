@@ -150,8 +150,9 @@ def main(args: Args) -> None:
                     replace(point, kind=kind) for point in points if point.strength == 0 and point.kind == args.kinds[0]
                 ]
                 continue
-            points += measure(args, dataset, SelectionLaw(kind, strength))
-            best = max(points[-40:], key=lambda point: point.tau.value)
+            measured = measure(args, dataset, SelectionLaw(kind, strength))
+            points += measured
+            best = max(measured, key=lambda point: point.tau.value)
             console.print(f"{kind} {strength:g}: best is {best.judge}, {best.tau.value:.2f}")
     result = PlantedSelections(
         dataset=dataset.name,
