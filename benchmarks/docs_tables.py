@@ -13,6 +13,8 @@ from kills.results import Kills, kills_table
 from personagym_benchmarks.transfer.board import Transfer
 from personagym_benchmarks.transfer.tables import controls_table, curves_table, overview_table
 from personagym_benchmarks.transfer.verdicts import verdict_table
+from personagym_benchmarks.variants import tables as variants
+from personagym_benchmarks.variants.board import VariantReport
 from personagym_env.evaluation.agreement.all_logs import tables as all_logs
 from personagym_env.evaluation.agreement.all_logs.board import AllLogs
 from personagym_env.evaluation.agreement.headline import own_table
@@ -73,6 +75,7 @@ def tables() -> dict[str, str]:
         _of_fidelity(),
         _of_transfer(),
         _of_off_policy(),
+        _of_variants(),
         _of_speed(),
         _of_rest(),
     )
@@ -157,6 +160,14 @@ def _of_fidelity() -> Iterator[tuple[str, Table]]:
 
 def _differences(board: FidelityBoard) -> Table:
     return fidelity.differences_table(board).select(*COMPARED)
+
+
+def _of_variants() -> Iterator[tuple[str, Table]]:
+    report = VariantReport.load(RESULTS / "variants.json")
+    yield "variants", variants.rows_table(report)
+    yield "variants-differences", variants.differences_table(report)
+    for name, table in variants.own_tables(report.measurements):
+        yield f"variants-{name}", table
 
 
 def _of_speed() -> Iterator[tuple[str, Table]]:

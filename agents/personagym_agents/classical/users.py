@@ -74,7 +74,9 @@ class ClassicalUsers:
         self.table: PairAnswers | None = None
         if self.n_users * self.n_items <= table_cells:
             blocks = [self.answers(users) for users in user_blocks(np.arange(self.n_users), self.n_items)]
-            self.table = PairAnswers(*(np.concatenate(columns) for columns in zip(*blocks, strict=True)))
+            # In C order whatever the model's answers are in, since a look-up would copy a table in another.
+            columns = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+            self.table = PairAnswers(*(np.ascontiguousarray(column) for column in columns))
 
     def __repr__(self) -> str:
         return f"ClassicalUsers({self.name!r}, {self.n_users} users, {self.n_items} items)"

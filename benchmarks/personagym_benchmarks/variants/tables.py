@@ -15,7 +15,8 @@ def variant_tables(report: VariantReport) -> Iterator[Table]:
     """Differences first, then everybody's figures, then each variant's own measurements."""
     yield differences_table(report)
     yield rows_table(report)
-    yield from own_tables(report.measurements)
+    for _, table in own_tables(report.measurements):
+        yield table
 
 
 def differences_table(report: VariantReport) -> Table:
@@ -51,11 +52,11 @@ def rows_table(report: VariantReport) -> Table:
     return Table.plain(f"{report.dataset}: variants beside floors and users", columns, rows)
 
 
-def own_tables(measurements: Mapping[str, tuple[Measurement, ...]]) -> Iterator[Table]:
-    """What each variant's own measurements found."""
+def own_tables(measurements: Mapping[str, tuple[Measurement, ...]]) -> Iterator[tuple[str, Table]]:
+    """What each variant's own measurements found, by its name."""
     for name, found in measurements.items():
         words = (words_column(key, key) for key in ("question", "setting", "figure"))
         rows = (
             Row((Cell(one.question), Cell(one.setting), Cell(one.figure), Cell(one.interval, ".4f"))) for one in found
         )
-        yield Table.plain(f"{name}: own measurements", (*words, Column("value", "found")), rows)
+        yield name, Table.plain(f"{name}: own measurements", (*words, Column("value", "found")), rows)
