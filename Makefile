@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests and leaderboards share two cores well; more threads per process only get in each other's way.
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: leaderboard test test-slow explore check docs notebooks picture bundle throughput fidelity agreement robustness validation policies policies-persona ablation frontier adapter-settings publish-results clean
+.PHONY: leaderboard test test-slow explore check docs notebooks picture bundle throughput fidelity agreement robustness validation policies policies-persona ablation frontier adapter-settings variants publish-results clean
 
 leaderboard: $(VENV)/ready
 	$(BIN)/personagym leaderboard
@@ -87,6 +87,10 @@ frontier: $(VENV)/ready
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes header --training.epochs 1
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle agents/personagym_agents/bundles/fast/ml-100k --regimes header --training.epochs 1 --seeds 1 --kinds none single kmeans learned --run runs/frontier-memory --output runs/frontier-memory.json
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes "header and 8 lines" --training.epochs 1 --seeds 1 --kinds none single learned --output runs/frontier-8-lines.json
+
+# Half an hour of one core: cores of systems from the literature, each beside itself without it.
+variants: $(VENV)/ready
+	$(BIN)/personagym fidelity --variants all
 
 # Two hours of one core, after the bases of `ablation`: the same with rows held equal, other personas, ranks and blends.
 adapter-settings: $(VENV)/ready
