@@ -38,9 +38,8 @@ STEPS, _BATCH, _LEARNING_RATE = 240, 128, 0.003
 _OFF_DIAGONAL = 1 / PROJECTED
 """Lambda."""
 _MASKED, _WINDOW = 0.3, 4
-_PENALTIES = (1e2, 1e3, 1e4, 1e5, 1e6)
-"""Rows by which each weight of the head may be shrunk to none."""
-_FOLDS = 5
+_PRIOR = 300.0
+"""Rows by which each weight of the head is shrunk to none."""
 
 
 class Reader(nn.Module):
@@ -151,29 +150,11 @@ class EmbeddedModel:
 
 
 def fit_head(vectors: FloatArray, users: IntArray, told: FloatArray, target: FloatArray) -> FloatArray:
-    """(d, c) ridge regression of targets (n,) on the products of users' vectors (u, d) and (n, c) columns.
-
-    It is shrunk by that of `_PENALTIES` which predicts users best whose rows it was not fitted to.
-    """
+    """(d, c) ridge regression of targets (n,) on the products of users' vectors (u, d) and (n, c) columns."""
     width = vectors.shape[1], told.shape[1]
     columns = (vectors[users][:, :, None] * told[:, None]).reshape(len(users), -1)
-    fold = np.unique(users, return_inverse=True)[1] % _FOLDS
-    grams = np.stack([columns[fold == number].T @ columns[fold == number] for number in range(_FOLDS)])
-    sums = np.stack([columns[fold == number].T @ target[fold == number] for number in range(_FOLDS)])
-
-    def solved(gram: FloatArray, moment: FloatArray, penalty: float) -> FloatArray:
-        return np.asarray(np.linalg.solve(gram + penalty * np.eye(len(gram)), moment))
-
-    def loss(penalty: float) -> float:
-        """Squared errors about users of other folds, less those of no head."""
-        total = 0.0
-        for gram, moment in zip(grams, sums, strict=True):
-            weights = solved(grams.sum(axis=0) - gram, sums.sum(axis=0) - moment, penalty)
-            total += float(weights @ gram @ weights - 2 * weights @ moment)
-        return total
-
-    best = min(_PENALTIES, key=loss)
-    return solved(grams.sum(axis=0), sums.sum(axis=0), best).reshape(width)
+    gram = columns.T @ columns + _PRIOR * np.eye(columns.shape[1])
+    return np.asarray(np.linalg.solve(gram, columns.T @ target).reshape(width))
 
 
 def fit_embedded(
