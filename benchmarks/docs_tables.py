@@ -166,8 +166,6 @@ def _of_variants() -> Iterator[tuple[str, Table]]:
     report = VariantReport.load(RESULTS / "variants.json")
     yield "variants", variants.rows_table(report)
     yield "variants-differences", variants.differences_table(report)
-    for name, table in variants.own_tables(report.measurements):
-        yield f"variants-{name}", table
 
 
 def _of_speed() -> Iterator[tuple[str, Table]]:
