@@ -22,7 +22,7 @@ from personagym_env.evaluation.core.pair_reactions import PairReactions, react_t
 from personagym_env.protocols import UserFingerprint
 
 _EARLY_SHARE = 0.8
-_LINK_USERS, _LINK_ROWS = 400, 3_000
+_LINK_USERS, _LINK_ROWS = 1_000, 3_000
 """Users and rows, drawn at random, that a link is fitted on at most."""
 Knowing = Callable[[Interactions], LanguageUserAgent]
 """From rows, as they are told, to users who know them."""

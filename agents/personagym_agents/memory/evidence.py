@@ -30,12 +30,16 @@ from personagym_env.workers import own_arrays
 Codes = npt.NDArray[np.integer]
 """(..., f) level of each field; `Memory.words` has their texts."""
 
-_EXPECTED_LEVELS = 81
+_EXPECTED_STEPS = 80
 """Between the lowest and the highest level: twentieths of a star on a scale of five."""
+_BEYOND = 40
+"""Steps below the lowest level and above the highest that are known, as the ratings of a log may lie there (see
+`documents.told`), and told as these levels."""
 _TABLE_BYTES = 2**26
 """Recollections of all users and items are kept if they fit into this; else they are worked out at every call."""
 _EMPHASIS = 100
 """Times that a tokenizer is shown each level of each field."""
+_STEP = (LEVELS[-1] - LEVELS[0]) / _EXPECTED_STEPS
 
 
 class Field(NamedTuple):
@@ -46,15 +50,18 @@ class Field(NamedTuple):
     step: float
     levels: int
     written: str
+    beyond: int = 0
+    """Levels at either end that read like the nearest one between them."""
 
     def words(self) -> list[str]:
         """(levels,) what each level reads like."""
-        values = (self.low + self.step * level for level in range(self.levels))
+        most = self.levels - 1 - self.beyond
+        values = (self.low + self.step * min(max(level, self.beyond), most) for level in range(self.levels))
         return [f" {self.name} {value + 0.0:{self.written}};" for value in values]
 
 
 RATING_FIELDS = (
-    Field("expected", LEVELS[0], (LEVELS[-1] - LEVELS[0]) / (_EXPECTED_LEVELS - 1), _EXPECTED_LEVELS, ".2f"),
+    Field("expected", LEVELS[0] - _BEYOND * _STEP, _STEP, _EXPECTED_STEPS + 1 + 2 * _BEYOND, ".2f", _BEYOND),
     Field("support", 0, 1, 16, ".0f"),
     Field("sure", 0, 1, 21, ".0f"),
 )
@@ -195,4 +202,4 @@ class Memory:
         if self.reasons is not None:
             yield from self.reasons.spoken()
         for words in [] if self.evidence is None else field_words():
-            yield from words * _EMPHASIS
+            yield from [*dict.fromkeys(words)] * _EMPHASIS
