@@ -168,6 +168,8 @@ def _of_variants() -> Iterator[tuple[str, Table]]:
     report = VariantReport.load(RESULTS / "variants.json")
     yield "variants", variants.rows_table(report)
     yield "variants-differences", variants.differences_table(report)
+    further = VariantReport.load(RESULTS / "variants-cuisines.json")
+    yield "variants-cuisines-differences", variants.differences_table(further)
 
 
 def _of_speed() -> Iterator[tuple[str, Table]]:
