@@ -24,12 +24,7 @@ from personagym_agents.classical.cross_fitting import (
     evidence_on_barely_known_users,
     evidence_on_unknown_items,
 )
-from personagym_agents.classical.evidence_network import (
-    EvidenceNetwork,
-    checked_network,
-    fit_evidence_network,
-    user_halves,
-)
+from personagym_agents.classical.evidence_network import EvidenceNetwork, checked_network, fit_evidence_network
 from personagym_agents.classical.gated_ridge import (
     GatedRidge,
     checked_ridge,
@@ -65,10 +60,11 @@ class Blend:
 
     def __call__(self, evidence: Columns) -> Columns:
         """(...) expected ratings by (..., f) evidence."""
-        expected = self.usual(evidence)
+        told = self.usual.told(evidence)
+        correction = self.usual.correction(told)
         if self.network is not None:
-            network = self.usual.anchored(evidence) + self.network(self.usual.told(evidence))
-            expected = expected + self.share * (network - expected)
+            correction += self.share * (self.network(told) - correction)
+        expected = self.usual.anchored(evidence) + correction
         few = ~(evidence[..., _USER_COUNT] >= np.log1p(BARELY_KNOWN))
         for weights, place in ((self.barely_known, few), (self.unrated, np.isnan(evidence[..., _ITEM_COUNT]))):
             if weights is not None and place.any():
@@ -141,14 +137,16 @@ def fit_blend(evidence: Columns, ratings: FloatArray, users: IntArray, rng: np.r
 
 def _network_share(evidence: Columns, ratings: FloatArray, users: IntArray, rng: np.random.Generator) -> float:
     """How far networks may be trusted against the linear weights, both learned from half of the users."""
+    half = rng.permutation(int(users.max()) + 1)[users] % 2
     apart, residual = np.zeros(len(ratings)), np.zeros(len(ratings))
-    for inside in folds(user_halves(users, rng)):
+    for inside in folds(half):
         usual = fit_gated_ridge(evidence[~inside], ratings[~inside])
         wanted = ratings[~inside] - usual.anchored(evidence[~inside])
         network = fit_evidence_network(usual.told(evidence[~inside]), wanted, rng, members=_TRIED)
-        expected = usual(evidence[inside])
-        apart[inside] = usual.anchored(evidence[inside]) + network(usual.told(evidence[inside])) - expected
-        residual[inside] = ratings[inside] - expected
+        told = usual.told(evidence[inside])
+        correction = usual.correction(told)
+        apart[inside] = network(told) - correction
+        residual[inside] = ratings[inside] - usual.anchored(evidence[inside]) - correction
     return trust(apart, residual, users)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.data.tables import FloatArray
 
 _UNITS = 32
 _DECAY = 1.0
@@ -106,8 +106,3 @@ def checked_network(arrays: dict[str, npt.NDArray[np.float64]], columns: int) ->
     if shapes != expected or len(units) != 1:
         raise ValueError(f"expected shapes {expected}, got {shapes}")
     return EvidenceNetwork(**{name: np.asarray(arrays[name], np.float64) for name in expected})
-
-
-def user_halves(users: IntArray, rng: np.random.Generator) -> IntArray:
-    """(n,) half, 0 or 1, that the user of each row is dealt to."""
-    return np.asarray(rng.permutation(int(users.max()) + 1)[users] % 2)

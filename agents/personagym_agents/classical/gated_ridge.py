@@ -57,9 +57,12 @@ class GatedRidge:
 
     def __call__(self, evidence: Columns) -> FloatArray:
         """(...) expected ratings by (..., f) evidence."""
-        told = self.told(evidence)
+        return self.anchored(evidence) + self.correction(self.told(evidence))
+
+    def correction(self, told: FloatArray) -> FloatArray:
+        """(...) rating points by (..., f) standardised columns."""
         gated = ((told[..., _places(_GATES)] @ self.gated) * told[..., _places(_SIGNALS)]).sum(axis=-1)
-        return np.asarray(self.anchored(evidence) + self.constant + told @ self.linear + gated)
+        return np.asarray(self.constant + told @ self.linear + gated)
 
     def anchored(self, evidence: Columns) -> FloatArray:
         """(...) the expectation that is corrected; an unknown user has the mean of all."""
@@ -142,7 +145,7 @@ def fit_trusted_ridge(
     correction, residual = np.zeros(len(ratings)), ratings - fit.anchored(evidence)
     for inside in folds(fold):
         tried = fit_gated_ridge(evidence[~inside], ratings[~inside], user_means=user_means)
-        correction[inside] = tried(evidence[inside]) - tried.anchored(evidence[inside])
+        correction[inside] = tried.correction(tried.told(evidence[inside]))
     return fit.shrunk(trust(correction, residual, cluster))
 
 
