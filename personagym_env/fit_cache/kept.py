@@ -1,7 +1,7 @@
 """`kept` marks a function that fits; inside `keeping_fits` its results come from the cache folder.
 
 A file is found by a hash of all that decides what it says: the function, its arguments (logs by their fingerprints),
-the sources of the packages that fit, and the versions of the libraries that compute. Several processes may want the
+the sources that fit, and the versions of the libraries that compute. Several processes may want the
 same fit at once: one fits, the others wait and read. A fit that takes no time is not worth a file, and the files that
 were not used for longest make room for others.
 """
@@ -9,13 +9,11 @@ were not used for longest make room for others.
 import functools
 import inspect
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from hashlib import sha256
-from importlib import import_module
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -27,12 +25,12 @@ from personagym_env.data.sources import cache_folder
 from personagym_env.data.tables import Catalogue, Dataset, Interactions
 from personagym_env.files import locked, write_atomically
 from personagym_env.fit_cache.encoding import DamagedError, decoded, encoded
+from personagym_env.fit_cache.sources import imported_sources, sources_of
 
 LEAST_SECONDS = 0.05
 """Processor time below which a fit is not kept."""
 MOST_BYTES = 2**30
 """Of all files together."""
-_LIBRARIES = ("numpy", "scipy", "scikit-learn")
 _keeping: ContextVar[bool] = ContextVar("keeping", default=False)
 P = ParamSpec("P")
 Fit = TypeVar("Fit")
@@ -48,7 +46,7 @@ def keeping_fits() -> Iterator[None]:
         _keeping.reset(token)
 
 
-def kept(*classes: type) -> Callable[[Callable[P, Fit]], Callable[P, Fit]]:
+def kept(*classes: type, made_by: Sequence[str | type] = ()) -> Callable[[Callable[P, Fit]], Callable[P, Fit]]:
     """Mark a function whose result `keeping_fits` keeps.
 
     A call with arguments that no hash can stand for, such as a random generator, is an ordinary call; so are calls
@@ -56,6 +54,9 @@ def kept(*classes: type) -> Callable[[Callable[P, Fit]], Callable[P, Fit]]:
 
     Args:
         classes: the dataclasses and named tuples that the result consists of; nothing else is ever made from a file.
+        made_by: modules and classes that make the result, where all else that does is told by an argument: the source
+            of the function and of the classes, and those of the modules with all that they import, then stand for what
+            computes, and edits elsewhere keep what was kept.
     """
 
     def mark(fit: Callable[P, Fit]) -> Callable[P, Fit]:
@@ -72,7 +73,7 @@ def kept(*classes: type) -> Callable[[Callable[P, Fit]], Callable[P, Fit]]:
                 return fit(*args, **kwargs)
             token = _keeping.set(False)
             try:
-                what = repr((fit.__module__, fit.__qualname__, key, _computing(fit.__module__)))
+                what = repr((fit.__module__, fit.__qualname__, key, _computing(fit, made_by)))
                 name = f"{fit.__name__.strip('_')}-{sha256(what.encode()).hexdigest()[:32]}.safetensors"
                 found: Fit = _from_cache(cache_folder() / "fits" / name, classes, lambda: fit(*args, **kwargs))
                 return found
@@ -167,25 +168,13 @@ def _key(value: object) -> object | None:
     return None if any(part is None for part in parts) else tuple(parts)
 
 
-def _computing(module: str) -> str:
-    """Hash of what computes a fit of a module: libraries, and all sources of this package and of the module's own."""
-    return sources_of(*sorted({name.partition(".")[0] for name in (__name__, module)}))
-
-
-@functools.cache
-def sources_of(*packages: str) -> str:
-    """Hash of the sources of packages, and of the versions of the libraries that compute.
-
-    A fit that calls other packages than its own takes this as an argument, so that it is made again when they change.
-    """
-    digest = sha256(repr([version(library) for library in _LIBRARIES]).encode())
-    for package in packages:
-        found = import_module(package)
-        places = [Path(place) for place in getattr(found, "__path__", [])]
-        sources = [path for place in places for path in sorted(place.rglob("*.py"))]
-        for path in sources or [Path(str(found.__file__))]:
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
+def _computing(fit: Callable[..., Any], made_by: Sequence[str | type]) -> str:
+    """Hash of what computes a fit: libraries, and sources; see `kept`."""
+    if not made_by:
+        return sources_of(*sorted({name.partition(".")[0] for name in (__name__, fit.__module__)}))
+    texts = [inspect.getsource(one) for one in (fit, *made_by) if not isinstance(one, str)]
+    modules = [one for one in made_by if isinstance(one, str)]
+    return sha256(repr((texts, imported_sources(*modules))).encode()).hexdigest()
 
 
 def _make_room(folder: Path) -> None:

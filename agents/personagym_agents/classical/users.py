@@ -231,7 +231,7 @@ def fit_classical(
         (train.n_users, train.n_items),
         *fitted,
         table_cells=table_cells,
-        fingerprint=UserFingerprint(train.fingerprint(), _recipe(name, train, catalogue, seed)),
+        fingerprint=fingerprint_of(name, train, catalogue, seed),
     )
 
 
@@ -316,6 +316,11 @@ def _fit_weighted(
 def _fit_named(name: str, train: Interactions, seed: int) -> CalibratedUsers:
     """Fit users whose rating model consists of arrays and numbers, so that it can be kept."""
     return fit_users(RATING_FITS[name], train, seed, with_affinity=name != "bias")
+
+
+def fingerprint_of(name: str, train: Interactions, catalogue: Catalogue | None, seed: int = 0) -> UserFingerprint:
+    """What users that `fit_classical` fits without propensities are known by, without a fit."""
+    return UserFingerprint(train.fingerprint(), _recipe(name, train, catalogue, seed))
 
 
 def _recipe(name: str, train: Interactions, catalogue: Catalogue | None, seed: int) -> str:

@@ -29,6 +29,9 @@ from personagym_env.data.tables import IntArray
 from personagym_env.protocols import Reaction
 
 Index = npt.NDArray[np.int64]
+ENGINE_VERSION = 1
+"""Raised with every change of how documents pass through a model, here or in the modules that this one and
+`whole_documents` import of this package, that moves answers by more than rounding."""
 NO_SEGMENT = -1
 _T = TypeVar("_T")
 _LINES_PER_ROW = 10

@@ -15,7 +15,7 @@ from scipy import sparse
 from personagym_env.collaborative.factors import FactorModel, FactorSettings, fit_factors
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, Interactions
 from personagym_env.fit_cache import kept as kept_module
-from personagym_env.fit_cache.kept import keeping_fits, kept, sources_of
+from personagym_env.fit_cache.kept import keeping_fits, kept
 from personagym_env.world import make_world
 
 runs: list[object] = []
@@ -88,7 +88,7 @@ def test_everything_that_decides_a_fit_tells_it_apart(
         for call in [*calls, *calls]:
             fit_mean(*call)  # type: ignore[arg-type]
         assert len(runs) == len(calls) == len(files(folder))
-        monkeypatch.setattr(kept_module, "_computing", lambda module: "sources that were changed")
+        monkeypatch.setattr(kept_module, "_computing", lambda fit, made_by: "sources that were changed")
         fit_mean(log)
     assert len(runs) == len(calls) + 1
 
@@ -210,8 +210,3 @@ def test_arrays_and_data_sets_are_known_by_what_they_hold(dataset: Dataset, fold
             fit_both(replace(dataset), np.arange(3.0))
             fit_both(other, np.arange(3.0))
     assert len(runs) == 4
-
-
-def test_sources_of_packages_are_told_apart() -> None:
-    assert sources_of("personagym_env.fit_cache") != sources_of("personagym_env.data")
-    assert sources_of("personagym_env.data") == sources_of("personagym_env.data")

@@ -6,7 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 import personagym_agents
-from personagym_agents.bundle.manifest import base_for, bundle_hash, find_shipped, may_have_read
+from personagym_agents.bundle.manifest import find_shipped, may_have_read
+from personagym_benchmarks.agreement.all_logs.keys import classical_key, language_key
 from personagym_benchmarks.agreement.all_logs.settings import AllLogsSettings
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, MeasuredRecommender
@@ -14,7 +15,7 @@ from personagym_env.evaluation.agreement.quantities import Answers, Questions
 from personagym_env.evaluation.core.data_overlap import DataOverlap
 from personagym_env.evaluation.core.pair_reactions import PairReactions, react_to_pairs
 from personagym_env.evaluation.fidelity.contamination import blind
-from personagym_env.fit_cache.kept import kept, sources_of
+from personagym_env.fit_cache.kept import kept
 from personagym_env.run_context import RunContext
 
 PERSONA = "persona"
@@ -29,9 +30,9 @@ class AskedPopulation(NamedTuple):
     answers: Answers
 
 
-@kept(PairReactions)
+@kept(PairReactions, made_by=["personagym_env.evaluation.core.pair_reactions"])
 def react(
-    name: str, dataset: Dataset, train: Interactions, users: IntArray, items: IntArray, sources: str
+    name: str, dataset: Dataset, train: Interactions, users: IntArray, items: IntArray, key: str
 ) -> PairReactions:
     """What users who know the training rows say of pairs.
 
@@ -41,7 +42,7 @@ def react(
         train: rows that the users may know.
         users: (p,)
         items: (p,)
-        sources: of what fits and answers, by which what was kept is known again.
+        key: of the users, by which what was kept is known again.
     """
     return react_to_pairs(personagym_agents.load(name, dataset, train), users, items)
 
@@ -69,13 +70,6 @@ def ask_all(
                     log,
                     questions.users,
                     questions.items,
-                    _sources(name, log),
+                    language_key(log) if name == PERSONA else classical_key(name, log, bench.dataset.catalogue),
                 )
             yield AskedPopulation(name, rows, questions.answered(reactions, np.random.default_rng(args.seed)))
-
-
-def _sources(name: str, log: Interactions) -> str:
-    """Of what fits and answers; of language-model users the weights too."""
-    if name != PERSONA:
-        return sources_of("personagym_agents.classical")
-    return f"{sources_of('personagym_agents')} {bundle_hash(base_for(log))}"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import personagym_agents
+from personagym_benchmarks.agreement.all_logs.keys import classical_key, recommender_key
 from personagym_benchmarks.agreement.all_logs.settings import AllLogsSettings
 from personagym_benchmarks.agreement.contestants import LEARN_WITH
 from personagym_env.data.splits import Split
@@ -14,7 +15,7 @@ from personagym_env.evaluation.agreement.fitted_recommenders import Bench, Measu
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth
 from personagym_env.evaluation.core.data_overlap import DealtRows
 from personagym_env.evaluation.core.offline import TopLists, liked_from
-from personagym_env.fit_cache.kept import kept, sources_of
+from personagym_env.fit_cache.kept import kept
 from personagym_env.run_context import RunContext
 from personagym_recommenders import RecommenderContext, RecommenderSpec, available
 from personagym_recommenders.loading import find_recommender
@@ -81,14 +82,22 @@ class Shown:
     """Processor time of the fit."""
 
 
-@kept(Shown)
+@kept(
+    Shown,
+    made_by=[
+        Bench,
+        "personagym_env.evaluation.agreement.ground_truth",
+        "personagym_env.evaluation.core.data_overlap",
+        "personagym_env.data.traits",
+    ],
+)
 def show(
     name: str,
     catalogue: Catalogue,
     split: Split,
     dealt: DealtRows,
     ground_truths: tuple[GroundTruth, ...],
-    sources: str,
+    key: str,
 ) -> Shown:
     """Fit a recommender and let it pick and list.
 
@@ -98,7 +107,7 @@ def show(
         split: of the log; of its held-out rows no more is read than whose they are.
         dealt: the training rows; those of recommenders are learned from.
         ground_truths: that it picks for.
-        sources: of what fits, by which what was kept is known again.
+        key: of the recommender, by which what was kept is known again.
     """
     spec = offline_trained().get(name) or find_recommender(name)
     recommender = spec.make(RecommenderContext(liked_from(dealt.recommenders), USERS))
@@ -122,11 +131,12 @@ def fit_line_up(
     specs, left_out = choose_line_up(args, dataset, bench.dealt)
     measured = []
     for name, spec in specs.items():
-        learns = "users to learn with" in spec.needs
-        sources = sources_of("personagym_recommenders", *(("personagym_agents.classical",) if learns else ()))
+        key = recommender_key(spec)
+        if "users to learn with" in spec.needs:
+            key += classical_key(LEARN_WITH, bench.dealt.recommenders, dataset.catalogue)
         with context.bar(f"{dataset.name}: {name}", None):
             try:
-                shown = show(name, dataset.catalogue, bench.split, bench.dealt, bench.ground_truths, sources)
+                shown = show(name, dataset.catalogue, bench.split, bench.dealt, bench.ground_truths, key)
             except (ValueError, RuntimeError, MemoryError) as error:
                 raise ValueError(f"{dataset.name}: recommender {name!r} cannot take part: {error}") from error
         lists = TopLists(shown.users, shown.lists)
