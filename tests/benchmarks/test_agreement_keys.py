@@ -71,6 +71,10 @@ def test_what_moves_the_key_of_classical_users(dataset: Dataset, edit: Edit, mon
     for module in (*UNRELATED, "personagym_agents.documents.document", "personagym_agents.inference.engine"):
         edit(module)
     assert told() == before
+    edit("personagym_agents.classical.cross_fitting")
+    assert told()[0] == before[0]
+    assert told()[1] != before[1]
+    before = told()
     monkeypatch.setattr(users, "STACK_VERSION", 99)
     assert told()[0] == before[0]
     assert told()[1] != before[1]

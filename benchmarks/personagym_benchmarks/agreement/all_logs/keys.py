@@ -15,6 +15,9 @@ from personagym_recommenders.registry import RecommenderSpec
 ENGINE = ("engine", "kernels", "linear", "model_hooks", "pass_layout", "whole_documents")
 """Modules of `inference` for which, with those that only they import, `ENGINE_VERSION` stands."""
 
+OWN_MODULE = ("trees", "stack")
+"""Classical users whose rating model has a module of `classical` by their name, which others do without."""
+
 
 def classical_key(name: str, train: Interactions, catalogue: Catalogue) -> str:
     """Of users that `fit_classical` fits to rows.
@@ -25,7 +28,8 @@ def classical_key(name: str, train: Interactions, catalogue: Catalogue) -> str:
     if name not in RATING_FITS:
         raise ValueError(f"expected classical users, {', '.join(RATING_FITS)}, got {name!r}")
     known = fingerprint_of(name, train, catalogue)
-    return repr((known.rows, known.weights, imported_sources("personagym_agents.classical.users")))
+    others = tuple(f"personagym_agents.classical.{one}" for one in OWN_MODULE if one != name)
+    return repr((known.rows, known.weights, imported_sources("personagym_agents.classical.users", apart=others)))
 
 
 def language_key(train: Interactions) -> str:
