@@ -179,10 +179,14 @@ class Bench:
         self.penalty = min(losses, key=losses.__getitem__)
         self.context.tell(f"{self.name}: penalty {self.penalty} of {losses}")
 
+    def trained(self, kind: Kind, seed: int) -> TrainedKind:
+        """Adapters of a kind, those of single users with the penalty that was chosen."""
+        return self.train(kind, seed, self.penalty if kind == "individual" else 0.0)
+
     def users(self, kind: Kind, seed: int) -> LanguageUserAgent:
         """Users with adapters of a kind."""
         base = self.bases["kmeans" if kind in ("random", "kmeans") else "learned"]
-        trained = self.train(kind, seed, self.penalty if kind == "individual" else 0.0)
+        trained = self.trained(kind, seed)
         if kind != "none":
             self.curves[kind, seed] = Curve(self.name, kind, seed, trained.curves[0])
         model, _ = load_base(self.args.bundle / "base")
@@ -197,8 +201,8 @@ class Bench:
         )
 
     def answers(self, kind: Kind, seed: int) -> Answers:
-        """What users with such adapters say to the held-out questions; kept."""
-        place = self.context.folder / f"answers-{kind}-{seed}"
+        """What users with such adapters say to the held-out questions; kept under the hash of the adapters."""
+        place = self.context.folder / f"answers-{kind}-{seed}-{self.trained(kind, seed).key[:16]}"
         restore_folder(place)
         users = self.users(kind, seed)
         if not place.exists():
