@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ablations.frontier_results import Frontier, frontier_differences_table, frontier_table, left_table
 from ablations.frontier_results import goals_table as frontier_goals_table
 from ablations.paper_slm_results import PaperSLM, paper_slm_table
-from ablations.results import Blends, RecBoleModels, blends_table, recbole_models_table
+from ablations.results import Blends, ChatUsers, RecBoleModels, blends_table, recbole_models_table
 from ablations.selection_results import PlantedSelections, selection_table
 from kills.results import Kills, kills_table
 from personagym_benchmarks.transfer.board import Transfer
@@ -166,7 +167,9 @@ def _differences(board: FidelityBoard) -> Table:
 
 def _of_variants() -> Iterator[tuple[str, Table]]:
     report = VariantReport.load(RESULTS / "variants.json")
-    yield "variants", variants.rows_table(report)
+    chat = ChatUsers.load(RESULTS / "chat.json")
+    yield "variants", variants.rows_table(replace(report, rows=report.rows + chat.rows))
+    yield "chat", next(variants.own_tables({"chat": chat.measurements}))[1]
     yield "variants-differences", variants.differences_table(report)
     further = VariantReport.load(RESULTS / "variants-cuisines.json")
     yield "variants-cuisines-differences", variants.differences_table(further)

@@ -5,29 +5,38 @@ of why the person would like the item, and of why not; and which of five items i
 that is asked both ways should give the same number; place and popularity should move it no more than the person.
 """
 
-import json
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tyro
 
+from ablations.results import ChatUsers
 from personagym_agents.classical.users import fit_classical
 from personagym_agents.llm.prompted import Asked, first_token_chances, list_conversation, prompted_ratings
 from personagym_agents.llm.prompted_users import PromptedUsers, chat_users
+from personagym_benchmarks.console import make_console
+from personagym_benchmarks.variants.board import Measurement, VariantRow
+from personagym_benchmarks.variants.tables import own_tables
+from personagym_env.benchmark import Benchmark
 from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
-from personagym_env.data.tables import FloatArray, IntArray, Interactions
+from personagym_env.data.splits import Split
+from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
 from personagym_env.evaluation.core.negatives import unseen_items
 from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, interval, user_resamples
 from personagym_env.evaluation.fidelity.contamination import blind
 from personagym_env.evaluation.fidelity.fidelity_test import rating_fidelity
-from personagym_env.files import write_atomically
+from personagym_env.evaluation.reporting.terminal import rich_table
 
 SHOWN, RESAMPLES = 5, 1_000
+FLOORS = ("bias", "mf")
+_TITLES = {"rmse": "RMSE", "nll": "NLL"}
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ class Settings:
     users: int = 25
     per_user: int = 4
     """Held-out rows of each."""
-    output: Path = Path("runs/chat-users.json")
+    output: Path = Path("runs/chat.json")
     seed: int = 0
 
 
@@ -74,51 +83,111 @@ def places(agent: PromptedUsers, rows: Interactions, others: IntArray) -> FloatA
     return found
 
 
+class Bench:
+    """The rows that are asked about, and the resamples of their users.
+
+    Args:
+        split: whose held-out rows are drawn from.
+        settings: how many, and of whom.
+    """
+
+    def __init__(self, split: Split, settings: Settings) -> None:
+        rng = np.random.default_rng(settings.seed)
+        test, self.train = split.test, split.train
+        people = rng.permutation(np.flatnonzero(test.counts >= settings.per_user))[: settings.users]
+        self.rows = test.take(np.isin(test.users, people) & (test.rank_in_user < settings.per_user))
+        self._weights = user_resamples(self.train.n_users, RESAMPLES, rng)
+        owners = np.unique(self.rows.users)
+        self.others: IntArray = np.repeat(unseen_items(split, owners, SHOWN - 1, rng), settings.per_user, axis=0)
+
+    def samples(self, ratings: FloatArray) -> dict[str, FloatArray]:
+        """Resamples of the figures of (n, r) distributions."""
+        found = rating_fidelity(ratings, self.rows)
+        return {key: found[key].resampled(self._weights) for key in _TITLES}
+
+    def mean(self, values: FloatArray) -> Interval:
+        """Of (n,) values of the rows."""
+        return interval(RatioOfSums.of_users(self.rows.users, values, self.train.n_users).resampled(self._weights))
+
+    def board(self, agent: PromptedUsers) -> tuple[list[VariantRow], list[Measurement]]:
+        """The agent and the floors on the same rows, and the agent less each floor."""
+        begin = time.process_time()
+        # Slates as long as a user's rows, because a longer one is filled up with items that cost calls.
+        size = int(self.rows.counts.max())
+        chat = react_to_pairs(agent, self.rows.users, self.rows.items, slate_size=size).rating
+        spent = (time.process_time() - begin) / len(self.rows)
+        own, asked = self.samples(chat), f"{len(self.rows)} held-out rows"
+        rows = [VariantRow(f"chat, {asked}", "users", _intervals(own), microseconds=1e6 * spent)]
+        differences = [Measurement("what is asked", "expected rating", "spread over rows", self._spread(chat))]
+        for floor in FLOORS:
+            samples = self.samples(
+                react_to_pairs(fit_classical(floor, self.train), self.rows.users, self.rows.items).rating
+            )
+            rows.append(VariantRow(f"{floor}, the same rows", "floor", _intervals(samples)))
+            for key, title in _TITLES.items():
+                value = interval(own[key] - samples[key])
+                differences.append(Measurement("beside floors", f"chat less {floor}", title, value))
+        return rows, differences
+
+    def _spread(self, ratings: FloatArray) -> Interval:
+        value = float((ratings @ np.asarray(self.rows.scale)).std())
+        return Interval(value, np.nan, np.nan)
+
+    def probe_sides(self, agent: PromptedUsers) -> list[Measurement]:
+        """Do numbers stay where reasons for and against are thought of first?"""
+        why, why_not = both_ways(agent, self.rows)
+        setting = "why yes less why no"
+        return [
+            Measurement("asked both ways", setting, "expected rating", self.mean(why - why_not)),
+            Measurement("asked both ways", setting, "expected rating, absolute", self.mean(np.abs(why - why_not))),
+        ]
+
+    def probe_places(self, agent: PromptedUsers) -> list[Measurement]:
+        """Does the place in a list, or popularity, move the chance of an item?"""
+        chances = places(agent, self.rows, self.others)
+        popularity = np.log1p(np.bincount(self.train.items, minlength=self.train.n_items))
+        shown = popularity[np.concatenate([self.rows.items[:, None], self.others], axis=1)]
+        lean = (chances.mean(axis=1) - 1 / SHOWN) * (shown - shown.mean(axis=1, keepdims=True))
+        change = np.abs(chances[:, 0] - chances[:, 1]).mean(axis=1)
+        setting = f"list of {SHOWN}"
+        return [
+            Measurement("place", f"{setting}, mirrored", "change of an item's chance", self.mean(change)),
+            Measurement("choice", setting, "chance of the item taken", self.mean(chances[:, :, 0].mean(axis=1))),
+            Measurement("popularity", setting, "chance times log popularity", self.mean(lean.sum(axis=1))),
+        ]
+
+
+def _intervals(samples: Mapping[str, FloatArray]) -> dict[str, Interval]:
+    return {key: interval(sample) for key, sample in samples.items()}
+
+
+def study(agent: PromptedUsers, dataset: Dataset, split: Split, settings: Settings) -> ChatUsers:
+    """Ask everything."""
+    bench = Bench(split, settings)
+    rows, differences = bench.board(agent)
+    probes = [*bench.probe_sides(agent), *bench.probe_places(agent)]
+    return ChatUsers(
+        rows=tuple(rows),
+        measurements=(*differences, *probes),
+        calls=agent.calls,
+        setting=recorded(settings),
+        environment=environment_snapshot(),
+        benchmarks={dataset.name: Benchmark.of(dataset, {})},
+    )
+
+
 def main(settings: Settings) -> None:
     """Ask, print, write."""
     dataset = load_dataset(settings.dataset)
     split = named_split(dataset, None, None).split
-    train, told = split.train, blind(dataset, split.train)
-    rng = np.random.default_rng(settings.seed)
-    people = rng.permutation(np.flatnonzero(split.test.counts >= settings.per_user))[: settings.users]
-    rows = split.test.take(np.isin(split.test.users, people) & (split.test.rank_in_user < settings.per_user))
-    weights = user_resamples(train.n_users, RESAMPLES, rng)
-    owners = np.unique(rows.users)
-    others: IntArray = np.repeat(unseen_items(split, owners, SHOWN - 1, rng), settings.per_user, axis=0)
-    agent = chat_users(told, train)
-
-    def mean(values: FloatArray) -> Interval:
-        return interval(RatioOfSums.of_users(rows.users, values, train.n_users).resampled(weights))
-
-    begin = time.process_time()
-    said = react_to_pairs(agent, rows.users, rows.items)
-    seconds = time.process_time() - begin
-    figures: dict[str, Interval | float] = {"calls": agent.calls, "processor seconds a call": seconds / agent.calls}
-    chat = {name: one.resampled(weights) for name, one in rating_fidelity(said.rating, rows).items()}
-    figures |= {f"{name}, chat": interval(sample) for name, sample in chat.items()}
-    for floor in ("bias", "mf"):
-        rating = react_to_pairs(fit_classical(floor, train), rows.users, rows.items).rating
-        samples = {name: one.resampled(weights) for name, one in rating_fidelity(rating, rows).items()}
-        figures |= {f"{name}, chat less {floor}": interval(chat[name] - sample) for name, sample in samples.items()}
-    why, why_not = both_ways(agent, rows)
-    figures["expected rating, asked why less asked why not"] = mean(why - why_not)
-    figures["the same, absolute"] = mean(np.abs(why - why_not))
-    figures["spread of expected ratings over items"] = float((said.rating @ np.asarray(rows.scale)).std())
-    chances = places(agent, rows, others)
-    figures["change of an item's chance when the list is mirrored"] = mean(
-        np.abs(chances[:, 0] - chances[:, 1]).mean(axis=1)
-    )
-    figures["chance of the item that was really taken"] = mean(chances[:, :, 0].mean(axis=1))
-    popularity = np.log1p(np.bincount(train.items, minlength=train.n_items))
-    shown = popularity[np.concatenate([rows.items[:, None], others], axis=1)]
-    lean = (chances.mean(axis=1) - 1 / SHOWN) * (shown - shown.mean(axis=1, keepdims=True))
-    figures["chance times log popularity, centred, summed over a list"] = mean(lean.sum(axis=1))
-    for name, value in figures.items():
-        print(f"{name}: {value if isinstance(value, Interval) else f'{value:.3g}'}")
-    setting = {name: str(value) for name, value in asdict(settings).items() if name != "output"}
-    report = {"setting": setting, "environment": environment_snapshot(), "figures": figures}
-    write_atomically(settings.output, json.dumps(report, indent=2, default=str) + "\n")
+    found = study(chat_users(blind(dataset, split.train), split.train), dataset, split, settings)
+    found.save(settings.output)
+    console = make_console()
+    for row in found.rows:
+        console.print(f"{row.name}: {row.figures}")
+    for _, table in own_tables({"chat": found.measurements}):
+        console.print(rich_table(table))
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    main(tyro.cli(Settings, description=__doc__))

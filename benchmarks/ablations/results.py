@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from personagym_benchmarks.variants.board import Measurement, VariantRow
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.fidelity.group_signal import GroupSignal
@@ -88,6 +89,21 @@ class RecBoleModels(Result):
 
     rows: tuple[ModelAttempt, ...]
     """By name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatUsers(Result):
+    """What a prompted model says to a few held-out rows, and what moves its answers."""
+
+    KIND = "prompted users"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/chat_users.py"
+
+    rows: tuple[VariantRow, ...]
+    """The model, then floors on the same rows; a decision is two calls, for the wish and for the rating."""
+    measurements: tuple[Measurement, ...]
+    calls: int
+    """Prompts of everything that was asked."""
 
 
 def recbole_models_table(found: RecBoleModels) -> Table:

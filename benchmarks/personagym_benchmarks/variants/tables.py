@@ -43,7 +43,7 @@ def rows_table(report: VariantReport) -> Table:
                 Cell(row.name),
                 *(Cell(row.figures.get(key)) for key in _FIGURES),
                 Cell(row.fit_seconds, ".1f"),
-                Cell(row.microseconds, ".2f"),
+                Cell(row.microseconds, ",.2f"),
             ),
             "floor" if row.kind == "floor" else "",
         )
