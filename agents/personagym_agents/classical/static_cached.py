@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from personagym_agents.delegating import DelegatingUsers
 from personagym_env.data.tables import IntArray
 from personagym_env.files import locked, replacing, write_atomically
 from personagym_env.protocols import FingerprintedAgent, ForgetfulSessions, Reaction, UserAgent, UserFingerprint
@@ -27,7 +28,7 @@ PROBE_ERROR = 1e-3
 """Difference in probability between machines and numbers of threads that a probe forgives."""
 
 
-class StaticCachedUsers:
+class StaticCachedUsers(DelegatingUsers):
     """A population that is asked about each pair once. Memory: 4 (1 + r) + 1 bytes per user and item.
 
     Example: `StaticCachedUsers(load("persona", dataset, train), folder="runs/answers")` answers tomorrow from what was
@@ -52,9 +53,7 @@ class StaticCachedUsers:
                 f"table_bytes allows {table_bytes / 2**20:,.0f} MiB; name a folder to keep them on disk"
             )
         self.name = f"frozen {agent.name}"
-        self.scale = agent.scale
-        self.n_users, self.n_items = agent.n_users, agent.n_items
-        self.agent = agent
+        self.users = agent
         place = None if folder is None else _checked(Path(folder), agent)
         self.known: npt.NDArray[np.bool_] = _array(place, "known", (cells,), np.bool_)
         """(u m,) pairs that have been answered."""
@@ -76,7 +75,7 @@ class StaticCachedUsers:
     @property
     def fingerprint(self) -> UserFingerprint | None:
         """That of the users behind, who answer otherwise once they remember."""
-        behind = self.agent.fingerprint if isinstance(self.agent, FingerprintedAgent) else None
+        behind = self.users.fingerprint if isinstance(self.users, FingerprintedAgent) else None
         return behind and UserFingerprint(behind.rows, sha256(f"frozen {behind.weights}".encode()).hexdigest())
 
     def open(self, n: int) -> "StaticCachedSessions":
@@ -133,7 +132,7 @@ class StaticCachedSessions:
 
     def __init__(self, agent: StaticCachedUsers, n: int) -> None:
         self._agent = agent
-        self._live = agent.agent.open(n)
+        self._live = agent.users.open(n)
         self._user = np.full(n, -1)
         self._begun = np.zeros(n, np.bool_)
         """(n,) whether the population behind has been told of the session; most never need to be."""

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_agents.classical.link import Spread
+from personagym_agents.delegating import DelegatingUsers
 from personagym_agents.inference.answer_link import AnswerLink, Beside, beside, indifferent
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.memory.evidence import Codes
@@ -17,7 +18,7 @@ from personagym_env.explanations import Consumed, Explanation, Part, attribute
 from personagym_env.protocols import Reaction, UserFingerprint
 
 
-class LinkedUsers:
+class LinkedUsers(DelegatingUsers):
     """Users who are told a log in levels and answer on its own scale.
 
     Args:
@@ -29,6 +30,8 @@ class LinkedUsers:
         name: for tables.
         fingerprint: what the users are, where that is known.
     """
+
+    users: LanguageUserAgent
 
     def __init__(
         self,
@@ -46,11 +49,14 @@ class LinkedUsers:
         self.link = link
         self.alone = alone
         self.spread = spread
-        self.scale = link.scale
-        self.n_users, self.n_items = users.n_users, users.n_items
 
     def __repr__(self) -> str:
         return f"LinkedUsers({self.name!r}, {self.n_users} users, {self.n_items} items)"
+
+    @property
+    def scale(self) -> tuple[float, ...]:
+        """The log's own; `users` answer in levels."""
+        return self.link.scale
 
     def document(self, user: int) -> str:
         """The text that a session of the user begins with."""

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from personagym_agents.delegating import DelegatingUsers
 from personagym_agents.inference.answer_link import indifferent
 from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_agents.memory.evidence import Codes, Memory
@@ -22,13 +23,13 @@ _USERS = 64
 """Users who tell what a memory says on average."""
 
 
-class SilentBase:
+class SilentBase(DelegatingUsers):
     """Users whose base has nothing to say, through the link that was fitted without it."""
+
+    users: LinkedUsers
 
     def __init__(self, users: LinkedUsers) -> None:
         self.name = f"{users.name}, link alone"
-        self.scale = users.scale
-        self.n_users, self.n_items = users.n_users, users.n_items
         self.users = users
 
     def open(self, n: int) -> "SilentSessions":

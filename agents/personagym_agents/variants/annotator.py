@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from personagym_agents.classical.users import ClassicalUsers, fit_classical
+from personagym_agents.delegating import DelegatingUsers
 from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions
 from personagym_env.protocols import UserFingerprint, UserSessions
 from personagym_env.session.expectation import expect
@@ -29,7 +30,7 @@ Quantity = Literal["satisfaction", "click"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class AnnotatingUsers:
+class AnnotatingUsers(DelegatingUsers):
     """Users of matrix factorisation who annotate slates."""
 
     users: ClassicalUsers
@@ -44,21 +45,6 @@ class AnnotatingUsers:
     def name(self) -> str:
         """See `UserAgent.name`."""
         return "annotator" if self.quantity == "satisfaction" else "annotator of clicks"
-
-    @property
-    def scale(self) -> tuple[float, ...]:
-        """See `UserAgent.scale`."""
-        return self.users.scale
-
-    @property
-    def n_users(self) -> int:
-        """See `UserAgent.n_users`."""
-        return self.users.n_users
-
-    @property
-    def n_items(self) -> int:
-        """See `UserAgent.n_items`."""
-        return self.users.n_items
 
     @property
     def fingerprint(self) -> UserFingerprint | None:

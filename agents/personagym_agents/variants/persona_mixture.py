@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from personagym_agents.delegating import DelegatingUsers
 from personagym_env.data.tables import FloatArray, IntArray
 from personagym_env.protocols import Reaction, UserAgent, UserFingerprint
 
@@ -14,7 +15,7 @@ LEAST = 1e-4
 """Chance that a persona gives every answer at least, so that no single answer rules one out."""
 
 
-class PersonaMixture:
+class PersonaMixture(DelegatingUsers):
     """Users who answer as their personas do, each by its weight.
 
     The weight of persona p is softmax_p(log prior_p + sum over the latest n answers of log P_p(answer)). It is told at
@@ -42,8 +43,7 @@ class PersonaMixture:
         self.name = name
         self.fingerprint = fingerprint
         self.personas = tuple(personas)
-        self.scale = personas[0].scale
-        self.n_users, self.n_items = personas[0].n_users, personas[0].n_items
+        self.users = personas[0]
         self.log_prior = log_prior
         self.evidence = evidence
         self.moving = moving

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from personagym_agents.classical.users import ClassicalSessions, ClassicalUsers, fit_classical
+from personagym_agents.delegating import DelegatingUsers
 from personagym_agents.variants.session_encoder import (
     EncoderSettings,
     EventFeatures,
@@ -99,7 +100,7 @@ def learn_features(
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class StayingUsers:
+class StayingUsers(DelegatingUsers):
     """Users of matrix factorisation whose sessions know whether they would stay."""
 
     name: str
@@ -110,21 +111,6 @@ class StayingUsers:
 
     def __repr__(self) -> str:
         return f"StayingUsers({self.name!r}, {self.n_users} users, {self.n_items} items)"
-
-    @property
-    def scale(self) -> tuple[float, ...]:
-        """See `UserAgent.scale`."""
-        return self.users.scale
-
-    @property
-    def n_users(self) -> int:
-        """See `UserAgent.n_users`."""
-        return self.users.n_users
-
-    @property
-    def n_items(self) -> int:
-        """See `UserAgent.n_items`."""
-        return self.users.n_items
 
     def open(self, n: int) -> "StayingSessions":
         """See `UserAgent.open`."""
