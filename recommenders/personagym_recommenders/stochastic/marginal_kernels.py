@@ -8,7 +8,7 @@ import numpy as np
 
 from personagym_env.data.tables import IntArray
 from personagym_recommenders.stochastic.kernels import Floats, compiled, mark, weight_at
-from personagym_recommenders.stochastic.merged_options import MERGED_FROM, merge_light
+from personagym_recommenders.stochastic.light_options import light_arrivals, light_first, odds_series
 
 FIRST = 0.02
 """The earliest node of the quadrature, in units of the mean time until the first arrival. Before it the integrand of
@@ -64,34 +64,20 @@ def _include(counts: Floats, arrived: Floats, out: Floats) -> None:
 
 
 @compiled
-def _include_often(counts: Floats, arrived: Floats, weight: float, often: float, nodes: Floats) -> None:
-    """Let an option that stands for `often` options of one weight arrive: (1 - a + a z) ** often, binomially."""
-    k = counts.shape[0]
-    for q in range(len(arrived)):
-        odds = arrived[q] / (1.0 - arrived[q])
-        nobody = np.exp(-often * weight * nodes[q])
-        for c in range(k - 1, -1, -1):
-            total, term = 0.0, 1.0
-            for j in range(c + 1):
-                total += term * counts[c - j, q]
-                term *= odds * (often - j) / (j + 1)
-            counts[c, q] = nobody * total
-
-
-@compiled
 def marginal_propensities(weights: Floats, positions: IntArray) -> Floats:
     """(n, k) probability that a draw without replacement has the option of each place there, whatever else it has.
 
     In the race of `draw_without_replacement`, option i comes to place j if j others arrive before it:
     the integral over t of `w_i exp(-w_i t) P(j of the others have arrived by t)`. The number of arrivals is Poisson
-    binomial, so one recursion over the options gives it for all nodes of a quadrature in log t; of many options light
-    ones stand together (`merge_light`). Right to six digits; the first place needs no integral.
+    binomial: sums over the light options (`light_arrivals`) and a recursion over the others give it for all nodes of a
+    quadrature in log t. Right to six digits; the first place needs no integral.
     """
     n, k = positions.shape
     p = weights.shape[1]
     marginal = np.zeros((n, k))
     inside = np.zeros(p, np.bool_)
-    outside, often, shown, heaviest = np.empty(p), np.empty(p), np.empty(k), np.empty(k)
+    outside, shown, heaviest = np.empty(p), np.empty(k), np.empty(k)
+    series = odds_series(k)
     for row in range(n):
         total = 0.0
         for i in range(p):
@@ -103,7 +89,7 @@ def marginal_propensities(weights: Floats, positions: IntArray) -> Floats:
             octave = nodes_per_octave(k)
             nodes = np.empty(int(octave * np.log2(end / FIRST)) + 2)
             for q in range(len(nodes)):
-                nodes[q] = FIRST * 2.0 ** (q / octave)
+                nodes[q] = 2.0 * nodes[q - octave] if q >= octave else FIRST * 2.0 ** (q / octave)
             others = 0
             for i in range(p):
                 if weights[row, i] > 0 and not inside[i]:
@@ -111,10 +97,7 @@ def marginal_propensities(weights: Floats, positions: IntArray) -> Floats:
                     others += 1
             for place in range(k):
                 shown[place] = weight_at(weights[row], positions[row, place]) / total
-            often[:others] = 1.0
-            if others >= MERGED_FROM:
-                others = merge_light(outside, often, others, nodes[-1])
-            _later_places(shown, outside[:others], often[:others], nodes, marginal[row])
+            _later_places(shown, outside[:others], nodes, series, marginal[row])
             mark(inside, positions[row], False)
     return marginal
 
@@ -133,21 +116,21 @@ def _lightest(weights: Floats, heavy: int, heaviest: Floats) -> float:
 
 
 @compiled
-def _later_places(shown: Floats, outside: Floats, often: Floats, nodes: Floats, marginal: Floats) -> None:
-    """Fill in the places from the second on: weights of the slate (k,), and of the other options with how often."""
+def _later_places(shown: Floats, outside: Floats, nodes: Floats, series: Floats, marginal: Floats) -> None:
+    """Fill in the places from the second on: weights of the slate (k,), and of the other options, which get sorted."""
     k, size, octave = len(shown), len(nodes), nodes_per_octave(len(shown))
     before = np.zeros((k, k, size))  # arrivals among the options outside the slate and at the places before
     behind = np.zeros((k, k, size))  # arrivals among the options at the places behind
     arrived = np.empty((k + LANES, size))
     lanes = np.empty((size, LANES))
     before[0, 0] = 1.0
-    for begin in range(0, len(outside), LANES):
+    light = light_first(outside, nodes[-1])
+    if light:
+        light_arrivals(outside[:light], nodes, series, before[0])
+    for begin in range(light, len(outside), LANES):
         _arrived(outside, begin, nodes, octave, lanes, arrived)
         for b in range(min(LANES, len(outside) - begin)):
-            if often[begin + b] == 1.0:
-                _include(before[0], arrived[b], before[0])
-            else:
-                _include_often(before[0], arrived[b], outside[begin + b], often[begin + b], nodes)
+            _include(before[0], arrived[b], before[0])
     for begin in range(0, k, LANES):
         _arrived(shown, begin, nodes, octave, lanes, arrived[begin:])
     behind[k - 1, 0] = 1.0

@@ -9,7 +9,7 @@ from personagym_env.conformance.stochastic import check_stochastic
 from personagym_env.evaluation.core.offline import opening_observation
 from personagym_env.session.random import splitmix64
 from personagym_recommenders import EASE, MostPopular, Random
-from personagym_recommenders.stochastic import kernels, merged_options
+from personagym_recommenders.stochastic import kernels, light_options
 from personagym_recommenders.stochastic.epsilon_greedy import EpsilonGreedy
 from personagym_recommenders.stochastic.marginal_kernels import marginal_propensities
 from personagym_recommenders.stochastic.options import ScoredOptions
@@ -64,19 +64,27 @@ def test_marginals_of_a_place_sum_to_one_over_many_options():
         assert marginals.sum() == pytest.approx(1, abs=1e-6)
 
 
-def test_many_light_options_stand_as_few() -> None:
+def test_light_options_arrive_as_one_by_one() -> None:
     weights = np.exp(np.random.default_rng(5).normal(0, 1, 300))
-    merged, often = weights / weights.sum(), np.ones(300)
-    left = merged_options.merge_light(merged, often, 300, 400.0)
-    assert left < 60
-    assert often[:left].sum() == pytest.approx(300)
-    for power in (1, 2, 3):
-        assert (often * merged**power)[:left].sum() == pytest.approx(((weights / weights.sum()) ** power).sum())
-    slates = np.array([[item, (item + 7) % 300, (item + 31) % 300] for item in range(300)])
-    for place in (1, 2):
-        orders = np.roll(slates, place, axis=1)
-        total = marginal_propensities(np.tile(weights, (300, 1)), orders)[:, place].sum()
-        assert total == pytest.approx(1, abs=1e-5)
+    weights /= weights.sum()
+    nodes = np.array([0.5, 3.0, 30.0, 300.0])
+    light = light_options.light_first(weights, nodes[-1])
+    assert 200 < light < 300
+    assert (weights[:light] * nodes[-1] <= light_options.LIGHT).all()
+    found = np.zeros((6, len(nodes)))
+    light_options.light_arrivals(weights[:light], nodes, light_options.odds_series(6), found)
+    arrived = -np.expm1(-np.outer(nodes, weights[:light]))
+    expected = np.zeros((light + 1, len(nodes)))
+    expected[0] = 1
+    for chance in arrived.T:
+        expected[1:] = expected[1:] * (1 - chance) + expected[:-1] * chance
+        expected[0] *= 1 - chance
+    np.testing.assert_allclose(found, expected[:6], rtol=1e-7, atol=1e-12)
+
+
+def test_few_light_options_are_taken_one_by_one() -> None:
+    assert light_options.light_first(np.full(light_options.FEWEST - 1, 0.01), 1.0) == 0
+
 
 
 def test_few_heavy_options_among_light_ones_stand_for_themselves() -> None:
