@@ -69,15 +69,34 @@ class Scaled:
         return self.one.processor / self.several.processor
 
 
+@dataclass(frozen=True)
+class LongLog:
+    """A log of many sessions, all of one length, collected once by several workers."""
+
+    users: str
+    sessions: int
+    decisions: int
+    file_bytes: int
+    """On disk."""
+    workers: int
+    took: Clocked
+    first_part: float
+    """Seconds of the wall until the first part stood on the disk."""
+    peak_gb: float
+    """Gibibytes of all processes together at the most, what several map counted once."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Scale(Result):
     """What a Ray cluster costs and gives."""
 
     KIND = "scale"
-    FORMAT = 1
+    FORMAT = 2
     COMMAND = "python benchmarks/speed/scale.py"
 
     runs: tuple[Scaled, ...]
+    long_log: LongLog | None
+    """None if it was not asked for."""
     start_seconds: float
     """That Ray takes to start, by the wall."""
     smallest_job_seconds: float

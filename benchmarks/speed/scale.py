@@ -2,16 +2,16 @@
 
 The same log is collected by one worker and by several, on a cluster of this machine's cores, and has to come out with
 the same bytes. Seconds are told of the wall and of the processors that worked: on a machine that does other things too,
-only the second ones say what a cluster adds to the work.
+only the second ones say what a cluster adds to the work. A log of a million sessions of 20 decisions, whose users never
+leave, is collected once, and tells how much memory that takes and when the first part of it is on the disk.
 """
 
 import os
-import resource
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,8 @@ from personagym_env.workers import Workers, ray_workers
 from personagym_env.world import World, make_world
 from personagym_recommenders import EASE
 from personagym_recommenders.stochastic.plackett_luce import PlackettLuce
-from speed.machine_results import Clocked, Scale, Scaled
+from speed.machine_results import Clocked, LongLog, Scale, Scaled
+from speed.process_memory import resident_and_private_mb, watched
 from speed.tables import scale_table
 
 
@@ -44,6 +45,8 @@ class Args:
     classical_rows: int = 1_024
     language_rows: int = 64
     """Sessions side by side in one part."""
+    long_log: int = 1_000_000
+    """Sessions of factor-model users, who all stay for the longest; 0 for none."""
     longest: int = 20
     """Decisions of the longest session."""
     slate_size: int = 5
@@ -61,6 +64,8 @@ class Measured:
     """Of processors."""
     worker_mb: tuple[float, float] = (0.0, 0.0)
     """The largest worker process."""
+    began: float = 0.0
+    """`time.perf_counter` before the first piece."""
 
     def done(self, work: Callable[[Any, Any], Any], shared: Any, tasks: Sequence[Any]) -> Iterator[tuple[int, Any]]:
         """See `Workers.done`."""
@@ -74,18 +79,7 @@ def _measured(what: tuple[Callable[[Any, Any], Any], Any], task: Any) -> tuple[A
     work, shared = what
     begin = time.process_time()
     result = work(shared, task)
-    return result, time.process_time() - begin, _memory()
-
-
-def _memory() -> tuple[float, float]:
-    """Mebibytes of this process: resident, and of these what no other process maps; the same where nothing tells."""
-    smaps = Path("/proc/self/smaps_rollup")
-    if not smaps.is_file():
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        return peak, peak
-    found = {line.split(":")[0]: line.split() for line in smaps.read_text().splitlines()[1:]}
-    own = sum(float(found[name][1]) for name in ("Private_Clean", "Private_Dirty"))
-    return float(found["Rss"][1]) / 1024, own / 1024
+    return result, time.process_time() - begin, resident_and_private_mb()
 
 
 def collected(
@@ -95,7 +89,7 @@ def collected(
     with ray_workers("local", workers) as cluster:
         measured = Measured(cluster)
         list(measured.done(_nothing, None, range(2 * workers)))  # processes are started, and have imported
-        measured.seconds, begin = 0.0, time.perf_counter()
+        measured.seconds, measured.began = 0.0, time.perf_counter()
         collect(
             policy,
             world,
@@ -107,7 +101,30 @@ def collected(
             rows=rows,
             workers=measured,
         )
-        return Clocked(time.perf_counter() - begin, measured.seconds), measured
+        return Clocked(time.perf_counter() - measured.began, measured.seconds), measured
+
+
+def never_leaving(world: World) -> World:
+    """The world, but nobody leaves before the longest session ends."""
+    leaving = replace(world.parameters.leaving, intercept=-1e3, satisfaction_weight=0.0, duration_weight=0.0)
+    return replace(world, parameters=replace(world.parameters, leaving=leaving))
+
+
+def long_log(args: Args) -> LongLog:
+    """Collect many sessions of the longest length."""
+    world = never_leaving(make_world(args.dataset, "mf"))
+    policy = PlackettLuce(EASE(), candidates=args.candidates).fit(world.train, world.dataset.catalogue)
+    folder = Path(tempfile.mkdtemp(prefix="scale-"))
+    try:
+        with watched(folder) as watch:
+            rows = args.classical_rows
+            took, measured = collected(world, policy, folder, args.long_log, rows, args, args.workers)
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        decisions = len(open_log(folder))
+        first = (watch.first_part or time.perf_counter()) - measured.began
+        return LongLog("mf", args.long_log, decisions, size, args.workers, took, first, watch.peak_gb)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _nothing(shared: None, task: int) -> int:
@@ -163,6 +180,7 @@ def main(args: Args) -> None:
         runs.append(scaled("persona", args.language, args.language_rows, args))
     found = Scale(
         runs=tuple(runs),
+        long_log=long_log(args) if args.long_log else None,
         start_seconds=start,
         smallest_job_seconds=smallest,
         setting=recorded(args),
@@ -171,6 +189,10 @@ def main(args: Args) -> None:
     console = make_console()
     console.print(rich_table(scale_table(found)))
     console.print(f"Ray starts in {start:.1f} s; a job of one piece takes {smallest:.1f} s")
+    if (log := found.long_log) is not None:
+        console.print(f"{log.decisions:,} decisions of {log.sessions:,} sessions, {log.file_bytes / 2**30:.2f} GiB:")
+        console.print(f"{log.took.passed:.0f} s by the wall, {log.took.processor:.0f} s of processors on its parts")
+        console.print(f"first part after {log.first_part:.1f} s; {log.peak_gb:.1f} GiB of memory at most")
     found.save(args.output)
 
 

@@ -5,11 +5,19 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tyro
+
+from personagym_env.data.tables import Dataset
+from personagym_env.protocols import UserAgent
+from personagym_env.session.parameters import SessionParameters
+from personagym_env.vector_env import PersonaRecVectorEnv
+from personagym_env.world import World
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -124,6 +132,26 @@ def test_gpu(tmp_path: Path) -> None:
     assert rate["gemm_share"] > 0
     assert result["user_steps"]["2"] > 0
     assert result["training_seconds"] is None
+
+
+def test_a_long_log_is_watched_as_it_is_written(tmp_path: Path) -> None:
+    memory = importlib.import_module("speed.process_memory")
+    resident, private = memory.resident_and_private_mb()
+    assert 0 < private <= resident
+    with memory.watched(tmp_path) as watch:
+        (tmp_path / "part-000000.parquet").touch()
+        while watch.first_part is None:
+            time.sleep(0.01)
+    assert 0.5 * private / 2**10 < watch.peak_gb < 2**10
+
+
+def test_users_of_a_long_log_never_leave(dataset: Dataset, agent: UserAgent) -> None:
+    scale = importlib.import_module("speed.scale")
+    world = scale.never_leaving(World(dataset, dataset.interactions, agent, SessionParameters()))
+    env = PersonaRecVectorEnv(world, 8, slate_size=2)
+    env.reset(seed=0)
+    for _ in range(20):
+        assert not env.step(np.tile([0, 1], (8, 1)))[2].any()
 
 
 def test_a_script_is_a_program() -> None:

@@ -1,8 +1,8 @@
 """How many of many light options have arrived in a race, from sums of powers of their weights.
 
 Option i has arrived by time t with the odds `o_i = exp(w_i t) - 1`, so that c of them have with the probability
-`exp(-t sum of w) e_c`, where e_c is the elementary symmetric polynomial of the odds. Newton's identities make it from the
-power sums `sum of o_i ** c`, and these are series in t, whose coefficients hold the weights as sums of their powers
+`exp(-t sum of w) e_c`, where e_c is the elementary symmetric polynomial of the odds. Newton's identities make it from
+the power sums `sum of o_i ** c`, and these are series in t, whose coefficients hold the weights as sums of their powers
 alone: once these are known, an option costs nothing at a node of a quadrature.
 
 Shapes: o options, k numbers of arrivals from 0, q nodes, m terms of a series.
@@ -50,8 +50,8 @@ def light_first(weights: Floats, end: float) -> int:
 def light_arrivals(weights: Floats, nodes: Floats, series: Floats, out: Floats) -> None:
     """(k, q) probabilities that 0, 1, ... of light options (o,) have arrived by each node."""
     k, terms = series.shape
-    end = nodes[-1]
-    sums = _power_sums(weights, end, terms)
+    sums = _power_sums(weights, nodes[-1], terms)
+    time = nodes / nodes[-1]
     odds = np.empty((k, len(nodes)))  # their power sums
     for c in range(1, k):
         here = odds[c]
@@ -59,9 +59,9 @@ def light_arrivals(weights: Floats, nodes: Floats, series: Floats, out: Floats) 
         for m in range(terms - 1, -1, -1):
             coefficient = series[c, m] * sums[m]
             for q in range(len(nodes)):
-                here[q] = here[q] * (nodes[q] / end) + coefficient
+                here[q] = here[q] * time[q] + coefficient
     for q in range(len(nodes)):
-        out[0, q] = np.exp(-sums[1] * (nodes[q] / end))
+        out[0, q] = np.exp(-sums[1] * time[q])
     for c in range(1, k):
         here = out[c]
         here[:] = 0.0

@@ -86,7 +86,6 @@ def test_few_light_options_are_taken_one_by_one() -> None:
     assert light_options.light_first(np.full(light_options.FEWEST - 1, 0.01), 1.0) == 0
 
 
-
 def test_few_heavy_options_among_light_ones_stand_for_themselves() -> None:
     tail = 1.0 / np.arange(12, 250) ** 2
     weights = np.concatenate([[0.1158, 0.0715, 0.0623], 0.7504 * tail / tail.sum()])
