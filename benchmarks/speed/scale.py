@@ -40,11 +40,11 @@ class Args:
     dataset: str = "ml-100k"
     classical: int = 98_304
     """Sessions with factor-model users."""
-    language: int = 512
+    language: int = 1_024
     """Sessions with persona users; 0 for none."""
-    classical_rows: int = 1_024
-    language_rows: int = 64
-    """Sessions side by side in one part."""
+    classical_part: tuple[int, int] = (1_024, 8)
+    language_part: tuple[int, int] = (64, 2)
+    """Sessions of a part: side by side, and of each of these one after the other. There are enough parts for all."""
     long_log: int = 1_000_000
     """Sessions of factor-model users, who all stay for the longest; 0 for none."""
     longest: int = 20
@@ -83,7 +83,7 @@ def _measured(what: tuple[Callable[[Any, Any], Any], Any], task: Any) -> tuple[A
 
 
 def collected(
-    world: World, policy: PlackettLuce, folder: Path, sessions: int, rows: int, args: Args, workers: int
+    world: World, policy: PlackettLuce, folder: Path, sessions: int, part: tuple[int, int], args: Args, workers: int
 ) -> tuple[Clocked, Measured]:
     """Collect a log with so many workers."""
     with ray_workers("local", workers) as cluster:
@@ -98,7 +98,8 @@ def collected(
             policy_fingerprint="",
             slate_size=args.slate_size,
             max_episode_steps=args.longest,
-            rows=rows,
+            rows=part[0],
+            episodes_per_row=part[1],
             workers=measured,
         )
         return Clocked(time.perf_counter() - measured.began, measured.seconds), measured
@@ -117,8 +118,8 @@ def long_log(args: Args) -> LongLog:
     folder = Path(tempfile.mkdtemp(prefix="scale-"))
     try:
         with watched(folder) as watch:
-            rows = args.classical_rows
-            took, measured = collected(world, policy, folder, args.long_log, rows, args, args.workers)
+            part = args.classical_part
+            took, measured = collected(world, policy, folder, args.long_log, part, args, args.workers)
         size = sum(path.stat().st_size for path in folder.iterdir())
         decisions = len(open_log(folder))
         first = (watch.first_part or time.perf_counter()) - measured.began
@@ -141,7 +142,7 @@ def digest(folder: Path) -> str:
     return total.hexdigest()
 
 
-def scaled(users: str, sessions: int, rows: int, args: Args) -> Scaled:
+def scaled(users: str, sessions: int, part: tuple[int, int], args: Args) -> Scaled:
     """One worker against several.
 
     Raises:
@@ -151,8 +152,8 @@ def scaled(users: str, sessions: int, rows: int, args: Args) -> Scaled:
     policy = PlackettLuce(EASE(), candidates=args.candidates).fit(world.train, world.dataset.catalogue)
     place = Path(tempfile.mkdtemp(prefix="scale-"))
     try:
-        one, _ = collected(world, policy, place / "one", sessions, rows, args, 1)
-        several, measured = collected(world, policy, place / "several", sessions, rows, args, args.workers)
+        one, _ = collected(world, policy, place / "one", sessions, part, args, 1)
+        several, measured = collected(world, policy, place / "several", sessions, part, args, args.workers)
         if digest(place / "one") != digest(place / "several"):
             raise RuntimeError(f"{args.workers} workers collected another log of {users} users than one")
         size = sum(path.stat().st_size for path in (place / "one").iterdir())
@@ -175,9 +176,9 @@ def main(args: Args) -> None:
     """Measure, print and write."""
     os.environ["OMP_NUM_THREADS"] = "1"  # of the workers, as Ray sets it
     start, smallest = overhead()
-    runs = [scaled("mf", args.classical, args.classical_rows, args)]
+    runs = [scaled("mf", args.classical, args.classical_part, args)]
     if args.language:
-        runs.append(scaled("persona", args.language, args.language_rows, args))
+        runs.append(scaled("persona", args.language, args.language_part, args))
     found = Scale(
         runs=tuple(runs),
         long_log=long_log(args) if args.long_log else None,
