@@ -91,11 +91,11 @@ class Scale(Result):
     """What a Ray cluster costs and gives."""
 
     KIND = "scale"
-    FORMAT = 2
+    FORMAT = 1
     COMMAND = "python benchmarks/speed/scale.py"
 
     runs: tuple[Scaled, ...]
-    long_log: LongLog | None
+    long_log: LongLog | None = None
     """None if it was not asked for."""
     start_seconds: float
     """That Ray takes to start, by the wall."""
