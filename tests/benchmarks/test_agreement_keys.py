@@ -17,6 +17,7 @@ from personagym_benchmarks.agreement.all_logs.keys import classical_key, languag
 from personagym_benchmarks.agreement.all_logs.line_up import offline_trained
 from personagym_env.data.tables import Dataset
 from personagym_env.fit_cache import sources
+from personagym_env.protocols import UserFingerprint
 from personagym_recommenders import REGISTRY
 from personagym_recommenders.loading import find_recommender
 
@@ -135,16 +136,19 @@ def test_edits_of_what_answers_move_the_key_of_language_model_users(module: str,
 
 
 def test_what_moves_the_key_of_a_recommender(edit: Edit) -> None:
+    mf = UserFingerprint("rows", "weights")
     names = ("popular", "mf-8", "mf-32", "BPR", "ppo-trained", DRAWN)
     specs = {name: find_recommender(name) for name in names} | offline_trained()
 
     def told() -> dict[str, str]:
-        return {name: recommender_key(spec) for name, spec in specs.items()}
+        return {name: recommender_key(spec, mf) for name, spec in specs.items()}
 
     before = told()
+    others = {name: recommender_key(spec, mf._replace(weights="others")) for name, spec in specs.items()}
+    assert {name for name in specs if others[name] != before[name]} == {"ppo-trained", *offline_trained()}
     assert len(set(before.values())) == len(before)
     other = replace(REGISTRY["mf-8"], options={"rank": 9})
-    assert recommender_key(other) != before["mf-8"]
+    assert recommender_key(other, mf) != before["mf-8"]
     for module, moved in (
         ("personagym_benchmarks.agreement.all_logs.study", set()),
         ("personagym_recommenders.offline.iql", {"iql-trained"}),

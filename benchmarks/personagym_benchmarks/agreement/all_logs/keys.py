@@ -10,6 +10,7 @@ from personagym_agents.bundle.manifest import base_for, bundle_hash, find_shippe
 from personagym_agents.classical.users import RATING_FITS, fingerprint_of
 from personagym_env.data.tables import Catalogue, Interactions
 from personagym_env.fit_cache.sources import imported_sources
+from personagym_env.protocols import UserFingerprint
 from personagym_recommenders.registry import RecommenderSpec
 
 ENGINE = ("engine", "kernels", "linear", "model_hooks", "pass_layout", "whole_documents")
@@ -46,12 +47,18 @@ def language_key(train: Interactions) -> str:
     return repr((name, train.fingerprint(), weights, FIT_VERSION, ENGINE_VERSION, str(chosen_device(None)), fits))
 
 
-def recommender_key(spec: RecommenderSpec) -> str:
-    """Of what a spec makes, before it is fitted and without the context that it takes from elsewhere."""
+def recommender_key(spec: RecommenderSpec, users: UserFingerprint) -> str:
+    """Of what a spec makes, before it is fitted.
+
+    Args:
+        spec: of the recommender.
+        users: with whom it learns, if it does.
+    """
     makers = (spec.factory, *(value for value in spec.options.values() if isinstance(value, type)))
     modules = sorted({maker.__module__ for maker in makers})
     options = sorted((name, repr(value)) for name, value in spec.options.items())
     # RecBole is imported by names that the program makes up.
     libraries = version("recbole") if "RecBole" in spec.needs else None
-    made = (spec.name, spec.factory.__qualname__, options, sorted(spec.from_context), libraries)
+    learns_with = users if "users to learn with" in spec.needs else None
+    made = (spec.name, spec.factory.__qualname__, options, sorted(spec.from_context), libraries, learns_with)
     return repr((*made, imported_sources(*modules)))

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 
 import personagym_agents
-from personagym_benchmarks.agreement.all_logs.keys import classical_key, recommender_key
+from personagym_agents.classical.users import fingerprint_of
+from personagym_benchmarks.agreement.all_logs.keys import recommender_key
 from personagym_benchmarks.agreement.all_logs.settings import AllLogsSettings
 from personagym_benchmarks.agreement.contestants import LEARN_WITH
 from personagym_env.data.splits import Split
@@ -130,10 +131,9 @@ def fit_line_up(
     dataset = bench.dataset
     specs, left_out = choose_line_up(args, dataset, bench.dealt)
     measured = []
+    users = fingerprint_of(LEARN_WITH, bench.dealt.recommenders, dataset.catalogue)
     for name, spec in specs.items():
-        key = recommender_key(spec)
-        if "users to learn with" in spec.needs:
-            key += classical_key(LEARN_WITH, bench.dealt.recommenders, dataset.catalogue)
+        key = recommender_key(spec, users)
         with context.bar(f"{dataset.name}: {name}", None):
             try:
                 shown = show(name, dataset.catalogue, bench.split, bench.dealt, bench.ground_truths, key)
