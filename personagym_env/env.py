@@ -180,7 +180,7 @@ class PersonaRecEnv(gym.Env[dict[str, Any], npt.NDArray[np.int64]]):
     argument `reasons` there are under `reasons`, for `click` and `leave`, the terms in logits that decided the step,
     chance among them, which `session.reasons.reasons_in_words(info, title)` puts into words.
     **`latent` and `reasons` are for diagnosis and must not reach a policy.** `reset` gives an `info` of the same form,
-    in which nothing has been taken yet and `places` are -1, because nothing has been shown.
+    in which nothing has been taken yet, `places` are -1, because nothing has been shown, and all `reasons` are 0.
 
     ## Starting State
     A user drawn uniformly, or `reset(options={"user": id})`; empty history, initial satisfaction, no satiation, no

@@ -186,5 +186,5 @@ def _ray() -> Any:
     try:
         import ray
     except ImportError as error:
-        raise ImportError("a cluster needs Ray: pip install personagym[scale]") from error
+        raise ImportError("a cluster needs Ray: pip install 'personagym[scale]'") from error
     return ray

@@ -42,7 +42,7 @@ def export_minari(log: LoggedSessions, dataset_id: str, world: World, episodes: 
     try:
         import minari
     except ImportError as error:
-        raise ImportError("this export needs Minari: pip install personagym[offline]") from error
+        raise ImportError("this export needs Minari: pip install 'personagym[offline]'") from error
     _check_world(log, world)
     with warnings.catch_warnings():
         # Minari would like to know author, code and environment, which nobody has told this function.

@@ -26,7 +26,7 @@ def pyarrow_module(name: str = "pyarrow") -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ImportError("logs are Parquet files and need pyarrow: pip install personagym[offline]") from error
+        raise ImportError("logs are Parquet files and need pyarrow: pip install 'personagym[offline]'") from error
 
 
 @dataclass(frozen=True)

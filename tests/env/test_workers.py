@@ -70,7 +70,7 @@ def test_a_log_is_the_same_whoever_plays_it(world: World, policy: PlackettLuce, 
 
 def test_a_missing_ray_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ImportError, match=r"needs Ray: pip install personagym\[scale\]"), ray_workers("local"):
+    with pytest.raises(ImportError, match=r"needs Ray: pip install 'personagym\[scale\]'"), ray_workers("local"):
         pass
 
 

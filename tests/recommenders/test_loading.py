@@ -112,7 +112,7 @@ def test_unknown_options_are_refused():
 
 def test_without_recbole_the_error_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"--no-deps recbole==1\.2\.1\npip install personagym\[recbole\]"):
+    with pytest.raises(ImportError, match=r"--no-deps recbole==1\.2\.1\npip install 'personagym\[recbole\]'"):
         load_recommender("BPR")
     with pytest.raises(ValueError, match="no recommender is called 'SimpleX'"):
         load_recommender("SimpleX")

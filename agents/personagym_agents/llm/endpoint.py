@@ -64,7 +64,8 @@ class EndpointChat:
     """A served chat model; use it as a context manager, or close it.
 
     Time-outs, lost connections, 429s, server errors and replies that are no completions are tried again with back-off;
-    a server that names a time in `Retry-After` is left alone by all threads until then.
+    a server that names a time in `Retry-After` is left alone by all threads until then. An address where nothing has
+    ever answered is not tried twice.
 
     Args:
         settings: where and how.
@@ -85,6 +86,7 @@ class EndpointChat:
         self._url = settings.base_url.rstrip("/") + "/chat/completions"
         self._lock = threading.Lock()
         self._resume = 0.0  # on the monotonic clock
+        self._reached = False
         self._stop = threading.Event()
 
     def __enter__(self) -> "EndpointChat":
@@ -180,8 +182,13 @@ class EndpointChat:
         deadline = time.monotonic() + self.settings.timeout
         try:
             with self._client.stream("POST", self._url, content=request) as response:
+                self._reached = True
                 return _answer(_read(response, deadline, self.settings.key_variable))
         except (httpx.HTTPError, httpx.StreamError) as error:
+            if isinstance(error, httpx.ConnectError) and not self._reached:
+                raise ChatError(
+                    f"{self._url}: nothing answers there ({error}): start the server, or mend the base URL"
+                ) from error
             raise _PassingError(f"{type(error).__name__} {error}".strip()) from error
 
 
@@ -190,7 +197,10 @@ def _headers(settings: EndpointSettings) -> dict[str, str]:
     if settings.key_variable is not None:
         key = os.environ.get(settings.key_variable, "").strip()
         if not key:
-            raise ValueError(f"the key is read from the environment variable {settings.key_variable!r}: set it")
+            raise ValueError(
+                f"expected the server's key in the environment variable {settings.key_variable!r}, which is not set: "
+                f"set it by `export {settings.key_variable}=...`, or send no key by naming no variable"
+            )
         headers["Authorization"] = f"Bearer {key}"
     return headers
 

@@ -18,6 +18,7 @@ from transformers import (
 
 from personagym_agents.documents.tokenizer import Answers
 from personagym_agents.model.added_rows import MOST_FIELDS, load_added_rows, spell_tokens
+from personagym_agents.model.hub import is_here
 from personagym_agents.model.named_bases import dequantised, is_named, read_source, source_folder
 from personagym_agents.model.packing import Packed
 from personagym_agents.model.quiet import quietly
@@ -126,11 +127,17 @@ def load_base(name: str | Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBas
         name = dequantised(str(name))[0]
     named = read_source(Path(name))
     weights = name if named is None else source_folder(named)
+    here = is_here(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, local_files_only=here)
         with quietly():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                weights, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
+                weights,
+                trust_remote_code=False,
+                local_files_only=here,
+                use_safetensors=True,
+                dtype=torch.float32,
+                output_loading_info=True,
             )
     except Exception as error:  # whatever the library makes of files that are something else
         told = str(error).strip().split("\n")[0]

@@ -20,7 +20,7 @@ def tensorboard_log(folder: Path) -> Iterator[FigureLog]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ImportError("training logs need TensorBoard: pip install personagym[train]") from error
+        raise ImportError("training logs need TensorBoard: pip install 'personagym[train]'") from error
 
     def log(name: str, step: int, figures: Mapping[str, float], /) -> None:
         if step % _EVERY == 0:

@@ -93,5 +93,6 @@ class TerminalSeat:
             self._write("no such title")
         for number, item in enumerate(self._offered, start=1):
             told = self._seat.stage.told(item)
-            genres = ", ".join(map(str, told["genres"]))  # type: ignore[call-overload]
-            self._write(f"{number:>4}  {told['title']} ({told['year'] or '?'}; {genres})")
+            known = [str(told["year"] or ""), ", ".join(map(str, told["genres"]))]  # type: ignore[call-overload]
+            words = "; ".join(part for part in known if part)
+            self._write(f"{number:>4}  {told['title']}" + (f" ({words})" if words else ""))

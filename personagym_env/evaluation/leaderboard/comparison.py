@@ -97,8 +97,9 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
     """By simulated users, then by held-out rows."""
     note = (
         f"95 % intervals over users; verdicts at {LEVEL:.0%} over all pairs together (Holm). Smallest difference: what "
-        f"such a comparison sees with a chance of {POWER:.0%}; with endless sessions: of these users. Chance alone is "
-        "told: how far simulated users can be trusted is what the agreement study says."
+        f"such a comparison sees with a chance of {POWER:.0%}, and what it would see with endless sessions of each of "
+        "these users: any, where they differ from each other by no more than their luck. Chance alone is told: how far "
+        "simulated users can be trusted is what the agreement study says."
     )
     title = f"{comparison.dataset}: {comparison.simulated.title}, {comparison.agent} users"
     guesses = [pair for pair in comparison.simulated.pairs if comparison.guessed(pair)]
@@ -121,7 +122,7 @@ def _table(
         Column("p", "p, adjusted"),
         words_column("verdict", "left is"),
         Column("detectable", "smallest difference"),
-        Column("limit", "with endless sessions"),
+        Column("limit", "smallest with endless sessions"),
         Column("users", "users"),
     )
     rows = [
@@ -133,7 +134,7 @@ def _table(
                 Cell(pair.adjusted),
                 Cell(pair.verdict, aside="a guess" if pair in guesses else ""),
                 Cell(pair.found.detectable),
-                Cell(pair.found.limit),
+                Cell(pair.found.limit or "any"),
                 Cell(pair.found.users, ",.0f"),
                 *needs_of(pair.found, difference),
             ),

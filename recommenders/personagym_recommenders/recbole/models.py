@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-INSTALL_LINES = "pip install --no-deps recbole==1.2.1\npip install personagym[recbole]"
+INSTALL_LINES = "pip install --no-deps recbole==1.2.1\npip install 'personagym[recbole]'"
 """How to install RecBole; its own metadata pins an old Ray that only its tuner needs."""
 
 ModelType = Literal["general", "sequential", "context-aware", "knowledge-aware", "decision trees"]

@@ -3,7 +3,7 @@
 try:
     from stable_baselines3 import PPO
 except ImportError as error:
-    raise ImportError("policies need Stable-Baselines3: pip install personagym[rl]") from error
+    raise ImportError("policies need Stable-Baselines3: pip install 'personagym[rl]'") from error
 
 from personagym_env.env import SLATE_SIZE
 from personagym_env.vector_env import PersonaRecVectorEnv

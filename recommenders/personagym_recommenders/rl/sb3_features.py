@@ -8,7 +8,7 @@ from gymnasium import spaces
 try:
     from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 except ImportError as error:
-    raise ImportError("policies need Stable-Baselines3: pip install personagym[rl]") from error
+    raise ImportError("policies need Stable-Baselines3: pip install 'personagym[rl]'") from error
 
 NEEDED = ("history_items", "history_ratings", "profile", "step")
 """Parts of the observation that are read; `user` is not, so a policy works for users that it has not met."""

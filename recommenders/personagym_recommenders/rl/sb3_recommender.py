@@ -20,7 +20,7 @@ try:
     from stable_baselines3.common.base_class import BaseAlgorithm
     from stable_baselines3.common.policies import BasePolicy
 except ImportError as error:
-    raise ImportError("policies need Stable-Baselines3: pip install personagym[rl]") from error
+    raise ImportError("policies need Stable-Baselines3: pip install 'personagym[rl]'") from error
 
 
 _NOT_NEEDED: Mapping[str, Any] = {

@@ -20,7 +20,7 @@ try:
     from stable_baselines3.sac import policies as sac
     from stable_baselines3.td3 import policies as td3
 except ImportError as error:
-    raise ImportError("policies need Stable-Baselines3: pip install personagym[rl]") from error
+    raise ImportError("policies need Stable-Baselines3: pip install 'personagym[rl]'") from error
 
 Arrays = dict[str, npt.NDArray[Any]]
 

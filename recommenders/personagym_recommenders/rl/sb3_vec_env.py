@@ -21,7 +21,7 @@ try:
     from stable_baselines3.common.monitor import Monitor
     from stable_baselines3.common.vec_env import VecEnv
 except ImportError as error:
-    raise ImportError("policies need Stable-Baselines3: pip install personagym[rl]") from error
+    raise ImportError("policies need Stable-Baselines3: pip install 'personagym[rl]'") from error
 
 Infos = list[dict[str, Any]]
 

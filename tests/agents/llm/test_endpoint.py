@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import tyro
 
@@ -145,13 +146,30 @@ def test_refusals_are_not_tried_again(server: ChatServer, monkeypatch: pytest.Mo
     assert len(server.requests) == 1
 
 
-def test_a_server_that_is_not_there_is_tried_again_and_named(server: ChatServer) -> None:
+def test_an_address_where_nothing_ever_answered_is_told_at_once(server: ChatServer) -> None:
     server.close()
     try:
-        with pytest.raises(ChatError, match=r"127\.0\.0\.1.*gave up after 4 tries, the last: ConnectError"):
-            ask(server)
+        with (
+            EndpointChat(EndpointSettings(server.url, "tiny", backoff=Backoff(first=60.0))) as chat,
+            pytest.raises(ChatError, match=r"127\.0\.0\.1.*nothing answers there .*: start the server, or mend"),
+        ):
+            list(chat.answers(questions(3), 50))
+        assert chat.retries == 0
     finally:
         server.__init__()  # type: ignore[misc]  # for the fixture to close
+
+
+def test_a_server_that_was_there_is_tried_again_and_named(server: ChatServer) -> None:
+    with EndpointChat(EndpointSettings(server.url, "tiny", backoff=FAST)) as chat:
+        list(chat.answers(questions(1), 50))
+        server.close()
+        try:
+            chat._client.close()
+            chat._client = httpx.Client()  # a connection that was kept would be read first
+            with pytest.raises(ChatError, match=r"127\.0\.0\.1.*gave up after 4 tries, the last: ConnectError"):
+                list(chat.answers(questions(1), 50))
+        finally:
+            server.__init__()  # type: ignore[misc]  # for the fixture to close
 
 
 def test_requests_under_way_are_bounded(server: ChatServer) -> None:
@@ -193,7 +211,7 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any], message: st
 
 def test_a_key_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TINY_KEY", raising=False)
-    with pytest.raises(ValueError, match="environment variable 'TINY_KEY'"):
+    with pytest.raises(ValueError, match="variable 'TINY_KEY', which is not set: set it by `export TINY_KEY"):
         EndpointChat(EndpointSettings("http://localhost", "tiny", key_variable="TINY_KEY"))
 
 

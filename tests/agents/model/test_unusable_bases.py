@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 import torch
 from transformers import (
@@ -22,6 +23,7 @@ from transformers import (
 )
 
 from personagym_agents.bundle.settings import BundleSettings
+from personagym_agents.model import hub
 from personagym_agents.model.causal_lm import load_base
 from personagym_agents.model.quiet import quietly
 from personagym_agents.training.base import train_base
@@ -87,7 +89,6 @@ def emptied(place: Path) -> None:
 
 
 FAULTS: dict[str, Spoil] = {
-    "nothing there": shutil.rmtree,
     "an empty folder": emptied,
     "no tokenizer": without(*TOKENIZER),
     "no tokenizer.json": without("tokenizer.json"),
@@ -129,6 +130,27 @@ def test_what_is_no_base_is_refused_by_name(
     FAULTS[fault](place)
     with pytest.raises(ValueError, match=r"base '.*base': expected a causal language model .* and its tokenizer, got"):
         load_base(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("nosuchmodel", "OfflineModeIsEnabled"),
+        ("no such model", "HFValidationError"),
+        ("/nothing/there", "HFValidationError"),
+    ],
+)
+def test_a_base_that_nobody_knows_is_refused_at_once(name: str, what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(ValueError, match=f"base '{name}': expected 'smollm2', a folder .* hub came {what}") as error:
+        load_base(name)
+    assert "\n" not in str(error.value)
+
+
+def test_a_base_that_an_earlier_run_kept_needs_no_hub(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(hub, "try_to_load_from_cache", lambda name, file: str(good / file))
+    assert hub.is_here("an/other")
 
 
 def test_a_good_base_is_loaded(good: Path) -> None:
