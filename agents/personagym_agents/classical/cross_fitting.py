@@ -18,8 +18,13 @@ LARGEST_LAG = 0.25
 BARELY_KNOWN = 8
 """Ratings below which next to nothing is known of a user."""
 _FOLDS = 8
-_COLD_FOLDS = 3
-"""Into which items, or users, are dealt to be read as if they were unknown."""
+_USER_FOLDS = 3
+"""Into which users are dealt to be read as if they were barely known."""
+_ITEM_FOLDS = 10
+"""Into which items are dealt to be read as if they were unknown: how much text says of these depends on how many others
+are known, and in a log nearly all are."""
+_FEWEST_FOLDS, _ENOUGH_ROWS, _ENOUGH_ITEMS = 3, 20_000, 500
+"""Folds of items that are read at least, and how much is in them before no more are read."""
 _COLD_ROWS = 30_000
 """Rows of unknown items, or of barely known users, that are read at most."""
 _FEW = (0, 1, 2, 4, 7)
@@ -51,8 +56,8 @@ def cross_fitted_evidence(
 def evidence_on_unknown_items(log: Interactions, catalogue: Catalogue | None, *, rng: np.random.Generator) -> ColdRows:
     """Evidence on some of the log's own rows, each by the rows of other items alone."""
     dealing, lagging, drawing = rng.spawn(3)
-    fold = (dealing.permutation(log.n_items) % min(_COLD_FOLDS, log.n_items))[log.items]
-    rows = _some(np.arange(len(log)), drawing)
+    fold = (dealing.permutation(log.n_items) % min(_ITEM_FOLDS, log.n_items))[log.items]
+    rows = _some(np.flatnonzero(fold < _enough_folds(log, fold)), drawing)
     known = known_before(log, lagging)
     parts = ((rows[fold[rows] == number], np.flatnonzero(fold != number)) for number in np.unique(fold[rows]))
     return ColdRows(_read(log, catalogue, parts, rows, known), rows, fold[rows])
@@ -66,7 +71,7 @@ def evidence_on_barely_known_users(
     Which ones are known is drawn at random; in a log of less ratings per user there are no such rows.
     """
     dealing, counting, drawing = rng.spawn(3)
-    fold = (dealing.permutation(log.n_users) % min(_COLD_FOLDS, log.n_users))[log.users]
+    fold = (dealing.permutation(log.n_users) % min(_USER_FOLDS, log.n_users))[log.users]
     place = _shuffled_place(log, dealing)
     hidden = place >= counting.choice(_FEW, log.n_users)[log.users]
     rows = _some(np.flatnonzero(hidden), drawing)
@@ -74,6 +79,13 @@ def evidence_on_barely_known_users(
         (rows[fold[rows] == number], np.flatnonzero((fold != number) | ~hidden)) for number in np.unique(fold[rows])
     )
     return ColdRows(_read(log, catalogue, parts, rows, None), rows, fold[rows])
+
+
+def _enough_folds(log: Interactions, fold: IntArray) -> int:
+    """How many folds hold enough rows and items, given the (n,) fold of each row's item."""
+    rows = np.cumsum(np.bincount(fold))
+    items = np.cumsum(np.bincount(fold[np.unique(log.items, return_index=True)[1]]))
+    return max(_FEWEST_FOLDS, 1 + int(np.count_nonzero((rows < _ENOUGH_ROWS) | (items < _ENOUGH_ITEMS))))
 
 
 def _some(rows: IntArray, rng: np.random.Generator) -> IntArray:

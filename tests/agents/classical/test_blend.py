@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from personagym_agents.classical import cross_fitting
 from personagym_agents.classical.blend import Blend, fit_blend
 from personagym_agents.classical.cross_fitting import (
     BARELY_KNOWN,
@@ -157,3 +158,14 @@ def test_trust_is_the_slope_less_its_standard_error() -> None:
     assert trust(correction, np.array([1.0, -1.0, 0.5, -0.5]), cluster) == pytest.approx(0.75 - np.sqrt(0.5) / 4)
     assert trust(correction, 3 * correction, cluster) == 1
     assert trust(correction, -correction, cluster) == trust(0 * correction, correction, cluster) == 0
+
+
+def test_no_more_items_are_read_as_unknown_than_are_needed(log: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nine tenths of the items are known to those that are read; of a small log, that is each in its turn."""
+    monkeypatch.setattr(cross_fitting, "_ENOUGH_ROWS", 1500)
+    monkeypatch.setattr(cross_fitting, "_ENOUGH_ITEMS", 45)
+    small = log.take(log.items < 30)
+    read, all_read = (evidence_on_unknown_items(one, None, rng=np.random.default_rng(1)) for one in (log, small))
+    assert len(np.unique(read.fold)) == 5
+    assert len(np.unique(log.items[read.rows])) in range(45, 65)
+    assert len(all_read.rows) == len(small)
