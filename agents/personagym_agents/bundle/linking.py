@@ -5,22 +5,24 @@ such answers can be trusted.
 """
 
 from collections.abc import Callable
+from hashlib import sha256
 
 import numpy as np
 
 from personagym_agents.classical.choice import sample_unseen
-from personagym_agents.classical.link import Spread, fit_spread
+from personagym_agents.classical.response_style import ScaleUse, fit_scale_use
 from personagym_agents.documents.told import Told
 from personagym_agents.inference.answer_link import AnswerLink, Beside, beside, fit_answer_link, indifferent
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import LinkedUsers
-from personagym_env.collaborative.factors import FactorSettings, fit_factors
 from personagym_env.collaborative.rating_model import at_pairs
 from personagym_env.data.splits import Split, random_split, temporal_split
 from personagym_env.data.tables import IntArray, Interactions
 from personagym_env.evaluation.core.pair_reactions import PairReactions, react_to_pairs
 from personagym_env.protocols import UserFingerprint
 
+LINK_VERSION = 2
+"""Raised with every change of links that moves answers by more than rounding."""
 _EARLY_SHARE = 0.8
 _LINK_USERS, _LINK_ROWS = 1_000, 3_000
 """Users and rows, drawn at random, that a link is fitted on at most."""
@@ -38,20 +40,18 @@ def linked_users(
         knowing: makes such users who know other rows.
         train: rows that the users know, as the log has them.
         name: for tables.
-        fingerprint: what the users are.
+        fingerprint: what the users are without a link.
     """
     early, late = _tail(train)
     told = users.corpus.told
     assert told is not None
     asked = users if early is train else knowing(told.log(early))
+    weights = sha256(f"{fingerprint.weights} link {LINK_VERSION}".encode()).hexdigest()
+    fingerprint = UserFingerprint(fingerprint.rows, weights)
     link, alone = _fit_links(asked, early, late if len(late) else train, train, told)
-    return LinkedUsers(users, link, _spread(train), alone=alone, name=name, fingerprint=fingerprint)
-
-
-def _spread(train: Interactions) -> Spread:
-    """How widely ratings scatter around what user and item bias expect."""
-    bias = fit_factors(train, FactorSettings(rank=0))
-    return fit_spread(train, bias.global_mean + bias.user_bias[train.users] + bias.item_bias[train.items])
+    return LinkedUsers(
+        users, link, fit_scale_use(train), alone=alone, name=name, fingerprint=replace(fingerprint, weights=linked)
+    )
 
 
 def _tail(train: Interactions) -> Split:
@@ -72,7 +72,8 @@ def _fit_links(
     inside = np.flatnonzero(np.isin(rows.users, users))
     drawn = rows.take(rng.choice(inside, min(len(inside), _LINK_ROWS), replace=False))
     unseen = sample_unseen(train, drawn.users, rng)
-    read = _beside(asked, _spread(early), drawn.users, drawn.items), _beside(asked, _spread(early), drawn.users, unseen)
+    use = fit_scale_use(early)
+    read = _beside(asked, use, drawn.users, drawn.items), _beside(asked, use, drawn.users, unseen)
     answers = [react_to_pairs(asked, drawn.users, items) for items in (drawn.items, unseen)]
     silence = PairReactions(*indifferent((len(drawn),), told.levels))
     base, alone = (
@@ -82,8 +83,8 @@ def _fit_links(
     return base, alone
 
 
-def _beside(asked: LanguageUserAgent, spread: Spread, users: IntArray, items: IntArray) -> Beside:
+def _beside(asked: LanguageUserAgent, use: ScaleUse, users: IntArray, items: IntArray) -> Beside:
     """What a link reads about (n,) pairs."""
     corpus = asked.corpus
     codes = at_pairs(corpus.recall, users, items, corpus.train.n_items) if corpus.recalls_evidence else None
-    return beside(spread, corpus.crowd.counts, users, items, codes)
+    return beside(use, corpus.crowd.counts, users, items, codes)

@@ -13,6 +13,7 @@ from personagym_agents.classical.choice import (
     sample_unseen,
 )
 from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, fit_spread
+from personagym_agents.classical.response_style import ResponseStyle, fit_response_style
 from personagym_env.collaborative.affinity import Affinity, fit_affinity
 from personagym_env.collaborative.rating_model import Opinion, RatingModel, at_pairs
 from personagym_env.data.splits import temporal_split
@@ -36,6 +37,8 @@ class FittedUsers(NamedTuple):
     model: RatingModel
     spread: Spread
     choice_features: ChoiceFeatures
+    style: ResponseStyle | None = None
+    """How users and items use the scale; None of users who know nothing of that."""
 
 
 class CalibratedUsers(NamedTuple):
@@ -47,7 +50,13 @@ class CalibratedUsers(NamedTuple):
 
 
 def fit_users(
-    fit: RatingFit, train: Interactions, seed: int, *, with_affinity: bool, weigh: Weigh | None = None
+    fit: RatingFit,
+    train: Interactions,
+    seed: int,
+    *,
+    with_affinity: bool,
+    with_style: bool = False,
+    weigh: Weigh | None = None,
 ) -> CalibratedUsers:
     """Users of a rating model.
 
@@ -56,20 +65,22 @@ def fit_users(
         train: rows that the users may know.
         seed: draws the unseen items.
         with_affinity: whether choices go by co-consumption too.
+        with_style: whether ratings go by response styles too.
         weigh: how much each row counts in the link; None for all alike.
     """
     early, late = temporal_split(train, 1 - CALIBRATION_SHARE)
-    parts = _fit_parts(train, fit, with_affinity)
-    calibration_parts = _fit_parts(early, fit, with_affinity) if len(late) else parts
+    parts = _fit_parts(train, fit, with_affinity, with_style)
+    calibration_parts = _fit_parts(early, fit, with_affinity, with_style) if len(late) else parts
     return CalibratedUsers(parts, *_calibrate(calibration_parts, late if len(late) else train, train, seed, weigh))
 
 
-def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool) -> FittedUsers:
+def _fit_parts(log: Interactions, fit: RatingFit, with_affinity: bool, with_style: bool) -> FittedUsers:
     model = fit(log)
     means = model.means_at(log.users, log.items)
     affinity = fit_affinity(log) if with_affinity else None
     own = model if isinstance(model, Affinity) else None
-    return FittedUsers(model, fit_spread(log, means), fit_choice_features(log, affinity, own))
+    style = fit_response_style(log) if with_style else None
+    return FittedUsers(model, fit_spread(log, means), fit_choice_features(log, affinity, own), style)
 
 
 def _calibrate(
@@ -100,11 +111,13 @@ def _calibrate(
     items = np.concatenate([rows.items, unseen])
     pairs = at_pairs(everything, np.tile(rows.users, 2), items, rows.n_items)
     positive, negative = pairs[: len(rows)], pairs[len(rows) :]
-    link = OrdinalLink(np.zeros(0, np.float32), 0.0, np.zeros(3, np.float32))
+    known = 0 if parts.style is None else len(parts.style)
+    link = OrdinalLink(np.zeros(0, np.float32), 0.0, np.zeros(3, np.float32), np.zeros(known, np.float32))
     if len(rows.scale) > 1:
         told = np.arange(len(rows))
         if weigh is not None:
             weights = weigh(rows)
             told = rng.choice(told, len(told), p=weights / weights.sum())
-        link = fit_link(positive[told, 0], positive[told, 1:4], rows.rating_index[told], len(rows.scale))
+        styles = None if parts.style is None else parts.style.at(rows.users[told], rows.items[told])
+        link = fit_link(positive[told, 0], positive[told, 1:4], rows.rating_index[told], len(rows.scale), styles)
     return link, fit_choice(positive[:, 4:], negative[:, 4:])

@@ -1,6 +1,8 @@
-"""From a mean rating to a distribution over the scale: a cumulative logit link with unequal spreads."""
+"""From a mean rating to a distribution over the scale: a cumulative logit link with unequal spreads and styles."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +62,8 @@ class OrdinalLink:
     """P(rating <= j) = logistic((threshold_j - slope * mean) * exp(-weights . spread features)).
 
     The proportional odds model with a scale part (McCullagh 1980, "Regression models for ordinal data", section 6.1).
+    Where response styles are known, the probability of each rating is multiplied by exp(style weights . styles), and
+    all are divided by their sum.
     """
 
     thresholds: npt.NDArray[np.float32]
@@ -67,6 +71,8 @@ class OrdinalLink:
     slope: float
     weights: npt.NDArray[np.float32]
     """(f,) one per spread feature; above 0 where the feature flattens the distribution."""
+    style: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(s,) one per response style."""
 
     def location(self, mean: FloatArray) -> npt.NDArray[np.float32]:
         """`slope * mean`, same shape."""
@@ -76,8 +82,20 @@ class OrdinalLink:
         """(..., f) features to (...) factors that multiply the distance to the thresholds."""
         return np.asarray(np.exp(-(features @ self.weights)), np.float32)
 
-    def distribution(self, location: FloatArray, steepness: FloatArray) -> npt.NDArray[np.float32]:
-        """(...) locations and steepnesses to (..., r) probabilities that sum to 1; certainty where r is 1."""
+    def tilts(self, styles: Iterable[FloatArray]) -> tuple[npt.NDArray[np.float32], ...]:
+        """(s) response styles, each (..., r), to factors (..., r) that multiply probabilities."""
+        return tuple(np.exp(np.float32(weight) * style) for weight, style in zip(self.style, styles, strict=True))
+
+    def distribution(
+        self, location: FloatArray, steepness: FloatArray, tilt: FloatArray | None = None
+    ) -> npt.NDArray[np.float32]:
+        """(...) locations and steepnesses to (..., r) probabilities that sum to 1; certainty where r is 1.
+
+        Args:
+            location: see `location`.
+            steepness: see `steepness`.
+            tilt: (..., r) product of `tilts`; None where nothing is known of response styles.
+        """
         if not len(self.thresholds):
             return np.ones((*location.shape, 1), np.float32)
         # The scale is the first axis until the end: whole slates are then contiguous, which is ten times as fast.
@@ -87,12 +105,20 @@ class OrdinalLink:
         result[0] = below[0]
         np.subtract(below[1:], below[:-1], out=result[1:-1])
         np.subtract(1.0, below[-1], out=result[-1])
+        if tilt is not None:
+            result *= np.moveaxis(tilt, -1, 0)
         np.maximum(result, np.float32(SMALLEST), out=result)
         result /= result.sum(axis=0)
         return np.ascontiguousarray(result.transpose(*range(1, result.ndim), 0))
 
 
-def fit_link(mean: FloatArray, features: FloatArray, rating_index: IntArray, n_ratings: int) -> OrdinalLink:
+def fit_link(
+    mean: FloatArray,
+    features: FloatArray,
+    rating_index: IntArray,
+    n_ratings: int,
+    styles: FloatArray | None = None,
+) -> OrdinalLink:
     """Maximum likelihood with a unit Gaussian prior around the marginal, worth about one row.
 
     Args:
@@ -100,6 +126,7 @@ def fit_link(mean: FloatArray, features: FloatArray, rating_index: IntArray, n_r
         features: (n, f) spread features of those rows.
         rating_index: (n,) position of the real rating in the scale.
         n_ratings: r, at least 2.
+        styles: (n, s, r) response styles of users and items of those rows; None where nothing is known of any.
 
     Raises:
         ValueError: there is no row, or the scale has fewer than two values.
@@ -109,46 +136,66 @@ def fit_link(mean: FloatArray, features: FloatArray, rating_index: IntArray, n_r
         raise ValueError(f"an ordinal link needs rows and a scale of at least 2 ratings, got {n} and {n_ratings}")
     # 64 bit, because the line search compares sums over all rows that differ in late digits.
     mean, features = mean.astype(np.float64), features.astype(np.float64)
+    styles = np.zeros((n, 0, n_ratings)) if styles is None else styles.astype(np.float64)
     slope = 2.0 / max(float(mean.std()), 0.5)
     share = np.cumsum(np.bincount(rating_index, minlength=n_ratings) + 1.0)[:-1] / (n + n_ratings)
     start_thresholds = np.log(share / (1 - share)) + slope * float(mean.mean())
     gaps = np.log(np.maximum(np.diff(start_thresholds), 1e-2))
-    start = np.concatenate([start_thresholds[:1], gaps, [slope], np.zeros(f)])
+    start = np.concatenate([start_thresholds[:1], gaps, [slope], np.zeros(f + styles.shape[1])])
 
     def unpack(parameters: FloatArray) -> OrdinalLink:
         steps = np.concatenate([parameters[:1], np.exp(np.clip(parameters[1 : n_ratings - 1], -10, 10))])
-        return OrdinalLink(np.cumsum(steps), float(parameters[n_ratings - 1]), parameters[n_ratings:])
+        rest = parameters[n_ratings:]
+        return OrdinalLink(np.cumsum(steps), float(parameters[n_ratings - 1]), rest[:f], rest[f:])
 
     def loss(parameters: FloatArray) -> tuple[float, FloatArray]:
         link = unpack(parameters)
-        surprise, by_threshold, by_slope, by_weight = summed_negative_log_likelihood(link, mean, features, rating_index)
+        surprise, by = summed_negative_log_likelihood(link, mean, features, rating_index, styles)
         # Threshold j is the first parameter plus the exponentials of all gaps up to j.
-        by_later = np.cumsum(by_threshold[::-1])[::-1]
+        by_later = np.cumsum(by.thresholds[::-1])[::-1]
         by_gap = by_later[1:] * np.diff(link.thresholds)
-        gradient = np.concatenate([by_later[:1], by_gap, [by_slope], by_weight])
+        gradient = np.concatenate([by_later[:1], by_gap, [by.slope], by.weights, by.style])
         distance = parameters - start
         return float((surprise + 0.5 * distance @ distance) / n), (gradient + distance) / n
 
     found = unpack(minimize(loss, start, jac=True, method="L-BFGS-B").x)
-    return OrdinalLink(found.thresholds.astype(np.float32), found.slope, found.weights.astype(np.float32))
+    arrays = (np.asarray(array, np.float32) for array in (found.thresholds, found.weights, found.style))
+    thresholds, weights, style = arrays
+    return OrdinalLink(thresholds, found.slope, weights, style)
+
+
+class Gradient(NamedTuple):
+    """Of a sum over rows, by the fields of an `OrdinalLink`."""
+
+    thresholds: FloatArray
+    slope: float
+    weights: FloatArray
+    style: FloatArray
 
 
 def summed_negative_log_likelihood(
-    link: OrdinalLink, mean: FloatArray, features: FloatArray, rating_index: IntArray
-) -> tuple[float, FloatArray, float, FloatArray]:
-    """Summed -log P(rating) over (n,) rows, and its gradient by thresholds, slope and weights."""
-    edges = np.concatenate([[-np.inf], link.thresholds, [np.inf]])
+    link: OrdinalLink, mean: FloatArray, features: FloatArray, rating_index: IntArray, styles: FloatArray
+) -> tuple[float, Gradient]:
+    """Summed -log P(rating) over (n,) rows, and its gradient; see `fit_link` for what the rows have."""
+    row = np.arange(len(mean))
     steep = np.exp(np.clip(-(features @ link.weights), -20, 20))
-    low, high = ((edges[rating_index + side] - link.slope * mean) * steep for side in (0, 1))
+    # (n, r - 1) each threshold, and (n, r + 1) with both ends of the line.
+    place = (link.thresholds - link.slope * mean[:, None]) * steep[:, None]
+    ends = np.pad(place, ((0, 0), (1, 1)), constant_values=((0, 0), (-np.inf, np.inf)))
+    low, high = ends[:, :-1], ends[:, 1:]
     # Mirrored where both lie above 0, since a difference of two numbers near 1 would lose its digits.
-    mirrored = low > 0
-    likelihood = np.where(mirrored, expit(-low) - expit(-high), expit(high) - expit(low))
+    likelihood = np.where(low > 0, expit(-low) - expit(-high), expit(high) - expit(low))
     likelihood = np.maximum(likelihood, 1e-12)
-    by_low, by_high = expit(low) * expit(-low) / likelihood, -expit(high) * expit(-high) / likelihood
-    size = len(link.thresholds) + 2
-    by_edge: FloatArray = np.bincount(rating_index, by_low * steep, minlength=size).astype(np.float64)
-    by_edge += np.bincount(rating_index + 1, by_high * steep, minlength=size)
-    low, high = (np.where(np.isfinite(edge), edge, 0.0) for edge in (low, high))
-    by_scale = by_low * low + by_high * high
-    by_slope = -float((by_low + by_high) @ (mean * steep))
-    return float(-np.log(likelihood).sum()), by_edge[1:-1], by_slope, -(by_scale @ features)
+    tilted = likelihood * np.exp(np.einsum("s,nsr->nr", link.style, styles))
+    share = tilted / tilted.sum(axis=1, keepdims=True)
+    by_likelihood = share / likelihood
+    by_likelihood[row, rating_index] -= 1 / likelihood[row, rating_index]
+    by_place = expit(place) * expit(-place) * (by_likelihood[:, :-1] - by_likelihood[:, 1:])
+    by_distance = by_place * steep[:, None]
+    gradient = Gradient(
+        thresholds=by_distance.sum(axis=0),
+        slope=-float(by_distance.sum(axis=1) @ mean),
+        weights=-((by_place * place).sum(axis=1) @ features),
+        style=np.einsum("nr,nsr->s", share, styles) - styles[row, :, rating_index].sum(axis=0),
+    )
+    return float(-np.log(share[row, rating_index]).sum()), gradient

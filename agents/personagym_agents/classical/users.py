@@ -28,7 +28,7 @@ from personagym_env.protocols import Reaction, UserFingerprint
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
 FIT_VERSION = 2
-STACK_VERSION = 3
+STACK_VERSION = 4
 """Of all users but the stack, and of these; raised with every change of the fits that moves answers by more than
 rounding."""
 FACTOR_RANKS = {"bias": 0, "mf": FactorSettings().rank}
@@ -71,6 +71,7 @@ class ClassicalUsers:
         self.link = link
         self.choice = choice
         self._fitted = fitted
+        self._tilts = None if fitted.style is None else link.tilts(fitted.style)
         self.table: PairAnswers | None = None
         if self.n_users * self.n_items <= table_cells:
             blocks = [self.answers(users) for users in user_blocks(np.arange(self.n_users), self.n_items)]
@@ -94,6 +95,13 @@ class ClassicalUsers:
             ),
         )
 
+    def tilt(self, users: IntArray, items: IntArray) -> npt.NDArray[np.float32] | None:
+        """(b, k, r) what the styles of (b,) users and (b, k) items make of ratings; None where none are known."""
+        if self._tilts is None:
+            return None
+        of_users, of_items = self._tilts
+        return np.asarray(of_users[users][:, None] * of_items[items])
+
     def open(self, n: int) -> "ClassicalSessions":
         """See `UserAgent.open`."""
         if n < 1:
@@ -108,6 +116,7 @@ class ClassicalSessions:
         self._agent = agent
         self._n = n
         self._place = np.full(n, -1)  # where each session's answers stand in the table
+        self._user = np.zeros(n, np.int64)
         if agent.table is None:
             self._answers = PairAnswers(*(np.zeros((n, agent.n_items), np.float32) for _ in PairAnswers._fields))
         else:
@@ -121,6 +130,7 @@ class ClassicalSessions:
         """
         self._check("rows", rows, self._n)
         self._check("users", users, self._agent.n_users)
+        self._user[rows] = users
         if self._agent.table is not None:
             self._place[rows] = users
             return
@@ -139,8 +149,9 @@ class ClassicalSessions:
         self._check("slates", slates, self._agent.n_items)
         pairs = self._started(rows)[:, None] * self._agent.n_items + slates
         location, steepness, choice_logit = (answers.take(pairs) for answers in self._answers)
+        tilt = self._agent.tilt(self._user[rows], slates)
         return Reaction(
-            choice_probability=logistic(choice_logit), rating=self._agent.link.distribution(location, steepness)
+            choice_probability=logistic(choice_logit), rating=self._agent.link.distribution(location, steepness, tilt)
         )
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
@@ -222,7 +233,8 @@ def fit_classical(
     if doubly_robust:
         raise ValueError("a doubly robust fit needs propensities, got none")
     if name in _READERS:
-        fitted = fit_users(partial(RATING_FITS[name], catalogue=catalogue), train, seed, with_affinity=True)
+        fit = partial(RATING_FITS[name], catalogue=catalogue)
+        fitted = fit_users(fit, train, seed, with_affinity=True, with_style=name == "stack")
     else:
         fitted = _fit_named(name, train, seed)
     return ClassicalUsers(

@@ -1,11 +1,11 @@
 """From answers in levels to the scale of a log.
 
 A base answers in levels of its own. Its expectation and the one that it was told (`personagym_agents.memory`) are
-averaged by how far each may be trusted, and go, with what tells how sure that is, through an ordinal link to the
-ratings of the log; its wish for an item goes through a logistic line, beside how often the item is chosen and how much
-it belongs to the user. Both are fitted on training rows that the users asked for the purpose do not know, so a link
-knows how far such answers can be trusted. What is left of it all without the base is told by
-`personagym_agents.probes.link_controls`.
+averaged by how far each may be trusted, and go, with what tells how sure that is and how user and item use the scale,
+through an ordinal link to the ratings of the log; its wish for an item goes through a logistic line, beside how often
+the item is chosen and how much it belongs to the user. Both are fitted on training rows that the users asked for the
+purpose do not know, so a link knows how far such answers can be trusted. What is left of it all without the base is
+told by `personagym_agents.probes.link_controls`.
 
 Shapes: n questions, l levels, r ratings, k places.
 """
@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_agents.classical.choice import ChoiceModel, fit_choice
-from personagym_agents.classical.link import OrdinalLink, Spread, fit_link, logistic
+from personagym_agents.classical.link import OrdinalLink, fit_link, logistic
+from personagym_agents.classical.response_style import ScaleUse
 from personagym_agents.classical.users import LARGEST_LOGIT
 from personagym_agents.documents.told import Told
 from personagym_agents.memory.evidence import Codes, recalled_numbers
@@ -43,24 +44,28 @@ class Beside(NamedTuple):
     """(..., 2) how widely the ratings of user and item scatter."""
     consumption: npt.NDArray[np.float32]
     """(..., c) log count of the item's ratings and, of users who recall, how much it belongs to them."""
+    styles: npt.NDArray[np.float32]
+    """(..., 2, r) response styles of user and item."""
 
 
-def beside(spread: Spread, counts: IntArray, users: IntArray, items: IntArray, codes: Codes | None) -> Beside:
+def beside(use: ScaleUse, counts: IntArray, users: IntArray, items: IntArray, codes: Codes | None) -> Beside:
     """What a link reads about (...) users and items.
 
     Args:
-        spread: of users and items of the log.
+        use: of the scale, by users and items of the log.
         counts: (m,) ratings of each item.
         users: whose answers are linked.
         items: what they were asked about.
         codes: (..., f) what they recall about that; None where nothing of evidence.
     """
-    scatter = np.stack([spread.users[users], spread.items[items]], axis=-1)
+    scatter = np.stack([use.spread.users[users], use.spread.items[items]], axis=-1)
+    styles = use.style.at(users, items)
     popularity = np.log1p(counts[items])[..., None].astype(np.float32)
     if codes is None:
-        return Beside(np.zeros((*items.shape, 0), np.float32), scatter, popularity)
+        return Beside(np.zeros((*items.shape, 0), np.float32), scatter, popularity, styles)
     recalled = recalled_numbers(codes)
-    return Beside(recalled.expected[..., None], scatter, np.concatenate([popularity, recalled.belonging], axis=-1))
+    consumption = np.concatenate([popularity, recalled.belonging], axis=-1)
+    return Beside(recalled.expected[..., None], scatter, consumption, styles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +93,10 @@ class AnswerLink:
         mean, deviation = _moments(answers, self.levels)
         place = (_averaged(mean, beside.expected, self.trust) - self.centre) / self.width
         features = _sureness(place, deviation, beside.scatter)
-        return self.ordinal.distribution(self.ordinal.location(place), self.ordinal.steepness(features))
+        of_users, of_items = self.ordinal.tilts(np.moveaxis(beside.styles, -2, 0))
+        return self.ordinal.distribution(
+            self.ordinal.location(place), self.ordinal.steepness(features), of_users * of_items
+        )
 
     def choice_probability(self, wish: FloatArray, beside: Beside) -> npt.NDArray[np.float32]:
         """(...) the base's probability of a wish to that of these users."""
@@ -122,7 +130,8 @@ def fit_answer_link(
     ordinal = None
     if len(told.ratings) > 1:
         place = (averaged - centre) / width
-        ordinal = fit_link(place, _sureness(place, deviation, beside[0].scatter), rating_index, len(told.ratings))
+        features = _sureness(place, deviation, beside[0].scatter)
+        ordinal = fit_link(place, features, rating_index, len(told.ratings), beside[0].styles)
     return AnswerLink(told.ratings, told.levels, trust, centre, width, ordinal, choice)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from personagym_agents.classical.link import Spread
+from personagym_agents.classical.response_style import ScaleUse
 from personagym_agents.delegating import DelegatingUsers
 from personagym_agents.inference.answer_link import AnswerLink, Beside, beside, indifferent
 from personagym_agents.inference.language_users import LanguageUserAgent
@@ -24,7 +24,7 @@ class LinkedUsers(DelegatingUsers):
     Args:
         users: who answer in levels.
         link: to the log's scale.
-        spread: of users and items of the log.
+        use: of the log's scale, by its users and items.
         alone: a link that was fitted without the base: what users say of items that nobody has rated, of which a base
             says nothing that training rows could bear out; and a control.
         name: for tables.
@@ -37,7 +37,7 @@ class LinkedUsers(DelegatingUsers):
         self,
         users: LanguageUserAgent,
         link: AnswerLink,
-        spread: Spread,
+        use: ScaleUse,
         *,
         alone: AnswerLink,
         name: str,
@@ -48,7 +48,7 @@ class LinkedUsers(DelegatingUsers):
         self.users = users
         self.link = link
         self.alone = alone
-        self.spread = spread
+        self.use = use
 
     def __repr__(self) -> str:
         return f"LinkedUsers({self.name!r}, {self.n_users} users, {self.n_items} items)"
@@ -109,7 +109,7 @@ class LinkedUsers(DelegatingUsers):
         """What the link reads beside the answers (b, k), see `linked`."""
         corpus = self.users.corpus
         codes = recalled if corpus.recalls_evidence else None
-        return beside(self.spread, corpus.crowd.counts, users, items, codes)
+        return beside(self.use, corpus.crowd.counts, users, items, codes)
 
     def open(self, n: int) -> "LinkedSessions":
         """See `UserAgent.open`."""

@@ -108,4 +108,4 @@ def _memory_of(users: LinkedUsers) -> Memory:
 
 def _remembering(users: LinkedUsers, memory: Memory, what: str) -> LinkedUsers:
     agent = told_otherwise(users.users, replace(users.users.corpus, memory=memory), what, writer=users.users.writer)
-    return LinkedUsers(agent, users.link, users.spread, alone=users.alone, name=f"{users.name}, {what}")
+    return LinkedUsers(agent, users.link, users.use, alone=users.alone, name=f"{users.name}, {what}")

@@ -207,4 +207,4 @@ def fit_steered(
         else sha256(f"{name} {settings} {linked.fingerprint.weights}".encode()).hexdigest()
     )
     fingerprint = None if told is None else UserFingerprint(train.fingerprint(), told)
-    return LinkedUsers(users, linked.link, linked.spread, alone=linked.alone, name=name, fingerprint=fingerprint)
+    return LinkedUsers(users, linked.link, linked.use, alone=linked.alone, name=name, fingerprint=fingerprint)

@@ -65,6 +65,6 @@ def _figures(
     """Of the users' answers, linked where the base's are."""
     agent: LanguageUserAgent | LinkedUsers = users
     if isinstance(base, LinkedUsers):
-        agent = LinkedUsers(users, base.link, base.spread, alone=base.alone, name=base.name)
+        agent = LinkedUsers(users, base.link, base.use, alone=base.alone, name=base.name)
     said: FloatArray = react_to_pairs(agent, rows.users, rows.items).rating
     return rating_fidelity(said, rows)

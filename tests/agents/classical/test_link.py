@@ -40,16 +40,27 @@ def test_a_planted_distribution_is_recovered():
 def test_the_gradient_is_the_slope_of_the_likelihood():
     rng = np.random.default_rng(0)
     mean, features, index, _ = draw(PLANTED, 300, rng)
-    point = np.concatenate([PLANTED.thresholds, [PLANTED.slope, 0.7]]).astype(np.float64)
+    styles = rng.normal(size=(300, 2, 5))
+    point = np.concatenate([PLANTED.thresholds, [PLANTED.slope, 0.7, 0.4, -0.2]]).astype(np.float64)
 
     def surprise(p):
-        return summed_negative_log_likelihood(OrdinalLink(p[:4], p[4], p[5:]), mean, features, index)
+        return summed_negative_log_likelihood(OrdinalLink(p[:4], p[4], p[5:6], p[6:]), mean, features, index, styles)
 
-    _, by_threshold, by_slope, by_weight = surprise(point)
-    gradient = np.concatenate([by_threshold, [by_slope], by_weight])
-    steps = 1e-5 * np.eye(6)
+    _, by = surprise(point)
+    gradient = np.concatenate([by.thresholds, [by.slope], by.weights, by.style])
+    steps = 1e-5 * np.eye(8)
     numeric = [(surprise(point + step)[0] - surprise(point - step)[0]) / 2e-5 for step in steps]
     np.testing.assert_allclose(gradient, numeric, rtol=1e-5, atol=1e-4)
+
+
+def test_far_tails_keep_their_digits():
+    """Of a distribution that is sure of something else, the likelihood's gradient still points back."""
+    link = OrdinalLink(PLANTED.thresholds.astype(np.float64), 1.8, np.zeros(0))
+    surprise, by = summed_negative_log_likelihood(
+        link, np.array([-3.0, 9.0]), np.zeros((2, 0)), np.array([4, 0]), np.zeros((2, 0, 5))
+    )
+    assert 25 < surprise < 2 * -np.log(1e-12) + 1e-6
+    assert np.isfinite(by.thresholds).all()
 
 
 def test_a_mean_that_says_nothing_leaves_the_marginal():

@@ -11,6 +11,7 @@ from transformers import PreTrainedModel
 
 from personagym_agents.classical.choice import ChoiceModel
 from personagym_agents.classical.link import OrdinalLink, Spread
+from personagym_agents.classical.response_style import ResponseStyle, ScaleUse
 from personagym_agents.explanations.wording import explain_in_words
 from personagym_agents.inference.answer_link import AnswerLink
 from personagym_agents.inference.language_users import LanguageUserAgent
@@ -89,12 +90,20 @@ def test_documents_that_begin_differently_share_a_pass(
         assert found.choice_probability[0, place] == pytest.approx(1 - float(answers[0]), abs=1e-5)
 
 
+def scale_use(agent: LanguageUserAgent, n_ratings: int) -> ScaleUse:
+    """Everybody scatters alike, and uses the scale in a way of one's own."""
+    shapes = (agent.n_users, n_ratings), (agent.n_items, n_ratings)
+    style = ResponseStyle(*(np.random.default_rng(0).normal(0, 0.3, shape).astype(np.float32) for shape in shapes))
+    spread = Spread(np.zeros(agent.n_users, np.float32), np.zeros(agent.n_items, np.float32), 1.0)
+    return ScaleUse(spread, style)
+
+
 def test_linked_users_explain_on_the_scale_of_their_log(agent: LanguageUserAgent, explanation: Explanation) -> None:
-    ordinal = OrdinalLink(np.array([-0.5, 0.5], np.float32), 1.0, np.zeros(5, np.float32))
+    ordinal = OrdinalLink(np.array([-0.5, 0.5], np.float32), 1.0, np.zeros(5, np.float32), np.ones(2, np.float32))
     choice = ChoiceModel(0.3, np.array([2.0, 0.1, 0.0, 0.05, 0.0], np.float32))
     link = AnswerLink((1.0, 2.0, 3.0), agent.scale, trust=0.5, centre=3.0, width=1.0, ordinal=ordinal, choice=choice)
-    spread = Spread(np.zeros(agent.n_users, np.float32), np.zeros(agent.n_items, np.float32), 1.0)
-    linked = LinkedUsers(agent, link, spread, alone=link, name="linked")
+    use = scale_use(agent, 3)
+    linked = LinkedUsers(agent, link, use, alone=link, name="linked")
     assert isinstance(linked, ExplainingAgent)
     found = explain(linked, USER, ITEM, [])
     sessions, row = linked.open(1), np.zeros(1, np.int64)
@@ -108,11 +117,11 @@ def test_linked_users_explain_on_the_scale_of_their_log(agent: LanguageUserAgent
 
 def test_what_is_left_out_of_the_memory_is_hidden_from_the_link(agent: LanguageUserAgent) -> None:
     """A link that trusts what is recalled alone moves with that, whatever the base says."""
-    ordinal = OrdinalLink(np.array([0.0], np.float32), 1.0, np.zeros(5, np.float32))
+    ordinal = OrdinalLink(np.array([0.0], np.float32), 1.0, np.zeros(5, np.float32), np.zeros(2, np.float32))
     choice = ChoiceModel(0.0, np.zeros(5, np.float32))
     link = AnswerLink((0.0, 1.0), agent.scale, trust=0.0, centre=3.0, width=1.0, ordinal=ordinal, choice=choice)
-    spread = Spread(np.zeros(agent.n_users, np.float32), np.zeros(agent.n_items, np.float32), 1.0)
-    linked = LinkedUsers(agent, link, spread, alone=link, name="linked")
+    use = scale_use(agent, 2)
+    linked = LinkedUsers(agent, link, use, alone=link, name="linked")
     expected = recalled_numbers(agent.corpus.recall(np.array([USER]))[0]).expected
     item = int(expected.argmax())
     attributions = explain(linked, USER, item, []).attributions
