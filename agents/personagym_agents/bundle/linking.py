@@ -49,9 +49,7 @@ def linked_users(
     weights = sha256(f"{fingerprint.weights} link {LINK_VERSION}".encode()).hexdigest()
     fingerprint = UserFingerprint(fingerprint.rows, weights)
     link, alone = _fit_links(asked, early, late if len(late) else train, train, told)
-    return LinkedUsers(
-        users, link, fit_scale_use(train), alone=alone, name=name, fingerprint=replace(fingerprint, weights=linked)
-    )
+    return LinkedUsers(users, link, fit_scale_use(train), alone=alone, name=name, fingerprint=fingerprint)
 
 
 def _tail(train: Interactions) -> Split:
@@ -77,8 +75,7 @@ def _fit_links(
     answers = [react_to_pairs(asked, drawn.users, items) for items in (drawn.items, unseen)]
     silence = PairReactions(*indifferent((len(drawn),), told.levels))
     base, alone = (
-        fit_answer_link(consumed, drawn.rating_index, skipped, read, told)
-        for consumed, skipped in (answers, (silence, silence))
+        fit_answer_link(consumed, drawn, skipped, read, told) for consumed, skipped in (answers, (silence, silence))
     )
     return base, alone
 

@@ -17,12 +17,13 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_agents.classical.choice import ChoiceModel, fit_choice
+from personagym_agents.classical.gated_ridge import trust
 from personagym_agents.classical.link import OrdinalLink, fit_link, logistic
 from personagym_agents.classical.response_style import ScaleUse
 from personagym_agents.classical.users import LARGEST_LOGIT
 from personagym_agents.documents.told import Told
 from personagym_agents.memory.evidence import Codes, recalled_numbers
-from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.data.tables import FloatArray, IntArray, Interactions
 from personagym_env.evaluation.core.pair_reactions import PairReactions
 from personagym_env.protocols import Reaction
 
@@ -30,9 +31,6 @@ _LEAST_SPREAD = 0.1
 """Levels that every answer scatters over at least, so that a sure one has a finite logarithm."""
 _FARTHEST = 3.0
 """Standard deviations beyond which an expectation tells nothing more of how sure it is."""
-_PRIOR_ROWS = 50.0
-"""Rows that say that base and memory are to be trusted alike."""
-_TINY = 1e-6
 
 
 class Beside(NamedTuple):
@@ -106,7 +104,7 @@ class AnswerLink:
 
 def fit_answer_link(
     consumed: PairReactions,
-    rating_index: IntArray,
+    rows: Interactions,
     unseen: PairReactions,
     beside: tuple[Beside, Beside],
     told: Told,
@@ -115,7 +113,7 @@ def fit_answer_link(
 
     Args:
         consumed: (n,) answers about those rows.
-        rating_index: (n,) real ratings, as places in the scale.
+        rows: n of them.
         unseen: (n',) answers about items that their users have no row for.
         beside: what the link reads beside both.
         told: how the log's ratings are told in the levels that the answers are distributions over.
@@ -124,15 +122,15 @@ def fit_answer_link(
         *(_wish_features(one.choice_probability, read) for one, read in zip((consumed, unseen), beside, strict=True))
     )
     mean, deviation = _moments(consumed.rating, told.levels)
-    trust = _trust(mean, beside[0].expected, np.asarray(told.values)[rating_index])
-    averaged = _averaged(mean, beside[0].expected, trust)
+    weight = _trust(mean, beside[0].expected, np.asarray(told.values)[rows.rating_index], rows.users)
+    averaged = _averaged(mean, beside[0].expected, weight)
     centre, width = float(averaged.mean()), max(float(averaged.std()), _LEAST_SPREAD)
     ordinal = None
     if len(told.ratings) > 1:
         place = (averaged - centre) / width
         features = _sureness(place, deviation, beside[0].scatter)
-        ordinal = fit_link(place, features, rating_index, len(told.ratings), beside[0].styles)
-    return AnswerLink(told.ratings, told.levels, trust, centre, width, ordinal, choice)
+        ordinal = fit_link(place, features, rows.rating_index, len(told.ratings), beside[0].styles)
+    return AnswerLink(told.ratings, told.levels, weight, centre, width, ordinal, choice)
 
 
 def indifferent(shape: tuple[int, ...], levels: tuple[float, ...]) -> Reaction:
@@ -140,18 +138,16 @@ def indifferent(shape: tuple[int, ...], levels: tuple[float, ...]) -> Reaction:
     return Reaction(np.full(shape, 0.5), np.full((*shape, len(levels)), 1 / len(levels)))
 
 
-def _trust(mean: FloatArray, expected: FloatArray, truth: FloatArray) -> float:
-    """Weight of (n,) means in their average with (n, 1) expectations that comes nearest to (n,) told ratings.
+def _trust(mean: FloatArray, expected: FloatArray, truth: FloatArray, users: IntArray) -> float:
+    """Weight of (n,) means in their average with (n, 1) expectations, as far as (n,) told ratings bear it out.
 
-    Both are freed of their own offset first, which the ordinal link finds. Limiting case: without rows it is a half.
+    All are freed of their own offset first, which the ordinal link finds. Limiting case: users who recall nothing have
+    only the mean.
     """
     if not expected.shape[-1]:
         return 1.0
     base, memory, wanted = (column - column.mean() for column in (mean, expected[:, 0], truth))
-    apart = base - memory
-    prior = _PRIOR_ROWS * max(float(np.mean(apart**2)), _TINY)
-    weight = (float(apart @ (wanted - memory)) + 0.5 * prior) / (float(apart @ apart) + prior)
-    return float(np.clip(weight, 0.0, 1.0))
+    return trust(base - memory, wanted - memory, users)
 
 
 def _averaged(mean: FloatArray, expected: FloatArray, trust: float) -> npt.NDArray[np.float32]:

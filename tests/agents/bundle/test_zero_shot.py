@@ -13,7 +13,7 @@ from personagym_agents.inference.answer_link import Beside, fit_answer_link
 from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import temporal_split
-from personagym_env.data.tables import Dataset, FloatArray, Interactions
+from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
 from personagym_env.env import PersonaRecEnv
 from personagym_env.evaluation.core.pair_reactions import PairReactions
 from personagym_env.world import make_world
@@ -112,10 +112,18 @@ def answers() -> Callable[[int], PairReactions]:
     return make
 
 
-def nothing(n: int, expected: FloatArray | None = None) -> Beside:
+def nothing(n: int, n_ratings: int, expected: FloatArray | None = None) -> Beside:
     """What is read beside n answers when nothing is known but, perhaps, (n,) expectations."""
     told = np.zeros((n, 0)) if expected is None else expected[:, None]
-    return Beside(told.astype(np.float32), np.zeros((n, 2), np.float32), np.zeros((n, 1), np.float32))
+    of_both = np.zeros((n, 2), np.float32)
+    return Beside(told.astype(np.float32), of_both, np.zeros((n, 1), np.float32), np.zeros((n, 2, n_ratings)))
+
+
+def rated(truth: IntArray, n_ratings: int) -> Interactions:
+    """Rows of thirty users in turns, with these ratings."""
+    users, items = np.divmod(np.arange(600), 20)
+    scale = tuple(float(value) for value in range(n_ratings))
+    return Interactions.from_columns(users, items, truth.astype(float), None, n_users=30, n_items=20, scale=scale)
 
 
 def told_evenly(n_ratings: int) -> Told:
@@ -127,24 +135,26 @@ def told_evenly(n_ratings: int) -> Told:
 def test_the_link_finds_the_scale(n_ratings: int, answers: Callable[[int], PairReactions]) -> None:
     said, truth, told = answers(n_ratings), np.arange(600) % n_ratings, told_evenly(n_ratings)
     unseen = said._replace(choice_probability=1 - said.choice_probability)
-    link = fit_answer_link(said, truth, unseen, (nothing(600), nothing(600)), told)
-    error = link.rating(said.rating, nothing(600)) @ np.asarray(told.ratings) - truth
+    read = nothing(600, n_ratings)
+    link = fit_answer_link(said, rated(truth, n_ratings), unseen, (read, read), told)
+    error = link.rating(said.rating, read) @ np.asarray(told.ratings) - truth
     assert np.sqrt(np.mean(error**2)) < 0.25 * np.std(truth)
-    wish = link.choice_probability(np.array([0.2, 0.5, 0.8]), nothing(3))
+    wish = link.choice_probability(np.array([0.2, 0.5, 0.8]), nothing(3, n_ratings))
     assert (np.diff(wish) > 0).all()
 
 
-def test_whoever_knows_more_is_trusted_more(answers: Callable[[int], PairReactions]) -> None:
+def test_a_base_is_trusted_as_far_as_it_is_borne_out(answers: Callable[[int], PairReactions]) -> None:
     said, truth, told = answers(5), np.arange(600) % 5, told_evenly(5)
     noise = np.random.default_rng(1).normal(size=600)
 
     def trust(expected: FloatArray) -> float:
-        return fit_answer_link(said, truth, said, (nothing(600, expected), nothing(600, expected)), told).trust
+        read = nothing(600, 5, expected), nothing(600, 5, expected)
+        return fit_answer_link(said, rated(truth, 5), said, read, told).trust
 
     knows = np.asarray(told.values)[truth]
     assert trust(3 + noise) > 0.9
     assert trust(knows + 0.01 * noise) < 0.3
-    assert trust(said.rating @ np.asarray(LEVELS)) == pytest.approx(0.5, abs=0.01)
+    assert trust(said.rating @ np.asarray(LEVELS)) == 0.0
 
 
 def test_no_rows_are_refused(dataset: Dataset, train_of_nobody: Interactions, small_bundle: Path) -> None:
