@@ -8,7 +8,7 @@ pass, so that nothing is ever encoded twice.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -20,10 +20,10 @@ from personagym_agents.inference.model_hooks import packed_attention
 from personagym_agents.inference.packed_pass import Edit, PackedPass
 from personagym_agents.inference.pass_layout import lay_out, ragged
 from personagym_agents.inference.prefix_cache import PrefixStore
-from personagym_agents.inference.thread_pool import side_by_side
+from personagym_agents.inference.thread_pool import one_thread, side_by_side
 from personagym_agents.memory.evidence import Codes
 from personagym_agents.model.adapters import AdapterGate
-from personagym_agents.model.causal_lm import answer_logits
+from personagym_agents.model.causal_lm import answer_logits, decoder_of
 from personagym_agents.model.packing import Segments
 from personagym_env.data.tables import IntArray
 from personagym_env.protocols import Reaction
@@ -36,6 +36,9 @@ NO_SEGMENT = -1
 _T = TypeVar("_T")
 _LINES_PER_ROW = 10
 """A pass over pending tokens alone takes the rows that slates of so many lines would give it."""
+SHARED_FROM = 1 << 29
+"""Multiply-adds of a pass in one layer from which on threads pay that share each of its products: ten milliseconds and
+more, beside which they wait little for each other."""
 _EDGE = 1e-6
 """Wants lie within (edge, 1 - edge), so that their logits stay finite."""
 
@@ -101,6 +104,7 @@ class LanguageSessions:
         corpus = population.corpus
         self._memory = np.zeros((n, len(corpus.of_item), len(corpus.of_memory)), corpus.code_type)
         """(n, m, f) what the user of each session recalls about every item."""
+        self._layer_size = _weights_per_layer(population.model)
         self._script = np.full((n, population.prompts.shape[1]), NO_SEGMENT)
         self._written = np.zeros(n, np.int64)
         """(n,) pieces of each script."""
@@ -141,6 +145,7 @@ class LanguageSessions:
         opened = np.asarray(rows, np.int64)
         self._make_room(opened, np.zeros(len(opened), np.int64))
 
+    @one_thread()
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:
         """See `UserSessions.consume`."""
         line = self._lines(rows, np.asarray(items)[:, None])[:, 0]
@@ -251,6 +256,10 @@ class LanguageSessions:
         pending = self._pending(rows)
         return np.asarray(np.where(pending == NO_SEGMENT, 0, self._population.segments.lengths[pending]).sum(axis=1))
 
+    def _tokens(self, rows: Index, candidates: Index) -> int:
+        """That a pass over pending pieces and candidates (b, k, 1 + f) has."""
+        return int(self._pending_tokens(rows).sum() + self._population.segments.lengths[candidates].sum())
+
     @torch.no_grad()
     def _encode(self, rows: Index) -> None:
         """Bring the store up to date with the scripts, rows of like length together."""
@@ -287,13 +296,14 @@ class LanguageSessions:
         if not jobs:
             return []
         columns = max(int((self._filled[rows] + self._pending_tokens(rows)).max()) for rows, *_ in blocks)
+        shared = max(self._tokens(*block[:2]) for block in blocks) * self._layer_size >= SHARED_FROM
         with packed_attention(self._population.model):
             if self._population.model.device.type != "cpu":
                 return [job() for job in jobs]
             # Only the first pass ever knows how wide keys are; after it nothing is moved while others write.
-            done = [] if self._store.keys else [jobs.pop(0)()]
+            done = [] if self._store.keys else side_by_side([jobs.pop(0)], shared=shared)
             self._store.reserve(columns)
-            return done + side_by_side(jobs)
+            return done + side_by_side(jobs, shared=shared)
 
     def _pass(self, rows: Index, candidates: Index, edit: Edit | None = None) -> tuple[PackedPass, torch.Tensor]:
         """Run pending pieces and candidates (b, k, 1 + f) behind the stored prefixes; store what was pending."""
@@ -344,11 +354,17 @@ class LanguageSessions:
             self._encoded[row] = self._filled[row] = 0
 
 
+@one_thread()
 def reaction_of(logits: torch.Tensor) -> Reaction:
     """What answer logits (..., 1 + r) mean: skip, then each rating."""
     chance = torch.softmax(logits.double(), dim=-1)[..., 0]
     rating = torch.softmax(logits[..., 1:].double(), dim=-1)
     return Reaction((1 - chance).clamp(_EDGE, 1 - _EDGE).cpu().numpy(), rating.cpu().numpy())
+
+
+def _weights_per_layer(model: PreTrainedModel) -> float:
+    decoder = cast(PreTrainedModel, decoder_of(model))
+    return float(decoder.num_parameters(exclude_embeddings=True) / model.config.num_hidden_layers)
 
 
 def _blocks(count: int, size: int) -> Iterator[slice]:

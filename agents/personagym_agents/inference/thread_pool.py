@@ -1,7 +1,7 @@
 """Packed passes side by side on the cores of a processor, each pass on one thread.
 
 A small model's pass is a row of short operations. Shared among threads, each of them ends with all threads waiting for
-the slowest; a pass of its own keeps a thread busy all along.
+the slowest, for milliseconds where other programs have a processor; a pass of its own keeps a thread busy all along.
 """
 
 import os
@@ -17,12 +17,15 @@ import torch
 _T = TypeVar("_T")
 
 
-def side_by_side(jobs: Sequence[Callable[[], _T]]) -> list[_T]:
+def side_by_side(jobs: Sequence[Callable[[], _T]], *, shared: bool = True) -> list[_T]:
     """What jobs without gradients return, in their order, computed on as many threads as torch has.
 
-    A single job has all threads for itself.
+    A single job has all threads for itself, or one if it is not to be shared among them.
     """
     threads = torch.get_num_threads()
+    if threads > 1 and len(jobs) == 1 and not shared:
+        with one_thread():
+            return [jobs[0]()]
     if threads == 1 or len(jobs) < 2:
         return [job() for job in jobs]
     return list(_pool(threads).map(_without_gradients, jobs))
@@ -30,7 +33,7 @@ def side_by_side(jobs: Sequence[Callable[[], _T]]) -> list[_T]:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Everything on the thread that calls, the one that profilers listen to."""
+    """Everything on the thread that calls, the one that profilers listen to; set and reset in no time."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

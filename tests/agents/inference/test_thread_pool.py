@@ -5,12 +5,14 @@ import pickle
 import threading
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import cloudpickle
 import numpy as np
 import pytest
 import torch
 
+from personagym_agents.inference import engine
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.thread_pool import side_by_side
 from personagym_env.data.tables import FloatArray
@@ -66,6 +68,49 @@ def test_jobs_have_a_thread_each_without_gradients_and_answer_in_order(three_thr
         assert side_by_side([partial(job, number) for number in range(3)]) == [(n, 1, False) for n in range(3)]
         assert torch.get_num_threads() == 3
     assert side_by_side([torch.get_num_threads]) == [3]
+    assert side_by_side([torch.get_num_threads], shared=False) == [1]
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize(("shared_from", "threads"), [(engine.SHARED_FROM, 1), (0, 3)])
+def test_a_lone_pass_is_shared_among_threads_if_it_is_large(
+    make_language_agent: Callable[..., LanguageUserAgent],
+    three_threads: None,
+    monkeypatch: pytest.MonkeyPatch,
+    shared_from: int,
+    threads: int,
+) -> None:
+    monkeypatch.setattr(engine, "SHARED_FROM", shared_from)
+    agent, row = make_language_agent(), np.zeros(1, np.int64)
+    seen = set()
+    watch = agent.population.model.base_model.register_forward_pre_hook(lambda *_: seen.add(torch.get_num_threads()))
+    sessions = agent.open(1)
+    sessions.start(row, row)
+    for _ in range(2):
+        sessions.react(row, np.array([[0, 1, 2]]))
+    watch.remove()
+    assert seen == {threads}
+    assert torch.get_num_threads() == 3
+
+
+def test_what_is_short_is_not_shared_among_threads(
+    make_language_agent: Callable[..., LanguageUserAgent], three_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies and sums that take microseconds, and milliseconds where threads have to wait for a processor."""
+    seen: list[int] = []
+    for place, name in ((engine.PackedPass, "keep"), (torch, "softmax")):
+
+        def watched(*parts: Any, whole: Callable[..., Any] = getattr(place, name), **named: Any) -> Any:
+            seen.append(torch.get_num_threads())
+            return whole(*parts, **named)
+
+        monkeypatch.setattr(place, name, watched)
+    row = np.zeros(1, np.int64)
+    sessions = make_language_agent().open(1)
+    sessions.start(row, row)
+    sessions.react(row, np.array([[0, 1, 2]]))
+    sessions.consume(row, row, row)
+    assert seen == [1, 1, 1]
 
 
 def test_an_error_of_a_job_is_told(three_threads: None) -> None:
