@@ -4,7 +4,7 @@ import multiprocessing
 import pickle
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import partial, partialmethod
 from typing import Any
 
 import cloudpickle
@@ -98,13 +98,13 @@ def test_what_is_short_is_not_shared_among_threads(
 ) -> None:
     """Copies and sums that take microseconds, and milliseconds where threads have to wait for a processor."""
     seen: list[int] = []
-    for place, name in ((engine.PackedPass, "keep"), (torch, "softmax")):
 
-        def watched(*parts: Any, whole: Callable[..., Any] = getattr(place, name), **named: Any) -> Any:
-            seen.append(torch.get_num_threads())
-            return whole(*parts, **named)
+    def watched(whole: Callable[..., Any], *parts: Any, **named: Any) -> Any:
+        seen.append(torch.get_num_threads())
+        return whole(*parts, **named)
 
-        monkeypatch.setattr(place, name, watched)
+    monkeypatch.setattr(engine.PackedPass, "keep", partialmethod(partial(watched, engine.PackedPass.keep)))
+    monkeypatch.setattr(torch, "softmax", partial(watched, torch.softmax))
     row = np.zeros(1, np.int64)
     sessions = make_language_agent().open(1)
     sessions.start(row, row)
