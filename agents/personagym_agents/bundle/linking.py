@@ -17,7 +17,7 @@ from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import LinkedUsers
 from personagym_env.collaborative.rating_model import at_pairs
 from personagym_env.data.splits import Split, random_split, temporal_split
-from personagym_env.data.tables import IntArray, Interactions
+from personagym_env.data.tables import BoolArray, IntArray, Interactions
 from personagym_env.evaluation.core.pair_reactions import PairReactions, react_to_pairs
 from personagym_env.protocols import UserFingerprint
 
@@ -31,7 +31,13 @@ Knowing = Callable[[Interactions], LanguageUserAgent]
 
 
 def linked_users(
-    users: LanguageUserAgent, knowing: Knowing, train: Interactions, *, name: str, fingerprint: UserFingerprint
+    users: LanguageUserAgent,
+    knowing: Knowing,
+    train: Interactions,
+    *,
+    name: str,
+    fingerprint: UserFingerprint,
+    untaught: BoolArray | None = None,
 ) -> LinkedUsers:
     """Users who know the training rows and answer on their scale.
 
@@ -41,8 +47,13 @@ def linked_users(
         train: rows that the users know, as the log has them.
         name: for tables.
         fingerprint: what the users are without a link.
+        untaught: (n,) training rows that no weight was trained on, where others were: the link is fitted on these.
+            None, or no row, for the latest part.
     """
-    early, late = _tail(train)
+    if untaught is not None and untaught.any():
+        early, late = Split(train.take(~untaught), train.take(untaught))
+    else:
+        early, late = _tail(train)
     told = users.corpus.told
     assert told is not None
     asked = users if early is train else knowing(told.log(early))

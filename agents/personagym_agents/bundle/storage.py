@@ -44,6 +44,7 @@ from personagym_agents.model.named_bases import BaseSource, save_source, source_
 from personagym_agents.model.quiet import quietly
 from personagym_agents.personas.clustering import Personas
 from personagym_agents.personas.settings import Groups
+from personagym_agents.training.tail import tail_rows
 from personagym_env.data.tables import Dataset, IntArray, Interactions
 from personagym_env.data.traits import user_traits
 from personagym_env.protocols import UserFingerprint
@@ -145,13 +146,15 @@ def bundle_users(
     place = place or base_for(train)
     agent = load_bundle_agent(place, dataset, train, adapters=adapters, device=device)
     told = agent.corpus.told
-    learned = train.fingerprint() in {log.fingerprint for log in read_manifest(place).logs}
+    manifest = read_manifest(place)
+    learned = train.fingerprint() in {log.fingerprint for log in manifest.logs}
     if told is None or (told.exact and learned):
         return agent
 
     assert agent.fingerprint is not None
     knowing = partial(_knowing, agent, dataset)
-    return linked_users(agent, knowing, train, name=agent.name, fingerprint=agent.fingerprint)
+    untaught = tail_rows(train, manifest.settings.adapters.tail) if adapters else None
+    return linked_users(agent, knowing, train, name=agent.name, fingerprint=agent.fingerprint, untaught=untaught)
 
 
 def _knowing(agent: LanguageUserAgent, dataset: Dataset, rows: Interactions) -> LanguageUserAgent:

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from personagym_agents.bundle.linking import linked_users
 from personagym_agents.bundle.zero_shot import zero_shot_users
 from personagym_agents.documents.told import Told
 from personagym_agents.inference.answer_link import Beside, fit_answer_link
+from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import LinkedUsers
+from personagym_agents.training.tail import tail_rows
 from personagym_env.conformance.user_agent import check_user_agent
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
@@ -155,6 +158,29 @@ def test_a_base_is_trusted_as_far_as_it_is_borne_out(answers: Callable[[int], Pa
     assert trust(3 + noise) > 0.9
     assert trust(knows + 0.01 * noise) < 0.3
     assert trust(said.rating @ np.asarray(LEVELS)) == 0.0
+
+
+def test_links_of_trained_users_are_fitted_on_rows_that_no_weight_was_trained_on(
+    dataset: Dataset, small_bundle: Path
+) -> None:
+    """What training rows say of answers that were trained on them would be too good."""
+    train = temporal_split(dataset.interactions, 0.8).train
+    users = zero_shot_users(dataset, train, place=small_bundle)
+    asked: list[Interactions] = []
+
+    def knowing(rows: Interactions) -> LanguageUserAgent:
+        asked.append(rows)
+        return users.users
+
+    untaught = tail_rows(train, 0.5)
+    assert 0 < untaught.sum() < len(train)
+    told = users.users.corpus.told
+    assert users.fingerprint is not None
+    assert told is not None
+    for rows in (untaught, None):
+        linked_users(users.users, knowing, train, name="x", fingerprint=users.fingerprint, untaught=rows)
+    assert asked[0].fingerprint() == told.log(train.take(~untaught)).fingerprint()
+    assert len(asked[1]) > len(asked[0])
 
 
 def test_no_rows_are_refused(dataset: Dataset, train_of_nobody: Interactions, small_bundle: Path) -> None:
