@@ -160,7 +160,7 @@ def bundle_users(
 def _knowing(agent: LanguageUserAgent, dataset: Dataset, rows: Interactions) -> LanguageUserAgent:
     """The users of a bundle if these were the rows that they know."""
     known, population = agent.corpus, agent.population
-    memory = make_memory(dataset.catalogue, rows, Recall(evidence=known.recalls_evidence))
+    memory = make_memory(dataset.catalogue, rows, Recall(evidence=known.recalls_evidence), blend=known.blend)
     corpus = Corpus.build(dataset, rows, known.tokenizer, memory=memory, told=known.told, titles=known.titles)
     return LanguageUserAgent(
         population.model,

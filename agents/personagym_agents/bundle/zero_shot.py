@@ -4,11 +4,13 @@ Nothing is trained. The log is told on the base's scale, what users recall is fi
 answers are linked to the log's own scale by what users of an earlier part of the training rows say of a later one.
 """
 
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from personagym_agents.bundle.linking import linked_users
 from personagym_agents.bundle.manifest import base_for, bundle_hash, may_have_read, read_manifest
+from personagym_agents.classical.blend import Blend
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.told import fit_told
 from personagym_agents.inference.language_users import LanguageUserAgent
@@ -55,10 +57,12 @@ def zero_shot_users(
 
     told = fit_told(train)
 
-    def knowing(rows: Interactions) -> LanguageUserAgent:
-        memory = make_memory(dataset.catalogue, rows, Recall(evidence=settings.recall.evidence))
+    def knowing(rows: Interactions, blend: Blend | None = None) -> LanguageUserAgent:
+        memory = make_memory(dataset.catalogue, rows, Recall(evidence=settings.recall.evidence), blend=blend)
         corpus = Corpus.build(dataset, rows, tokenizer, memory=memory, told=told)
         return LanguageUserAgent(model, corpus, name=NAME, history_lines=settings.history_lines)
 
     fingerprint = UserFingerprint(train.fingerprint(), weights)
-    return linked_users(knowing(told.log(train)), knowing, train, name=NAME, fingerprint=fingerprint)
+    users = knowing(told.log(train))
+    knowing_less = partial(knowing, blend=users.corpus.blend)
+    return linked_users(users, knowing_less, train, name=NAME, fingerprint=fingerprint)

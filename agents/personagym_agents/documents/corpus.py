@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from transformers import PreTrainedTokenizerBase
 
+from personagym_agents.classical.blend import Blend
 from personagym_agents.documents.document import (
     UNTITLED,
     LineFields,
@@ -179,6 +180,13 @@ class Corpus:
     def recalls_evidence(self) -> bool:
         """Whether numbers are among what users recall."""
         return self.memory is not None and self.memory.evidence is not None
+
+    @property
+    def blend(self) -> Blend | None:
+        """Weights of the evidence that users recall; None where they recall none."""
+        if self.memory is None or self.memory.evidence is None:
+            return None
+        return self.memory.evidence.blend
 
     def recall(self, users: IntArray) -> Codes:
         """(b, m, f) what (b,) users recall about every item."""
