@@ -106,6 +106,20 @@ class ChatUsers(Result):
     """Prompts of everything that was asked."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class SteeredAdapters(Result):
+    """Steering against adapters of single users, by the time that either takes."""
+
+    KIND = "steering against adapters"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/steered_adapters.py"
+
+    measurements: tuple[Measurement, ...]
+    users: int
+    rows: int
+    """Held-out ones, of these users."""
+
+
 def recbole_models_table(found: RecBoleModels) -> Table:
     """What became of each model."""
     words = (words_column(key, key) for key in ("type", "outcome"))

@@ -10,20 +10,10 @@ import numpy as np
 import pytest
 
 from ablations.frontier_results import Frontier, Point, frontier_plot, frontier_table, goals_of, goals_table
-from personagym_agents.bundle.build import build_bundle
-from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
-from personagym_agents.memory.settings import Recall
-from personagym_agents.personas.settings import PersonaSettings
-from personagym_agents.training.base import train_base
-from personagym_agents.training.settings import TrainingSettings
-from personagym_env.data.splits import temporal_split
-from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.core.differences import Difference
 from personagym_env.evaluation.core.statistics import Interval
-from personagym_env.run_context import RunContext
 
 ROOT = Path(__file__).parents[3]
-QUICK = TrainingSettings(epochs=1, batch=4, warmup=1)
 
 
 @pytest.fixture(scope="module")
@@ -37,35 +27,12 @@ def script() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module")
-def bundle(small_data: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A base without memory, taste and titles."""
-    place = tmp_path_factory.mktemp("frontier") / "bundle"
-    settings = BundleSettings(
-        base=SMALL,
-        width=32,
-        layers=1,
-        vocabulary=900,
-        teacher="bias",
-        training=QUICK,
-        recall=Recall(evidence=False),
-        taste=False,
-        titles=False,
-        adapters=AdapterSettings(groups="none"),
-        personas=PersonaSettings(n_personas=2),
-    )
-    context = RunContext(place.with_name("run"))
-    base = train_base(small_data, temporal_split(small_data.interactions), settings, context)
-    build_bundle(base, place=place, split_words="test", context=context, measure=False)
-    return place
-
-
 def test_every_kind_is_trained_and_asked_once(
-    script: ModuleType, bundle: Path, small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    script: ModuleType, short_bundle: Path, small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training = replace(script.Args(bundle=bundle).training, epochs=1, batch=4, warmup=1)
+    training = replace(script.Args(bundle=short_bundle).training, epochs=1, batch=4, warmup=1)
     args = script.Args(
-        bundle=bundle,
+        bundle=short_bundle,
         dataset=str(small_folder),
         regimes=("header",),
         seeds=1,
