@@ -15,8 +15,10 @@ import tyro
 
 from ablations.results import ChatUsers
 from personagym_agents.classical.users import fit_classical
-from personagym_agents.llm.prompted import Asked, first_token_chances, list_conversation, prompted_ratings
-from personagym_agents.llm.prompted_users import PromptedUsers, chat_users
+from personagym_agents.llm.answer_chances import prompted_ratings
+from personagym_agents.llm.endpoint import EndpointSettings
+from personagym_agents.llm.prompted import Argument, Asked, list_conversation
+from personagym_agents.llm.prompted_users import PromptedUsers, chat_users, served_chat_users
 from personagym_benchmarks.console import make_console
 from personagym_benchmarks.variants.board import Measurement, VariantRow
 from personagym_benchmarks.variants.tables import own_tables
@@ -36,6 +38,7 @@ from personagym_env.evaluation.reporting.terminal import rich_table
 
 SHOWN, RESAMPLES = 5, 1_000
 FLOORS = ("bias", "mf")
+_ARGUMENTS: tuple[Argument, ...] = ("for", "against")
 _TITLES = {"rmse": "RMSE", "nll": "NLL"}
 
 
@@ -49,6 +52,12 @@ class Settings:
     """Held-out rows of each."""
     output: Path = Path("runs/chat.json")
     seed: int = 0
+    model: str = "smollm2"
+    """A local base by name or path; with a base URL, the server's name of its model."""
+    base_url: str | None = None
+    """Of a server that speaks OpenAI's protocol; None runs the model here."""
+    key_variable: str | None = None
+    """Environment variable that holds the server's key."""
 
 
 def both_ways(agent: PromptedUsers, rows: Interactions) -> tuple[FloatArray, FloatArray]:
@@ -58,8 +67,8 @@ def both_ways(agent: PromptedUsers, rows: Interactions) -> tuple[FloatArray, Flo
     for user in np.unique(rows.users):
         own = np.flatnonzero(rows.users == user)
         asked = Asked(agent.document(int(user)), [agent.lines[item] for item in rows.items[own]])
-        for which, argument in enumerate(("for", "against")):
-            said = prompted_ratings(agent.model, agent.tokenizer, asked, ends, argument)  # type: ignore[arg-type]
+        for which, argument in enumerate(_ARGUMENTS):
+            said = prompted_ratings(agent.model, asked, ends, argument)
             found[which, own] = said @ np.asarray(rows.scale)
     agent.calls += 2 * len(rows)
     return found[0], found[1]
@@ -76,7 +85,7 @@ def places(agent: PromptedUsers, rows: Interactions, others: IntArray) -> FloatA
         orders = order, order[::-1]
         document = agent.document(int(rows.users[row]))
         asked = [list_conversation(document, [agent.lines[item] for item in items[one]]) for one in orders]
-        chances = first_token_chances(agent.model, agent.tokenizer, asked, words)
+        chances = agent.model.chances(asked, words)
         for which, one in enumerate(orders):
             found[row, which, one] = chances[which]
     agent.calls += 2 * len(rows)
@@ -180,7 +189,13 @@ def main(settings: Settings) -> None:
     """Ask, print, write."""
     dataset = load_dataset(settings.dataset)
     split = named_split(dataset, None, None).split
-    found = study(chat_users(blind(dataset, split.train), split.train), dataset, split, settings)
+    told = blind(dataset, split.train)
+    if settings.base_url is None:
+        agent = chat_users(told, split.train, settings.model)
+    else:
+        endpoint = EndpointSettings(settings.base_url, settings.model, key_variable=settings.key_variable)
+        agent = served_chat_users(told, split.train, endpoint)
+    found = study(agent, dataset, split, settings)
     found.save(settings.output)
     console = make_console()
     for row in found.rows:

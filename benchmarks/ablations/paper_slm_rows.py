@@ -16,8 +16,9 @@ from personagym_agents.classical.users import fit_classical
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.field_tokens import families_of, field_ids
 from personagym_agents.inference.language_users import LanguageUserAgent
+from personagym_agents.llm.answer_chances import LocalAnswers, prompted_ratings
 from personagym_agents.llm.local import LocalChat
-from personagym_agents.llm.prompted import Asked, conversation, parsed_rating, prompted_ratings
+from personagym_agents.llm.prompted import Asked, conversation, parsed_rating
 from personagym_agents.memory.cross_fitted import make_memory
 from personagym_agents.memory.settings import Recall
 from personagym_agents.model.adapters import add_adapters, lora_config
@@ -122,7 +123,7 @@ def prompted(name: str, questions: Questions, base: str, generated: int) -> Foun
         codes = corpus.recall(np.array([user]))[0]
         lines = [corpus.line_text(int(item), codes[item]) for item in questions.items[rows]]
         document = agent.document(int(user))
-        distributions = prompted_ratings(model, tokenizer, Asked(document, lines), scale)
+        distributions = prompted_ratings(LocalAnswers(model, tokenizer), Asked(document, lines), scale)
         expected[rows] = distributions @ np.arange(scale[0], scale[1] + 1)
         conversations += [conversation(document, line, scale) for line in lines]
     drawn = np.random.default_rng(0).permutation(len(conversations))[:generated]

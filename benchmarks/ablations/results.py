@@ -120,6 +120,31 @@ class SteeredAdapters(Result):
     """Held-out ones, of these users."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServedAnswers(Result):
+    """How far the answers of a server are from those of the same weights here."""
+
+    KIND = "answers of a server"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/served_answers.py"
+
+    precision: str
+    """Of the server's weights."""
+    prompts: int
+    prompt_tokens: int
+    """That the server counted."""
+    largest_chance: float
+    """Difference of the chance of an answer, renormalised over the answers, at most."""
+    mean_chance: float
+    largest_log: float
+    """The same of log probabilities, in nats."""
+    same_likeliest: int
+    """Prompts whose likeliest answer is the same."""
+    local_seconds: float
+    """Of the wall, for a prompt."""
+    served_seconds: float
+
+
 def recbole_models_table(found: RecBoleModels) -> Table:
     """What became of each model."""
     words = (words_column(key, key) for key in ("type", "outcome"))

@@ -4,11 +4,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import TracebackType
+from typing import TypeVar
 
 import httpx
 
@@ -52,7 +53,10 @@ class EndpointSettings:
             raise ValueError(f"body must not set {', '.join(sorted(reserved))}: these fields are the protocol's own")
 
 
-class _PassingError(Exception):
+Reading = TypeVar("Reading")
+
+
+class PassingError(Exception):
     """A failure that another try may not meet; `wait` is what the server asked for."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -112,11 +116,26 @@ class EndpointChat:
         Raises:
             ChatError: the server refuses, or fails at every try.
         """
+        return self.readings(conversations, {"temperature": 0, "max_tokens": max_tokens}, read_answer)
+
+    def readings(
+        self, conversations: Sequence[Conversation], fields: Mapping[str, object], read: Callable[[bytes], Reading]
+    ) -> Iterator[tuple[int, Reading]]:
+        """What is read off the reply to every conversation, in the order in which replies come.
+
+        Args:
+            conversations: what to ask.
+            fields: of the request besides model and messages, under those of the settings.
+            read: the body of a success; raises `PassingError` on one that is not what it should be.
+
+        Raises:
+            ChatError: the server refuses, or fails at every try.
+        """
         self._stop.clear()
         pool = ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="chat")
         try:
-            place_of: dict[Future[Answer], int] = {
-                pool.submit(self._ask, self._request(conversation, max_tokens)): place
+            place_of: dict[Future[Reading], int] = {
+                pool.submit(self._ask, self._request(conversation, fields), read): place
                 for place, conversation in enumerate(conversations)
             }
             failure: BaseException | None = None
@@ -137,14 +156,13 @@ class EndpointChat:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _request(self, conversation: Conversation, max_tokens: int) -> bytes:
-        fields = {"temperature": 0, "max_tokens": max_tokens, **self.settings.body}
+    def _request(self, conversation: Conversation, fields: Mapping[str, object]) -> bytes:
         messages = [message._asdict() for message in conversation]
         body = {"model": self.settings.model, "messages": messages, "stream": False}
-        body |= {name: value for name, value in fields.items() if value is not None}
+        body |= {name: value for name, value in {**fields, **self.settings.body}.items() if value is not None}
         return json.dumps(body).encode()
 
-    def _ask(self, request: bytes) -> Answer:
+    def _ask(self, request: bytes, read: Callable[[bytes], Reading]) -> Reading:
         backoff = self.settings.backoff
         # The spread comes from the request itself: waits differ between requests and repeat from run to run.
         spread = int.from_bytes(sha256(request).digest()[:4]) / 2**32
@@ -152,8 +170,8 @@ class EndpointChat:
         while True:
             self._pause()
             try:
-                return self._try(request)
-            except _PassingError as passing:
+                return read(self._try(request))
+            except PassingError as passing:
                 failures += 1
                 if failures >= backoff.tries:
                     raise ChatError(f"{self._url}: gave up after {failures} tries, the last: {passing}") from passing
@@ -178,18 +196,18 @@ class EndpointChat:
         if self._stop.is_set():
             raise ChatError(f"{self._url}: stopped, because another request failed")
 
-    def _try(self, request: bytes) -> Answer:
+    def _try(self, request: bytes) -> bytes:
         deadline = time.monotonic() + self.settings.timeout
         try:
             with self._client.stream("POST", self._url, content=request) as response:
                 self._reached = True
-                return _answer(_read(response, deadline, self.settings.key_variable))
+                return _read(response, deadline, self.settings.key_variable)
         except (httpx.HTTPError, httpx.StreamError) as error:
             if isinstance(error, httpx.ConnectError) and not self._reached:
                 raise ChatError(
                     f"{self._url}: nothing answers there ({error}): start the server, or mend the base URL"
                 ) from error
-            raise _PassingError(f"{type(error).__name__} {error}".strip()) from error
+            raise PassingError(f"{type(error).__name__} {error}".strip()) from error
 
 
 def _headers(settings: EndpointSettings) -> dict[str, str]:
@@ -212,33 +230,37 @@ def _read(response: httpx.Response, deadline: float, key_variable: str | None) -
         parts.append(part)
         size += len(part)
         if size > _MAX_BYTES:
-            raise _PassingError(f"a reply of more than {_MAX_BYTES} bytes")
+            raise PassingError(f"a reply of more than {_MAX_BYTES} bytes")
         if time.monotonic() > deadline:
-            raise _PassingError("the reply took longer than the time-out")
+            raise PassingError("the reply took longer than the time-out")
     body, status = b"".join(parts), response.status_code
     if status == httpx.codes.OK:
         return body
     said = f"status {status}: {plain(body[:2000].decode('utf-8', 'replace'))[:300]}"
     if status in _AGAIN or status >= 500:
-        raise _PassingError(said, retry_after(response.headers.get("retry-after")))
+        raise PassingError(said, retry_after(response.headers.get("retry-after")))
     hint = ""
     if status in (401, 403):
         hint = "; no key was sent" if key_variable is None else f"; the key came from {key_variable!r}"
     raise ChatError(f"{response.url}: the server refuses, {said}{hint}")
 
 
-def _answer(body: bytes) -> Answer:
-    """The first choice of a completion."""
+def read_answer(body: bytes) -> Answer:
+    """The first choice of a completion.
+
+    Raises:
+        PassingError: it is none.
+    """
     try:
         reply = json.loads(body)
         choice = reply["choices"][0]
         text = choice["message"]["content"]
     except (ValueError, RecursionError, LookupError, TypeError) as error:
-        raise _PassingError(
+        raise PassingError(
             f"expected a chat completion, got {plain(body[:200].decode('utf-8', 'replace'))!r}"
         ) from error
     if not isinstance(text, str):
-        raise _PassingError(f"expected a chat completion with text, got content of type {type(text).__name__}")
+        raise PassingError(f"expected a chat completion with text, got content of type {type(text).__name__}")
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     read, written = (

@@ -29,6 +29,8 @@ _CHOOSE = (
     "You predict which movie of a list one person would watch now. Answer with its number, from 1 to {most}, and "
     "nothing else."
 )
+Argument = Literal["for", "against"]
+"""What a model thinks of first: why the person would like an item, or why not."""
 _RATING = re.compile(r"(?<![\d.,])(\d+)(?![.,]?\d)")
 
 
@@ -41,9 +43,7 @@ class Asked(NamedTuple):
     """(k,) of the items."""
 
 
-def conversation(
-    document: str, line: str, scale: tuple[int, int], argument: Literal["for", "against"] | None = None
-) -> Conversation:
+def conversation(document: str, line: str, scale: tuple[int, int], argument: Argument | None = None) -> Conversation:
     """The question for the rating of one item.
 
     Args:
@@ -110,20 +110,3 @@ def first_token_chances(
     hidden = hidden_states(model, packed)[0, packed.ends[0, 1:]]
     answers = torch.tensor([ids[0] for ids in tokens], device=model.device)
     return np.asarray(torch.softmax(answer_logits(model, hidden, answers).double(), dim=-1).cpu().numpy())
-
-
-def prompted_ratings(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    asked: Asked,
-    scale: tuple[int, int],
-    argument: Literal["for", "against"] | None = None,
-) -> FloatArray:
-    """(k, r) distributions over the ratings, by the chances of the answers' first tokens.
-
-    Raises:
-        ValueError: a rating of the scale is several tokens.
-    """
-    words = [str(rating) for rating in range(scale[0], scale[1] + 1)]
-    questions = [conversation(asked.document, line, scale, argument) for line in asked.lines]
-    return first_token_chances(model, tokenizer, questions, words)

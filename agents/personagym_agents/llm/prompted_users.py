@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from personagym_agents.documents.document import HISTORY_LINES, one_header, write_line
 from personagym_agents.documents.profile import StatisticalProfileWriter
-from personagym_agents.llm.prompted import Asked, first_token_chances, prompted_ratings, wish_conversation
+from personagym_agents.llm.answer_chances import AnswerModel, EndpointAnswers, LocalAnswers, prompted_ratings
+from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
+from personagym_agents.llm.prompted import Asked, wish_conversation
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on
 from personagym_env.data.tables import Dataset, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import crowd_statistics, user_traits
@@ -27,8 +28,7 @@ class PromptedUsers:
     """A chat model that is told a profile, the latest ratings and a line, and asked for a rating and a wish.
 
     Args:
-        model: the chat model.
-        tokenizer: with a chat template.
+        model: who answers, here or on a server.
         dataset: texts of items and users.
         train: rows that the users know, rated in whole numbers of one digit.
 
@@ -36,8 +36,7 @@ class PromptedUsers:
         ValueError: ratings are not whole numbers one after the other.
     """
 
-    model: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
+    model: AnswerModel
     dataset: Dataset
     train: Interactions
     name: str = "chat"
@@ -84,9 +83,9 @@ class PromptedUsers:
         """(k,) chances of a yes, and (k, r) distributions of the rating, behind a document."""
         lines = [self.lines[item] for item in items]
         ends = int(self.scale[0]), int(self.scale[-1])
-        rating = prompted_ratings(self.model, self.tokenizer, Asked(document, lines), ends)
+        rating = prompted_ratings(self.model, Asked(document, lines), ends)
         asked = [wish_conversation(document, line) for line in lines]
-        wish = first_token_chances(self.model, self.tokenizer, asked, _WORDS)[:, 1]
+        wish = self.model.chances(asked, _WORDS)[:, 1]
         self.calls += 2 * len(lines)
         return wish, rating
 
@@ -133,4 +132,13 @@ def chat_users(dataset: Dataset, train: Interactions, base: str = "smollm2") -> 
     """
     model, tokenizer = load_base(base)
     place_on(model, chosen_device(None))
-    return PromptedUsers(model, tokenizer, dataset, train)
+    return PromptedUsers(LocalAnswers(model, tokenizer), dataset, train)
+
+
+def served_chat_users(dataset: Dataset, train: Interactions, settings: EndpointSettings) -> PromptedUsers:
+    """Users who are a chat model behind an endpoint.
+
+    Raises:
+        ValueError: the key's variable is not set, or ratings are no whole numbers.
+    """
+    return PromptedUsers(EndpointAnswers(EndpointChat(settings)), dataset, train)

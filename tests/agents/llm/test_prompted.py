@@ -8,8 +8,9 @@ import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from personagym_agents.documents.tokenizer import train_tokenizer
+from personagym_agents.llm.answer_chances import LocalAnswers, prompted_ratings
 from personagym_agents.llm.local import LocalChat
-from personagym_agents.llm.prompted import Asked, conversation, parsed_rating, prompted_ratings
+from personagym_agents.llm.prompted import Asked, conversation, parsed_rating
 
 SCALE = (1, 5)
 TEMPLATE = "{% for message in messages %}{{ message['role'] + ': ' + message['content'] + '\n' }}{% endfor %}me:"
@@ -27,14 +28,14 @@ def test_packed_prompts_answer_as_one_prompt_each(
 ) -> None:
     model = tiny_model("llama", 1024, tokenizer)
     asked = Asked("30, M; likes Drama\nAlien; 1979; 5", ["Heat; 1995;", "Heat; 1996;", "Up; 2009; Comedy;"])
-    found = prompted_ratings(model, tokenizer, asked, SCALE)
+    found = prompted_ratings(LocalAnswers(model, tokenizer), asked, SCALE)
     words = [tokenizer.encode(str(rating), add_special_tokens=False)[0] for rating in range(1, 6)]
     for line, distribution in zip(asked.lines, found, strict=True):
         prompt = LocalChat.of(model, tokenizer).prompt(conversation(asked.document, line, SCALE))
         with torch.no_grad():
             logits = model(input_ids=torch.tensor([prompt])).logits[0, -1, words]
         np.testing.assert_allclose(distribution, torch.softmax(logits.double(), -1), atol=1e-5)
-    one = prompted_ratings(model, tokenizer, asked._replace(lines=asked.lines[1:2]), SCALE)
+    one = prompted_ratings(LocalAnswers(model, tokenizer), asked._replace(lines=asked.lines[1:2]), SCALE)
     np.testing.assert_allclose(one[0], found[1], atol=1e-5)
 
 

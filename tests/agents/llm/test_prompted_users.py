@@ -27,4 +27,4 @@ def test_ratings_that_are_no_whole_numbers_are_refused(prompted_users: PromptedU
     log = prompted_users.train
     halves = type(log)(log.users, log.items, log.ratings, None, log.n_users, log.n_items, (*log.scale, 5.5))
     with pytest.raises(ValueError, match="whole numbers one after the other"):
-        PromptedUsers(prompted_users.model, prompted_users.tokenizer, prompted_users.dataset, halves)
+        PromptedUsers(prompted_users.model, prompted_users.dataset, halves)

@@ -3,14 +3,16 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 from ablations import chat_users
 from ablations.results import ChatUsers
+from personagym_agents.llm.answer_chances import prompted_ratings
 from personagym_agents.llm.chat import Conversation
-from personagym_agents.llm.prompted import Asked, prompted_ratings
+from personagym_agents.llm.prompted import Asked
 from personagym_agents.llm.prompted_users import PromptedUsers
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray
@@ -52,7 +54,7 @@ def test_each_row_is_asked_both_ways_behind_its_own_document(agent: PromptedUser
     why, why_not = chat_users.both_ways(agent, rows)
     last = Asked(agent.document(int(rows.users[-1])), [agent.lines[rows.items[-1]]])
     for found, argument in ((why, "for"), (why_not, "against")):
-        said = prompted_ratings(agent.model, agent.tokenizer, last, (1, 5), argument)
+        said = prompted_ratings(agent.model, last, (1, 5), argument)
         assert found[-1] == pytest.approx((said @ np.arange(1, 6))[0], abs=1e-4)
     assert np.abs(why - why_not).max() > 1e-4
 
@@ -67,18 +69,25 @@ Choice = Callable[[Sequence[str]], int]
 """From the items of a list to the place of the one that is taken."""
 
 
+class Chooser(NamedTuple):
+    """A model that takes an item of a list by a rule."""
+
+    choice: Choice
+
+    def chances(self, conversations: Sequence[Conversation], words: Sequence[str]) -> FloatArray:
+        """One place has all chances."""
+        return np.stack([np.eye(len(words))[self.choice(listed(one))] for one in conversations])
+
+
 @pytest.mark.parametrize(
     ("choice", "change"),
     [(lambda lines: 0, 2 / chat_users.SHOWN), (lambda lines: lines.index(max(lines)), 0.0)],
     ids=["the first place", "the last by name"],
 )
 def test_places_tell_who_goes_by_place_from_who_goes_by_item(
-    agent: PromptedUsers, small_split: Split, monkeypatch: pytest.MonkeyPatch, choice: Choice, change: float
+    agent: PromptedUsers, small_split: Split, choice: Choice, change: float
 ) -> None:
-    def chances(model: object, tokenizer: object, asked: Sequence[Conversation], words: Sequence[str]) -> FloatArray:
-        return np.stack([np.eye(len(words))[choice(listed(one))] for one in asked])
-
-    monkeypatch.setattr(chat_users, "first_token_chances", chances)
+    agent = replace(agent, model=Chooser(choice))
     bench = chat_users.Bench(small_split, SETTINGS)
     found = chat_users.places(agent, bench.rows, bench.others)
     items = np.concatenate([bench.rows.items[:, None], bench.others], axis=1)
