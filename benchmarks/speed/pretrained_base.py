@@ -9,7 +9,7 @@ import resource
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,9 @@ class Args:
     dataset: str = "ml-100k"
     steps: int = 2
     """Of the training."""
+    batch: int | None = None
+    """Sequences of a step; None for the default. A step holds those that go through the model at a time, as the plan
+    tells: a batch of no fewer takes as much memory, and less time."""
     users: tuple[int, ...] = (1, 16, 64)
     single_precision_users: int = 16
     """Users who answer in single precision too."""
@@ -84,6 +87,7 @@ def peak() -> float:
 def trained_steps(args: Args, trained: TrainedBase, context: RunContext) -> tuple[float, float]:
     """Planned GB, and processor milliseconds per token of a few steps of a training with default options."""
     settings, lines = trained.settings.adapters, Lines(context)
+    training = replace(settings.training, batch=args.batch or settings.training.batch)
     config = lora_config(
         trained.model,
         rank=settings.rank,
@@ -92,8 +96,8 @@ def trained_steps(args: Args, trained: TrainedBase, context: RunContext) -> tupl
         targets=settings.targets,
         tokens=trained.field_ids,
     )
-    epochs = trained.epochs(settings.training, 0)
-    tokens = float(sequence_lengths(epochs.draw(0)[0]).mean()) * settings.training.batch
+    epochs = trained.epochs(training, 0)
+    tokens = float(sequence_lengths(epochs.draw(0)[0]).mean()) * training.batch
     begins: list[float] = []
 
     def stop(name: str, step: int, losses: Mapping[str, float]) -> None:
@@ -106,7 +110,7 @@ def trained_steps(args: Args, trained: TrainedBase, context: RunContext) -> tupl
     asked = RunContext(args.folder, figures=stop, display=lines)
     world = World(epochs, trained.teacher)
     with suppress(_Enough):
-        train(trained.model, [world], settings.training, name="single", identity="", context=asked)
+        train(trained.model, [world], training, name="single", identity="", context=asked)
     adapted.unload()
     planned = float(lines.told[0].rpartition(" GB in all")[0].rpartition(" ")[2])
     return planned, 1e3 * (begins[-1] - begins[0]) / (len(begins) - 1) / tokens
