@@ -8,7 +8,15 @@ from pathlib import Path
 from ablations.frontier_results import Frontier, frontier_differences_table, frontier_table, left_table
 from ablations.frontier_results import goals_table as frontier_goals_table
 from ablations.paper_slm_results import PaperSLM, paper_slm_table
-from ablations.results import Blends, ChatUsers, RecBoleModels, blends_table, recbole_models_table
+from ablations.results import (
+    Blends,
+    ChatUsers,
+    RecBoleModels,
+    ResponseStyles,
+    blends_table,
+    recbole_models_table,
+    response_styles_table,
+)
 from ablations.selection_results import PlantedSelections, selection_table
 from kills.results import Kills, kills_table
 from personagym_benchmarks.transfer.board import Transfer
@@ -221,6 +229,7 @@ def _of_rest() -> Iterator[tuple[str, Table]]:
     mixture = Validation.load(RESULTS / "validation-mixture.json")
     yield "validation-mixture", distances_table(mixture, main=True, form=".2f")
     yield "blends", blends_table(Blends.load(RESULTS / "blends.json"))
+    yield "response-styles", response_styles_table(ResponseStyles.load(RESULTS / "response_styles.json"))
     frontier = Frontier.load(RESULTS / "frontier.json")
     yield "frontier", frontier_table(frontier)
     yield "frontier-differences", frontier_differences_table(frontier)

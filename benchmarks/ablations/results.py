@@ -15,6 +15,8 @@ from personagym_recommenders.recbole.models import ModelType
 Outcome = Literal["works", "refused", "fails", "out of time"]
 BLENDED = ("rmse", "nll", "auc")
 """Figures in which blends are compared."""
+STYLED = ("rmse", "nll")
+"""Figures that response styles can move."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,30 @@ class ClassicalUsers(Result):
     validation: tuple[Candidate, ...]
     test: Mapping[str, Mapping[str, Interval]]
     """Users to figure to estimate on held-out rows."""
+
+
+@dataclass(frozen=True)
+class StyledLog:
+    """What response styles are worth on one log."""
+
+    rows: int
+    """That were held out."""
+    without: Mapping[str, Interval]
+    """Figure to what users without styles reach."""
+    difference: Mapping[str, Interval]
+    """Figure to what users with styles reach, less that; paired over users."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseStyles(Result):
+    """What knowing how people and items use a scale is worth."""
+
+    KIND = "response styles"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/response_styles.py"
+
+    logs: Mapping[str, StyledLog]
+    """By name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,6 +187,28 @@ def blends_table(found: Blends) -> Table:
     rows = (Row((Cell(name), *(Cell(one[key], ".4f") for key in BLENDED))) for name, one in found.differences.items())
     columns = (name_column("adapters, less none"), *(FIDELITY[key].column(key) for key in BLENDED))
     return Table.plain("Blends of adapters, less the base without any", columns, rows)
+
+
+def response_styles_table(found: ResponseStyles) -> Table:
+    """What users without styles reach, and what styles change of it."""
+    columns = [name_column("data set"), Column("rows", "held-out rows")]
+    for key in STYLED:
+        title = FIDELITY[key].column(key).title
+        columns += [
+            Column(f"{key} without", f"{title} without"),
+            Column(f"{key} change", f"{title}, with less without"),
+        ]
+    rows = (
+        Row(
+            (
+                Cell(name),
+                Cell(log.rows, ",.0f"),
+                *(Cell(part[key], ".4f") for key in STYLED for part in (log.without, log.difference)),
+            )
+        )
+        for name, log in found.logs.items()
+    )
+    return Table.plain("Matrix factorisation, linked with response styles and without", tuple(columns), rows)
 
 
 def candidates_table(found: ClassicalUsers) -> Table:

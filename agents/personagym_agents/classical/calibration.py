@@ -118,6 +118,9 @@ def _calibrate(
         if weigh is not None:
             weights = weigh(rows)
             told = rng.choice(told, len(told), p=weights / weights.sum())
-        styles = None if parts.style is None else parts.style.at(rows.users[told], rows.items[told])
-        link = fit_link(positive[told, 0], positive[told, 1:4], rows.rating_index[told], len(rows.scale), styles)
+        read = positive[told, 0], positive[told, 1:4], rows.rating_index[told], len(rows.scale)
+        if parts.style is None:
+            link = fit_link(*read)
+        else:
+            link = fit_link(*read, parts.style.at(rows.users[told], rows.items[told]), rows.scale)
     return link, fit_choice(positive[:, 4:], negative[:, 4:])

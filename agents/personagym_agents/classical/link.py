@@ -1,7 +1,7 @@
 """From a mean rating to a distribution over the scale: a cumulative logit link with unequal spreads and styles."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,12 +9,15 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from personagym_agents.classical.mean_matching import with_means
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.collaborative.shrinkage import shrunk_mean
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 SPREAD_PRIOR = 5.0
 """Ratings of average spread that each user's and item's spread is shrunk by."""
+_PRIOR_ROWS = 50.0
+"""Rows that say that means are as the probabilities make them."""
 SMALLEST = 1e-6
 """No rating gets less probability than this (before renormalising), so that surprise stays finite."""
 
@@ -73,6 +76,11 @@ class OrdinalLink:
     """(f,) one per spread feature; above 0 where the feature flattens the distribution."""
     style: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
     """(s,) one per response style."""
+    line: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(2,) intercept and slope by which the expected rating is a line in the location; none where it is whatever the
+    probabilities make it. Styles are no news of means: a predictor knows these better."""
+    scale: npt.NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    """(r,) what ratings are worth, where there is a line."""
 
     def location(self, mean: FloatArray) -> npt.NDArray[np.float32]:
         """`slope * mean`, same shape."""
@@ -107,6 +115,10 @@ class OrdinalLink:
         np.subtract(1.0, below[-1], out=result[-1])
         if tilt is not None:
             result *= np.moveaxis(tilt, -1, 0)
+        if len(self.line):
+            np.maximum(result, np.float32(SMALLEST), out=result)
+            result /= result.sum(axis=0)
+            result = with_means(result, self.line[0] + self.line[1] * location, self.scale)
         np.maximum(result, np.float32(SMALLEST), out=result)
         result /= result.sum(axis=0)
         return np.ascontiguousarray(result.transpose(*range(1, result.ndim), 0))
@@ -118,6 +130,7 @@ def fit_link(
     rating_index: IntArray,
     n_ratings: int,
     styles: FloatArray | None = None,
+    scale: Sequence[float] = (),
 ) -> OrdinalLink:
     """Maximum likelihood with a unit Gaussian prior around the marginal, worth about one row.
 
@@ -127,6 +140,7 @@ def fit_link(
         rating_index: (n,) position of the real rating in the scale.
         n_ratings: r, at least 2.
         styles: (n, s, r) response styles of users and items of those rows; None where nothing is known of any.
+        scale: (r,) what ratings are worth, if expected ratings are to be a line in the predicted mean.
 
     Raises:
         ValueError: there is no row, or the scale has fewer than two values.
@@ -160,8 +174,29 @@ def fit_link(
 
     found = unpack(minimize(loss, start, jac=True, method="L-BFGS-B").x)
     arrays = (np.asarray(array, np.float32) for array in (found.thresholds, found.weights, found.style))
-    thresholds, weights, style = arrays
-    return OrdinalLink(thresholds, found.slope, weights, style)
+    link = OrdinalLink(next(arrays), found.slope, next(arrays), next(arrays))
+    if not len(scale):
+        return link
+    return _with_line(link, mean, features, np.asarray(scale)[rating_index], styles, np.asarray(scale, np.float32))
+
+
+def _with_line(
+    link: OrdinalLink,
+    mean: FloatArray,
+    features: FloatArray,
+    ratings: FloatArray,
+    styles: FloatArray,
+    scale: FloatArray,
+) -> OrdinalLink:
+    """The link with the line nearest to (n,) ratings and, as if of some more rows, to its own expectation."""
+    location = link.location(mean)
+    tilt = np.prod(link.tilts(np.moveaxis(styles, 1, 0)), axis=0) if styles.shape[1] else None
+    own = link.distribution(location, link.steepness(features), tilt) @ scale
+    more = _PRIOR_ROWS / len(mean)
+    slope, intercept = np.polyfit(location, (ratings + more * own) / (1 + more), 1) if np.ptp(location) > 0 else (0, 0)
+    if not slope:
+        return link
+    return replace(link, line=np.array([intercept, slope], np.float32), scale=scale)
 
 
 class Gradient(NamedTuple):

@@ -129,7 +129,7 @@ def fit_answer_link(
     if len(told.ratings) > 1:
         place = (averaged - centre) / width
         features = _sureness(place, deviation, beside[0].scatter)
-        ordinal = fit_link(place, features, rows.rating_index, len(told.ratings), beside[0].styles)
+        ordinal = fit_link(place, features, rows.rating_index, len(told.ratings), beside[0].styles, told.ratings)
     return AnswerLink(told.ratings, told.levels, weight, centre, width, ordinal, choice)
 
 

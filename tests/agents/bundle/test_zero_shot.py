@@ -64,8 +64,8 @@ def test_consumption_changes_answers_on_any_scale(dataset: Dataset, small_bundle
     rows = np.arange(2)
     sessions.start(rows, np.array([3, 3]))
     sessions.consume(rows, np.array([5, 5]), np.array([0, 2]))
-    rating = sessions.react(rows, np.full((2, 1), 7)).rating
-    assert not np.allclose(rating[0], rating[1])
+    choice = sessions.react(rows, np.full((2, 1), 7)).choice_probability
+    assert not np.allclose(choice[0], choice[1])
     assert sessions.dropped_lines.tolist() == [0, 0]
 
 

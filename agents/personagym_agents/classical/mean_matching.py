@@ -1,0 +1,47 @@
+"""Distributions over a scale that are tilted until their means are as wanted.
+
+Of all distributions with such a mean, the one that is nearest in relative entropy multiplies each probability by the
+exponential of the rating times a number (Csiszar, "I-divergence geometry of probability distributions and minimization
+problems", Annals of Probability 3, 1975); Newton's method, kept inside a bracket, finds that number. Shapes: r ratings.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from personagym_env.data.tables import FloatArray
+
+_STEPS = 40
+_EXACT = 1e-4
+"""Share of the scale's width that means may miss."""
+_FARTHEST = 200.0
+"""Exponent at most, for a scale of width 1."""
+_LEAST_VARIANCE = 1e-9
+_MARGIN = 0.01
+"""Share of the scale's width that wanted means keep away from its ends, where nothing but certainty has them."""
+
+
+def with_means(chances: FloatArray, wanted: FloatArray, scale: FloatArray) -> npt.NDArray[np.float32]:
+    """(r, ...) probabilities above 0 with the (...) means wanted, in units of an ascending scale (r,), r at least 2."""
+    width = float(scale[-1] - scale[0])
+    values = ((scale - scale[0]) / width).astype(np.float32)
+    target = np.clip((wanted - scale[0]) / width, _MARGIN, 1 - _MARGIN).astype(np.float32)
+    chances = np.asarray(chances, np.float32)
+    low, high = np.full_like(target, -_FARTHEST), np.full_like(target, _FARTHEST)
+    exponent, found = np.zeros_like(target), chances
+    for step in range(_STEPS):
+        mean = np.tensordot(values, found, axes=1)
+        missed = target - mean
+        # Whoever is near enough stays, so that no answer depends on which others are worked out beside it.
+        going = np.abs(missed) > _EXACT
+        if not going.any():
+            break
+        np.copyto(low, exponent, where=missed > 0)
+        np.copyto(high, exponent, where=missed < 0)
+        variance = np.maximum(np.tensordot(values**2, found, axes=1) - mean**2, _LEAST_VARIANCE)
+        newton = exponent + missed / variance
+        # The middle of what is known to hold the answer, wherever Newton's step leaves that, and now and then anyhow.
+        usable = (newton > low) & (newton < high) & (step % 3 < 2)
+        exponent = np.where(going, np.where(usable, newton, (low + high) / 2), exponent)
+        found = chances * np.exp(np.multiply.outer(values, exponent) - np.maximum(exponent, 0))
+        found /= found.sum(axis=0)
+    return found
