@@ -11,7 +11,8 @@ Shapes: u users, m items, n rows, d folds, c columns, k groups.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,8 @@ _SEED_PRIOR = 20.0
 _MOST_ROUNDS = 40
 _OFFSET_PRIOR = 5.0
 """Ratings at no offset that the offset of a new user is shrunk by."""
+_BLOCK = 1 << 22
+"""Numbers of the matrices of single users that are solved at a time."""
 _TAIL = 0.2
 """Of each user's rows, on which numbers of groups are compared."""
 
@@ -93,102 +96,125 @@ def cross_fitted_residuals(train: Interactions, fold: IntArray) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class Moments:
-    """All that corrections need to know of rows: by fold and user."""
+class FoldedRows:
+    """Rows that corrections explain, each dealt into a fold; no array is as large as users times pairs of columns."""
 
-    gram: FloatArray
-    """(d, u, c, c) sums of outer products of columns."""
-    moment: FloatArray
-    """(d, u, c) sums of columns times residual."""
-    square: FloatArray
-    """(d, u) sums of squared residuals."""
-    rows: FloatArray
-    """(d, u) how many."""
+    users: IntArray
+    """(n,)"""
+    items: IntArray
+    """(n,)"""
+    columns: FloatArray
+    """(m, c) of the items."""
+    residual: FloatArray
+    """(n,) what is to be explained."""
+    fold: IntArray
+    """(n,) in 0..d-1."""
+    n_users: int
 
-    @classmethod
-    def of(cls, users: IntArray, columns: FloatArray, residual: FloatArray, fold: IntArray, n_users: int) -> "Moments":
-        """Of (n,) rows with (n, c) columns."""
-        folds, width = int(fold.max(initial=0)) + 1, columns.shape[1]
-        cell = fold * n_users + users
-        order = np.argsort(cell, kind="stable")
-        begins = np.flatnonzero(np.diff(cell[order], prepend=-1))
-        gram = np.zeros((folds * n_users, width, width))
-        moment, square = np.zeros((folds * n_users, width)), np.zeros(folds * n_users)
-        for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
-            rows = order[begin:end]
-            at, told = cell[rows[0]], columns[rows]
-            gram[at], moment[at] = told.T @ told, told.T @ residual[rows]
-            square[at] = residual[rows] @ residual[rows]
-        count = np.bincount(cell, minlength=folds * n_users).astype(np.float64)
-        shape = (folds, n_users)
-        return cls(
-            gram.reshape(*shape, width, width),
-            moment.reshape(*shape, width),
-            square.reshape(shape),
-            count.reshape(shape),
-        )
+    @property
+    def folds(self) -> int:
+        """How many."""
+        return int(self.fold.max(initial=0)) + 1
 
-    def whole(self) -> "Moments":
-        """Of all rows, as one fold."""
-        return Moments(*(part.sum(axis=0, keepdims=True) for part in (self.gram, self.moment, self.square, self.rows)))
+    def whole(self) -> "FoldedRows":
+        """As one fold."""
+        return replace(self, fold=np.zeros_like(self.fold))
 
-    def without_fold(self) -> tuple[FloatArray, FloatArray]:
-        """(d, u, c, c) grams and (d, u, c) moments of all rows but those of each fold; of all rows if there is one."""
-        if len(self.gram) == 1:
-            return self.gram, self.moment
-        return self.gram.sum(axis=0) - self.gram, self.moment.sum(axis=0) - self.moment
+    def moments(self, groups: IntArray, count: int) -> tuple[FloatArray, FloatArray]:
+        """By fold and group of users (u,): (d, k, c, c) outer products of columns, (d, k, c) columns times residual.
+
+        Rows of one item have the same columns, so that each item comes once, with its number of rows as its weight.
+        """
+        (m, width), cells = self.columns.shape, self.folds * count
+        place = (self.fold * count + groups[self.users]) * m + self.items
+        weight = np.bincount(place, minlength=cells * m).reshape(cells, m)
+        told = np.bincount(place, self.residual, cells * m).reshape(cells, m)
+        gram, moment = np.empty((cells, width, width)), np.empty((cells, width))
+        for cell in range(cells):
+            there = np.flatnonzero(weight[cell])
+            columns = self.columns[there]
+            gram[cell] = (columns * weight[cell, there, None]).T @ columns
+            moment[cell] = told[cell, there] @ columns
+        return gram.reshape(self.folds, count, width, width), moment.reshape(self.folds, count, width)
 
     def losses(self, corrections: FloatArray) -> FloatArray:
         """(u, k) squared errors of each user's rows under corrections (d, k, c)."""
-        fitted = np.einsum("duc,dkc->uk", self.moment, corrections)
-        explained = np.einsum("dkb,dubc,dkc->uk", corrections, self.gram, corrections, optimize=True)
-        return np.asarray(self.square.sum(axis=0)[:, None] - 2 * fitted + explained)
+        explained = np.einsum("mc,dkc->kdm", self.columns, corrections, optimize=True)
+        errors = [(self.residual - of_items[self.fold, self.items]) ** 2 for of_items in explained]
+        return np.column_stack([np.bincount(self.users, error, self.n_users) for error in errors])
+
+    @cached_property
+    def common(self) -> FloatArray:
+        """(c,) the correction of everybody, by all rows."""
+        (((gram,),), ((moment,),)) = self.whole().moments(np.zeros(self.n_users, np.int64), 1)
+        return np.linalg.solve(gram + _COMMON_PRIOR * np.eye(len(gram)), moment)
+
+    @cached_property
+    def single(self) -> tuple[FloatArray, FloatArray]:
+        """(u, c) the correction of each user alone, by all rows, shrunk to the common one; (u,) its squared errors."""
+        width = self.columns.shape[1]
+        found, prior = np.empty((self.n_users, width)), _SEED_PRIOR * np.eye(width)
+        order = np.argsort(self.users, kind="stable")
+        ends = np.searchsorted(self.users[order], np.arange(self.n_users + 1))
+        errors = np.zeros(self.n_users)
+        size = max(1, _BLOCK // width**2)
+        for begin in range(0, self.n_users, size):
+            block = range(begin, min(begin + size, self.n_users))
+            gram, moment = np.empty((len(block), width, width)), np.empty((len(block), width))
+            for place, user in enumerate(block):
+                rows = order[ends[user] : ends[user + 1]]
+                columns = self.columns[self.items[rows]]
+                gram[place], moment[place] = columns.T @ columns, columns.T @ self.residual[rows]
+            told = moment + _SEED_PRIOR * self.common
+            found[block.start : block.stop] = np.linalg.solve(gram + prior, told[..., None])[..., 0]
+            for user in block:
+                rows = order[ends[user] : ends[user + 1]]
+                errors[user] = ((self.residual[rows] - self.columns[self.items[rows]] @ found[user]) ** 2).sum()
+        return found, errors
 
 
-def fit_corrections(moments: Moments, groups: IntArray, count: int) -> FloatArray:
-    """(d, k, c) correction of each group (u,), by all rows but those of each fold, shrunk to that of everybody."""
-    gram, moment = moments.without_fold()
+def fit_corrections(rows: FoldedRows, groups: IntArray, count: int) -> FloatArray:
+    """(d, k, c) correction of each group (u,), by all rows but those of each fold, shrunk to that of everybody.
+
+    With one fold it is by all rows.
+    """
+    gram, moment = rows.moments(groups, count)
+    if rows.folds > 1:
+        gram, moment = gram.sum(axis=0) - gram, moment.sum(axis=0) - moment
     width = gram.shape[-1]
     common = np.linalg.solve(gram.sum(axis=1) + _COMMON_PRIOR * np.eye(width), moment.sum(axis=1)[..., None])[..., 0]
-    member = (groups[:, None] == np.arange(count)).astype(np.float64)
-    grams = np.einsum("uk,dubc->dkbc", member, gram, optimize=True)
-    sums = np.einsum("uk,duc->dkc", member, moment, optimize=True)
     prior = _GROUP_PRIOR * np.eye(width)
-    return np.linalg.solve(grams + prior, (sums + _GROUP_PRIOR * common[:, None])[..., None])[..., 0]
+    return np.linalg.solve(gram + prior, (moment + _GROUP_PRIOR * common[:, None])[..., None])[..., 0]
 
 
-def _seeds(moments: Moments, count: int, rng: np.random.Generator) -> FloatArray:
+def _seeds(rows: FoldedRows, count: int, rng: np.random.Generator) -> FloatArray:
     """(d, k, c) corrections of single users, drawn by how much theirs explains (as k-means++ draws by distance)."""
-    gram, moment = moments.gram.sum(axis=0), moments.moment.sum(axis=0)
-    width = gram.shape[-1]
-    common = np.linalg.solve(gram.sum(axis=0) + _COMMON_PRIOR * np.eye(width), moment.sum(axis=0))
-    single = np.linalg.solve(gram + _SEED_PRIOR * np.eye(width), (moment + _SEED_PRIOR * common)[..., None])[..., 0]
-    whole = moments.whole()
-    chosen = [common]
+    whole, (single, own) = rows.whole(), rows.single
+    best = whole.losses(rows.common[None, None])[:, 0]
+    chosen = []
     for _ in range(count):
-        best = whole.losses(np.stack(chosen)[None]).min(axis=1)
-        own = whole.square[0] - 2 * (moment * single).sum(axis=1) + np.einsum("ub,ubc,uc->u", single, gram, single)
         gain = np.maximum(best - own, 0)
         odds = gain / gain.sum() if gain.sum() > 0 else np.full(len(gain), 1 / len(gain))
         chosen.append(single[rng.choice(len(gain), p=odds)])
-    return np.broadcast_to(np.stack(chosen[1:]), (len(moments.gram), count, width))
+        best = np.minimum(best, whole.losses(chosen[-1][None, None])[:, 0])
+    return np.broadcast_to(np.stack(chosen), (rows.folds, count, single.shape[1]))
 
 
-def search_groups(moments: Moments, count: int, rng: np.random.Generator, start: IntArray | None = None) -> Search:
+def search_groups(rows: FoldedRows, count: int, rng: np.random.Generator, start: IntArray | None = None) -> Search:
     """Alternate between fitting corrections and giving each user the best one, until nobody moves.
 
     Args:
-        moments: of the training rows, dealt into folds.
+        rows: for training.
         count: of groups.
         rng: draws the users whose corrections the search starts with.
         start: (u,) groups to start with instead.
     """
-    total = max(moments.rows.sum(), 1.0)
-    corrections = _seeds(moments, count, rng) if start is None else fit_corrections(moments, start, count)
-    groups = moments.losses(corrections).argmin(axis=1)
+    total = max(len(rows.users), 1)
+    corrections = _seeds(rows, count, rng) if start is None else fit_corrections(rows, start, count)
+    groups = rows.losses(corrections).argmin(axis=1)
     rounds: list[Round] = []
     for _ in range(_MOST_ROUNDS):
-        losses = moments.losses(fit_corrections(moments, groups, count))
+        losses = rows.losses(fit_corrections(rows, groups, count))
         best = losses.argmin(axis=1)
         moved = int((best != groups).sum())
         rounds.append(Round(float(losses[np.arange(len(best)), groups].sum() / total), moved))
@@ -252,10 +278,10 @@ class Prediction:
         model = fit_factors(train, FactorSettings(rank=0))
         expected = model.global_mean + model.item_bias[log.items]
         offset = shrunk_mean(log.users, log.ratings - expected, log.n_users, _OFFSET_PRIOR)
-        columns = ItemColumns.of(train, catalogue).values[log.items]
+        columns = ItemColumns.of(train, catalogue).values
         residual = log.ratings - expected - offset[log.users]
-        moments = Moments.of(log.users, columns, residual, np.zeros(len(log), np.int64), log.n_users)
-        return np.asarray(moments.losses(self.corrections[None]).argmin(axis=1))
+        rows = FoldedRows(log.users, log.items, columns, residual, np.zeros(len(log), np.int64), log.n_users)
+        return np.asarray(rows.losses(self.corrections[None]).argmin(axis=1))
 
 
 def find_groups(
@@ -285,17 +311,17 @@ def find_groups(
         raise ValueError(f"{count} personas need as many different users, got {most}")
     criterion = () if count else tuple(_tail_losses(train, catalogue, rng, [n for n in counts if n <= most], starts))
     count = count or min(criterion, key=lambda row: row.loss).n_personas
-    moments = _moments(train, catalogue, rng)
-    searches = [search_groups(moments, count, rng) for _ in range(starts)]
+    rows = _folded(train, catalogue, rng)
+    searches = [search_groups(rows, count, rng) for _ in range(starts)]
     best = min(searches, key=lambda search: search.loss)
-    corrections = fit_corrections(moments.whole(), best.groups, count)[0]
+    corrections = fit_corrections(rows.whole(), best.groups, count)[0]
     return best.groups, Prediction(corrections, criterion, tuple(search.rounds for search in searches))
 
 
-def _moments(train: Interactions, catalogue: Catalogue, rng: np.random.Generator) -> Moments:
+def _folded(train: Interactions, catalogue: Catalogue, rng: np.random.Generator) -> FoldedRows:
     fold = rng.permutation(len(train)) % min(FOLDS, max(1, len(train)))
-    columns = ItemColumns.of(train, catalogue).values[train.items]
-    return Moments.of(train.users, columns, cross_fitted_residuals(train, fold), fold, train.n_users)
+    columns, residual = ItemColumns.of(train, catalogue).values, cross_fitted_residuals(train, fold)
+    return FoldedRows(train.users, train.items, columns, residual, fold, train.n_users)
 
 
 def _tail_losses(
@@ -304,15 +330,14 @@ def _tail_losses(
     """How well groups of the earlier rows predict the latest."""
     late = train.rank_in_user >= train.counts[train.users] * (1 - _TAIL)
     early, tail = train.take(~late), train.take(late)
-    moments = _moments(early, catalogue, rng)
+    rows = _folded(early, catalogue, rng)
     model = fit_factors(early, FactorSettings(rank=0))
     residual = tail.ratings - model.means_at(tail.users, tail.items)
-    columns = ItemColumns.of(early, catalogue).values[tail.items]
-    asked = Moments.of(tail.users, columns, residual, np.zeros(len(tail), np.int64), tail.n_users)
+    asked = FoldedRows(tail.users, tail.items, rows.columns, residual, np.zeros(len(tail), np.int64), tail.n_users)
     for count in counts:
         losses = []
         for _ in range(starts):
-            groups = search_groups(moments, count, rng).groups
-            told = asked.losses(fit_corrections(moments.whole(), groups, count))
+            groups = search_groups(rows, count, rng).groups
+            told = asked.losses(fit_corrections(rows.whole(), groups, count))
             losses.append(told[np.arange(len(groups)), groups].sum() / max(1, len(tail)))
         yield TailLoss(count, float(np.mean(losses)))

@@ -24,8 +24,8 @@ import numpy as np
 from personagym_agents.bundle.manifest import find_shipped
 from personagym_agents.classical.users import fit_users_of
 from personagym_agents.personas.prediction import (
+    FoldedRows,
     ItemColumns,
-    Moments,
     cross_fitted_residuals,
     find_groups,
     fit_corrections,
@@ -98,8 +98,8 @@ class PersonaFits:
     def _fit(self, log: Interactions) -> list[PersonaModel]:
         fold = np.random.default_rng(self._seed).permutation(len(log)) % min(5, len(log))
         residual, columns = cross_fitted_residuals(log, fold), ItemColumns.of(log, self._catalogue).values
-        moments = Moments.of(log.users, columns[log.items], residual, fold, log.n_users).whole()
-        corrections = fit_corrections(moments, self._groups, int(self._groups.max()) + 1)[0]
+        rows = FoldedRows(log.users, log.items, columns, residual, fold, log.n_users).whole()
+        corrections = fit_corrections(rows, self._groups, int(self._groups.max()) + 1)[0]
         bias = fit_factors(log, FactorSettings(rank=0))
         return [PersonaModel(bias, (columns @ correction).astype(np.float32)) for correction in corrections]
 

@@ -1,10 +1,12 @@
 """Personas found by what predicts: planted groups are found, and new users join them by their first ratings."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from personagym_agents.personas.clustering import Personas, fit_learned_personas
-from personagym_agents.personas.prediction import Moments, find_groups, fit_corrections, search_groups
+from personagym_agents.personas.prediction import FoldedRows, find_groups, fit_corrections, search_groups
 from personagym_agents.personas.settings import PersonaSettings
 from personagym_env.data.tables import Catalogue, Interactions
 
@@ -63,24 +65,63 @@ def test_corrections_of_a_fold_do_not_know_it() -> None:
     columns, residual = rng.normal(size=(40, 2)), rng.normal(size=40)
     users, fold = np.arange(40) % 4, np.arange(40) % 5
     groups = np.zeros(4, np.int64)
-    before = fit_corrections(Moments.of(users, columns, residual, fold, 4), groups, 1)
+    items = np.arange(40)
+    before = fit_corrections(FoldedRows(users, items, columns, residual, fold, 4), groups, 1)
     changed = np.where(fold == 2, 100.0, residual)
-    after = fit_corrections(Moments.of(users, columns, changed, fold, 4), groups, 1)
+    after = fit_corrections(FoldedRows(users, items, columns, changed, fold, 4), groups, 1)
     np.testing.assert_allclose(after[2], before[2])
     assert not np.allclose(after[1], before[1])
 
 
 def test_losses_are_those_of_the_rows() -> None:
     rng = np.random.default_rng(0)
-    columns, residual = rng.normal(size=(30, 3)), rng.normal(size=30)
-    users, fold = rng.integers(0, 3, 30), rng.integers(0, 2, 30)
-    moments = Moments.of(users, columns, residual, fold, 3)
+    of_items, items, residual = rng.normal(size=(8, 3)), rng.integers(0, 8, 30), rng.normal(size=30)
+    users, fold, columns = rng.integers(0, 3, 30), rng.integers(0, 2, 30), of_items[items]
+    rows = FoldedRows(users, items, of_items, residual, fold, 3)
     corrections = rng.normal(size=(2, 2, 3))
     by_hand = np.zeros((3, 2))
     for user, part, row, value in zip(users, fold, columns, residual, strict=True):
         by_hand[user] += (value - corrections[part] @ row) ** 2
-    np.testing.assert_allclose(moments.losses(corrections), by_hand)
-    assert search_groups(moments, 1, rng).rounds[-1].moved == 0, "with one group nobody can move"
+    np.testing.assert_allclose(rows.losses(corrections), by_hand)
+    assert search_groups(rows, 1, rng).rounds[-1].moved == 0, "with one group nobody can move"
+
+
+def test_moments_are_those_of_the_rows() -> None:
+    rng = np.random.default_rng(1)
+    of_items, items, residual = rng.normal(size=(8, 3)), rng.integers(0, 8, 60), rng.normal(size=60)
+    users, fold, groups = rng.integers(0, 4, 60), rng.integers(0, 2, 60), np.array([0, 1, 1, 0])
+    gram, moment = FoldedRows(users, items, of_items, residual, fold, 4).moments(groups, 2)
+    for part in range(2):
+        for group in range(2):
+            there = (fold == part) & (groups[users] == group)
+            columns = of_items[items[there]]
+            np.testing.assert_allclose(gram[part, group], columns.T @ columns)
+            np.testing.assert_allclose(moment[part, group], columns.T @ residual[there])
+    one = FoldedRows(users, items, of_items, residual, fold, 4)
+    single, errors = one.single
+    with_themselves = one.whole().losses(single[None])
+    np.testing.assert_allclose(errors, with_themselves.diagonal())
+    assert (errors <= one.whole().losses(one.common[None, None])[:, 0]).all()
+
+
+def test_memory_does_not_grow_with_users_times_pairs_of_genres(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A matrix of each user and fold would take 30 MiB here."""
+    monkeypatch.setattr("personagym_agents.personas.prediction._BLOCK", 1 << 16)
+    rng, n, width, users = np.random.default_rng(0), 2000, 80, 120
+    rows = FoldedRows(
+        np.arange(n) % users,
+        rng.integers(0, 300, n),
+        rng.normal(size=(300, width)),
+        rng.normal(size=n),
+        rng.integers(0, 5, n),
+        users,
+    )
+    tracemalloc.start()
+    search = search_groups(rows, 3, rng)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(np.unique(search.groups)) > 1
+    assert peak < 6 * 2**20
 
 
 def test_learned_personas_have_names_and_survive_the_file() -> None:
