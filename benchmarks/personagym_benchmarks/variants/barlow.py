@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from personagym_agents.personas.clustering import fit_personas
-from personagym_agents.personas.prediction import Moments, cross_fitted_residuals, find_groups, fit_corrections
+from personagym_agents.personas.prediction import FoldedRows, cross_fitted_residuals, find_groups, fit_corrections
 from personagym_agents.personas.settings import PersonaSettings
 from personagym_agents.variants.barlow import embed, fit_embedded, train_reader
 from personagym_agents.variants.values import Respects
@@ -58,11 +58,11 @@ def _personas(dataset: Dataset, part: NamedSplit, seed: int, weights: FloatArray
     fold = rng.permutation(len(train)) % 5
     told = np.column_stack([np.ones(train.n_items), Respects.of(train, catalogue).values])
     residual = cross_fitted_residuals(train, fold)
-    moments = Moments.of(train.users, told[train.items], residual, fold, train.n_users).whole()
+    rows = FoldedRows(train.users, train.items, told, residual, fold, train.n_users).whole()
     bias, test = fit_factors(train, FactorSettings(rank=0)), part.split.test
     samples = {}
     for name, groups in ways.items():
-        corrections = fit_corrections(moments, groups, int(groups.max()) + 1)[0]
+        corrections = fit_corrections(rows, groups, int(groups.max()) + 1)[0]
         shift = np.einsum("nc,nc->n", corrections[groups[test.users]], told[test.items])
         samples[name] = _error(bias.means_at(test.users, test.items) + shift, part, weights)
     return [
