@@ -3,6 +3,7 @@
 import importlib
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -73,10 +74,12 @@ def test_from_log_to_tables(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     few = ("random", "popular", "best-rated", "worst-rated", "user-knn", "mf-2", "SASRec", "genres")
-    keep_in_registry(monkeypatch, {name: REGISTRY[name] for name in few})
+    asked_for = replace(REGISTRY["mf-2"], name="slow-mf", slow=True)
+    keep_in_registry(monkeypatch, {name: REGISTRY[name] for name in few} | {asked_for.name: asked_for})
     write_log(tmp_path / "shown", 1, 40, 30)
     output = tmp_path / "out" / "agreement.json"
     arguments = (
+        *("--recommender", asked_for.name),
         *("--dataset", str(folder), "--judges", "bias", "--resamples", "50", "--picks", "3"),
         *("--least", "5", "--train-share", "0.7", "--random-test", str(tmp_path / "shown"), "--sessions", "12"),
     )
@@ -100,7 +103,7 @@ def test_from_log_to_tables(
     assert {path.name for path in output.parent.iterdir()} == {"agreement.json"} | plots
     assert set(study.setting["left out"]) == {"SASRec", "genres"}
     for board in study.boards[:2]:
-        assert {row.name for row in board.recommenders} == set(few) - {"SASRec", "genres"}
+        assert {row.name for row in board.recommenders} == {*few, asked_for.name} - {"SASRec", "genres"}
         assert board.judge("oracle").tau.value == 1
         for rows in DATA_OVERLAPS:
             bias = board.judge(f"bias ({rows})")

@@ -23,7 +23,8 @@ def choose_contestants(args: AgreementSettings, bench: Bench) -> tuple[list[Name
     log = bench.dealt.recommenders
     context = RecommenderContext(liked_from(log), partial(personagym_agents.load, LEARN_WITH))
     chosen, left_out = available(log, bench.dataset.catalogue, context, slow=args.slow, online=False)
-    return make_contestants((*chosen, *args.recommender), context), left_out
+    named = {name: why for name, why in left_out.items() if name not in args.recommender}
+    return make_contestants((*chosen, *args.recommender), context), named
 
 
 def enter(stage: tuple[Bench, RunContext], named: NamedRecommender) -> FittedRecommender:

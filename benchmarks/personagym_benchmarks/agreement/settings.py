@@ -28,7 +28,7 @@ class AgreementSettings:
     slow: bool = True
     """Whether LightGCN, NeuMF, SASRec, GRU4Rec and PPO take part, which take minutes."""
     recommender: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = field(default_factory=tuple)
-    """One more recommender, `path/to/file.py:Class`; may be given several times."""
+    """One more recommender, `path/to/file.py:Class` or a name that would be left out; may be given several times."""
     random_test: str | None = None
     """A second data set with ratings of randomly shown items, with the ids of the first: a further real value. By
     default the one that the data set's `personagym.json` names."""
