@@ -18,6 +18,7 @@ from ablations.results import (
     response_styles_table,
 )
 from ablations.selection_results import PlantedSelections, selection_table
+from ablations.variant_judges_results import VariantJudges, variant_judges_table
 from kills.results import Kills, kills_table
 from personagym_benchmarks.transfer.board import Transfer
 from personagym_benchmarks.transfer.tables import controls_table, curves_table, overview_table
@@ -178,6 +179,7 @@ def _of_variants() -> Iterator[tuple[str, Table]]:
     chat = ChatUsers.load(RESULTS / "chat.json")
     yield "variants", variants.rows_table(replace(report, rows=report.rows + chat.rows))
     yield "chat", next(variants.own_tables({"chat": chat.measurements}))[1]
+    yield "variants-agreement", variant_judges_table(VariantJudges.load(RESULTS / "variants-agreement.json"))
     yield "variants-differences", variants.differences_table(report)
     further = VariantReport.load(RESULTS / "variants-cuisines.json")
     yield "variants-cuisines-differences", variants.differences_table(further)
