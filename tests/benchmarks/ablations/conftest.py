@@ -1,9 +1,10 @@
-"""A small bundle whose base the scripts put adapters on."""
+"""A small bundle whose base the scripts put adapters on, and a chat server on the loopback."""
 
 from pathlib import Path
 
 import pytest
 
+from fixtures.chat_server import *  # noqa: F403
 from personagym_agents.bundle.build import build_bundle
 from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
 from personagym_agents.memory.settings import Recall

@@ -11,7 +11,7 @@ import pytest
 
 from ablations import served_answers
 from ablations.results import ServedAnswers
-from fixtures.chat_server import ChatServer, Reply, Request, completion, server  # noqa: F401
+from fixtures.chat_server import ChatServer, Reply, Request, completion
 from personagym_agents.llm.answer_chances import LocalAnswers
 from personagym_agents.llm.chat import Message
 from personagym_agents.llm.prompted_users import PromptedUsers
