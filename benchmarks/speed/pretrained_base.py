@@ -119,6 +119,7 @@ def trained_steps(args: Args, trained: TrainedBase, context: RunContext) -> tupl
 def rates(args: Args, corpus: Corpus, precision: torch.dtype) -> tuple[list[BaseRate], FloatArray]:
     """Decisions per processor second by number of users, and the rating distributions of those who compare."""
     model, _ = load_base(args.base)
+    torch.manual_seed(0)  # of the added tokens, whose embeddings are drawn: the same in both precisions
     model.resize_token_embeddings(len(corpus.tokenizer), mean_resizing=False)
     for parameter in model.parameters():
         parameter.data = parameter.data.to(precision)
