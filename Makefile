@@ -81,11 +81,11 @@ ablation: $(VENV)/ready
 	$(BIN)/python benchmarks/ablations/ablation.py --seeds 2 --kinds single random persona --averaging 0
 	$(BIN)/python benchmarks/ablations/group_signal.py
 
-# Twenty minutes of one core: error against speed, by kind of adapter, on users of short lines.
+# Half an hour of one core: error against speed, by kind of adapter, on users of short lines.
 frontier: $(VENV)/ready
 	$(BIN)/personagym train --output runs/short-lines --run runs/short-lines-run default --base small --layers 2 --taste False --titles False --recall.evidence False --adapters.groups none --training.epochs 5 --training.batch 12 --training.sampling.lines 24
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes header --training.epochs 1
-	$(BIN)/python benchmarks/ablations/frontier.py --bundle agents/personagym_agents/bundles/fast/ml-100k --regimes header --training.epochs 1 --seeds 1 --kinds none single kmeans learned --run runs/frontier-memory --output runs/frontier-memory.json
+	$(BIN)/python benchmarks/ablations/frontier.py --bundle agents/personagym_agents/bundles/fast/ml-100k --regimes header --training.epochs 1 --seeds 3 --kinds none single random kmeans learned --run runs/frontier-memory --output runs/frontier-memory.json
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes "header and 8 lines" --training.epochs 1 --seeds 1 --kinds none single learned --output runs/frontier-8-lines.json
 
 # Half an hour of one core: cores of systems from the literature, each beside itself without it.
