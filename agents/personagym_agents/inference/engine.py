@@ -20,6 +20,7 @@ from personagym_agents.inference.model_hooks import packed_attention
 from personagym_agents.inference.packed_pass import Edit, PackedPass
 from personagym_agents.inference.pass_layout import lay_out, ragged
 from personagym_agents.inference.prefix_cache import PrefixStore
+from personagym_agents.inference.styles import Styles
 from personagym_agents.inference.thread_pool import one_thread, side_by_side
 from personagym_agents.memory.evidence import Codes
 from personagym_agents.model.adapters import AdapterGate
@@ -73,6 +74,8 @@ class Population(NamedTuple):
     """Positions over which the model has full attention."""
     pass_size: int
     """Most candidates of one packed pass: enough to fill the matrix products, few enough to stay in the cache."""
+    styles: Styles | None = None
+    """None leaves answers as the model gives them."""
     steering: Steering | None = None
     """None leaves the hidden states as they are. With it, keys and values of scored candidates are not kept: what is
     steered is an answer, and no history."""
@@ -195,7 +198,10 @@ class LanguageSessions:
         scored = self._pass_by_pass(
             self._score, [(chosen[some], candidates[some], None if added is None else added[some]) for some in blocks]
         )
-        return reaction_of(torch.cat(scored)[np.argsort(order)])
+        reaction = reaction_of(torch.cat(scored)[np.argsort(order)])
+        if (styles := self._population.styles) is None:
+            return reaction
+        return reaction._replace(rating=styles.styled(reaction.rating, self._user[rows], slates))
 
     @torch.no_grad()
     def hidden_behind(self, layer: torch.nn.Module, rows: IntArray, candidates: Index) -> torch.Tensor:

@@ -15,6 +15,7 @@ from personagym_agents.documents.window import window_of
 from personagym_agents.explanations.occlusion import Document, occlusions
 from personagym_agents.inference.engine import NO_SEGMENT, LanguageSessions, Population
 from personagym_agents.inference.model_hooks import prepare_for_packed_passes
+from personagym_agents.inference.styles import Styles
 from personagym_agents.inference.whole_documents import answer_documents
 from personagym_agents.model.adapters import AdapterGate
 from personagym_agents.model.packing import Segments
@@ -44,6 +45,7 @@ class LanguageUserAgent:
         adapter_of: (u,) which of the gate's adapters each user has; needed with a gate.
         history_lines: latest ratings that a document shows when a session opens.
         writer: writes the profile from the rows before those.
+        styles: of users and items, where answers go by these.
         fingerprint: what the users are, where that is known.
     """
 
@@ -57,6 +59,7 @@ class LanguageUserAgent:
         adapter_of: IntArray | None = None,
         history_lines: int = HISTORY_LINES,
         writer: ProfileWriter | None = None,
+        styles: Styles | None = None,
         fingerprint: UserFingerprint | None = None,
     ) -> None:
         if (gate is None) != (adapter_of is None):
@@ -82,6 +85,7 @@ class LanguageUserAgent:
             answer_ids=torch.tensor(corpus.answers.ids, device=model.device),
             window=window_of(model),
             pass_size=PASS_SIZE["cpu" if model.device.type == "cpu" else "accelerator"],
+            styles=styles,
         )
 
     @property
@@ -135,7 +139,11 @@ class LanguageUserAgent:
         )
         documents = list(occlusions(corpus, document))
         parts = [one.part for one in documents if one.part is not None]
-        return parts, answer_documents(self.population, user, [one.tokens for one in documents])
+        reaction = answer_documents(self.population, user, [one.tokens for one in documents])
+        if (styles := self.population.styles) is not None:
+            asked = np.full((1, len(documents)), item)
+            reaction = reaction._replace(rating=styles.styled(reaction.rating, row + user, asked))
+        return parts, reaction
 
     def explain(self, user: int, item: int, session: Sequence[Consumed] = ()) -> Explanation:
         """See `ExplainingAgent.explain`."""

@@ -92,7 +92,8 @@ def told_otherwise(
 ) -> LanguageUserAgent:
     """The population with another corpus; its own adapters and statistical profiles unless others are given.
 
-    Profiles that somebody else wrote tell of ratings, so controls that are told less must not have them.
+    Profiles that somebody else wrote tell of ratings, and so do response styles, so controls that are told something
+    else must not have them.
     """
     population = agent.population
     own = None if population.gate is None else population.adapters
@@ -104,4 +105,5 @@ def told_otherwise(
         adapter_of=own if adapter_of is None else adapter_of,
         history_lines=agent.history_lines,
         writer=writer,
+        styles=population.styles if corpus is agent.corpus else None,
     )

@@ -243,3 +243,4 @@ def test_the_fast_bundle_knows_the_rows_of_the_other_and_keeps_its_claims(
     rmse = float(rating_fidelity(rating, test)["rmse"].resampled(everybody)[0])
     assert rmse == pytest.approx(read_manifest(FAST).metrics["persona"]["rmse"], abs=0.03)
     assert rmse < 0.965
+    assert agent.population.styles is not None
