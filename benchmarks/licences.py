@@ -23,7 +23,12 @@ _HEAD = """# Licences
 PersonaGym itself is under the MIT licence. It copies no code of what it depends on; these are the packages that the
 results were measured with, as `constraints.txt` pins them, with the licence that each names
 (`python benchmarks/licences.py`). `pip-audit -r constraints.txt --no-deps` looks these versions up in the databases of
-known faults, where the network reaches them.
+known faults, where the network reaches them. Where it did not, the ten that read what others wrote or listen to a port
+were looked up by name in the index on 28 November 2026: fastapi (released in November 2026), h11 (April 2025), httpx
+(December 2024), Jinja2 (March 2025), pyarrow (November 2026), safetensors (June 2026), starlette (October 2026), torch
+(July 2026), transformers (November 2026) and uvicorn (September 2026). None is withdrawn, all but torch and
+transformers are the latest release, and the index names no known fault of any latest release; of the pinned torch and
+transformers it told nothing.
 
 """
 

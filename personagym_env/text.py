@@ -1,6 +1,7 @@
 """Text that somebody else wrote, on its way to a person or a model: it shows what it is, and commands nothing."""
 
 import re
+from collections.abc import Iterable
 
 _BREAKS = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 """Runs of white space (line and paragraph separators among it) and of control characters, C0, DEL and C1."""
@@ -48,3 +49,16 @@ def shortened(text: str, longest: int) -> str:
     """
     line = one_line(text)
     return line if len(line) <= longest else line[: longest - 1].rstrip() + "…"
+
+
+def listed(names: Iterable[object], longest: int = 40, most: int = 30) -> str:
+    """Names as a list in an error, each shortened, and not all of them where there are many.
+
+    >>> listed(["user", "x" * 100_000], longest=5)
+    "['user', 'xxxx…']"
+    >>> listed(range(1000), most=2)
+    "['0', '1' and 998 more]"
+    """
+    words = [shortened(str(name), longest) for name in names]
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return f"[{', '.join(map(repr, words[:most]))}{more}]"

@@ -1,7 +1,9 @@
 """The examples run, on a log small enough for seconds, and do what they promise."""
 
+import json
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,25 @@ def test_ppo_tells_how_it_learns(small_log: Path) -> None:
     size = {"steps": 256, "num_envs": 8, "num_steps": 16, "dimensions": 4}
     told = run("ppo.py", dataset=small_log, agent="bias", **size).splitlines()
     assert re.fullmatch(r" +256 steps, +\d+ s: mean return \d+\.\d\d", told[-1])
+
+
+def test_rllib_meets_users_as_vectors_and_answers_with_queries(small_log: Path) -> None:
+    """RLlib itself has an environment of its own, and what it wrote there is in the repository."""
+    example = EXAMPLES / "rllib" / "ppo.py"
+    assert len(example.read_text().splitlines()) <= LONGEST
+    make_users = runpy.run_path(str(example))["make_users"]
+    env = make_users({"num_envs": 3, "dataset": str(small_log), "agent": "bias", "dimensions": 4})
+    observation, _ = env.reset(seed=0)
+    assert observation in env.observation_space
+    before = observation
+    for _ in range(3):
+        observation, reward, *_ = env.step(env.action_space.sample())
+        assert reward.shape == (3,)
+    assert observation in env.observation_space
+    assert (observation != before).any()
+    told = json.loads((example.parent / "output.json").read_text())
+    assert len(told["iterations"]) == 40
+    assert told["versions"]["gymnasium"].startswith("1.2.")
 
 
 def test_offline_rl_deploys_what_the_log_promises_most_of(small_log: Path, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Whatever stands in the names of a data set, people see lines of text, one for each thing, and nothing else."""
 
+import csv
 import io
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +15,12 @@ from rich.console import Console
 
 from fixtures.hostile import TITLES, hostile_texts, with_text_everywhere, with_title
 from personagym_env import PersonaRecEnv, make_world
+from personagym_env.data.sources import load_dataset
 from personagym_env.data.tables import Catalogue, Dataset
 from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
 from personagym_env.evaluation.reporting.terminal import rich_table
+from personagym_env.text import one_line
 from personagym_env.vector_env import PersonaRecVectorEnv
 
 SLATE = 3
@@ -113,3 +117,25 @@ def test_tables_have_a_line_for_each_row(text: str) -> None:
     shown, usual = lines(text), lines("name")
     assert [len(one) for one in shown] == [len(one) for one in usual]
     assert not commands("".join(shown[0] + shown[1]))
+
+
+@pytest.mark.parametrize("text", TITLES, ids=lambda text: ascii(text)[:20])
+def test_a_column_name_moves_nothing_and_is_told_as_one_line(tmp_path: Path, text: str) -> None:
+    name = text.encode("utf-8", "replace").decode().replace("\0", "0")  # what a file of text can hold
+
+    def read(*columns: str) -> Dataset:
+        path = tmp_path / "ratings.csv"
+        rows = [(user, item, 1 + (user * item) % 5, 100 + item, "x") for user in range(4) for item in range(5)]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([columns, *rows])
+        return load_dataset(tmp_path)
+
+    usual, other = (read("userId", "movieId", "rating", "timestamp", one).interactions for one in ("more", name))
+    np.testing.assert_array_equal(usual.ratings, other.ratings)
+    np.testing.assert_array_equal(usual.items, other.items)
+    with pytest.raises(ValueError, match=r"ratings\.csv") as refused:
+        read("userId", name, "rating", "timestamp", "more")
+    told = one_line(str(refused.value))
+    assert len(told.splitlines()) == 1
+    assert not commands(told)
+    assert len(told) < 2_000

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from personagym_env.data.readers.table import Table
+from personagym_env.text import listed
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,5 @@ def need_column(table: Table, column: str, role: str) -> str:
         DataError: the table has no such column; names those that it has.
     """
     if column not in table.frame.columns:
-        found = [str(name) for name in table.frame.columns]
-        raise table.error(f"expected a column {column!r} for the {role}, got the columns {found}")
+        raise table.error(f"expected a column {column!r} for the {role}, got the columns {listed(table.frame.columns)}")
     return column

@@ -12,6 +12,7 @@ import pandas as pd
 from pandas.api.types import union_categoricals
 
 from personagym_env.data.readers.table import DataError, Table
+from personagym_env.text import listed
 
 _Quoting = Literal[0, 3]
 
@@ -161,7 +162,7 @@ def _header(data: bytes, separator: str, codec: str, quoting: _Quoting, path: Pa
     ]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled or "" in names:
-        message = f"expected a header of distinct column names parted by {separator!r}, got {names}"
+        message = f"expected a header of distinct column names parted by {separator!r}, got {listed(names)}"
         raise DataError(str(path), message, line=1)
     return names
 

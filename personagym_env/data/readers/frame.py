@@ -11,7 +11,7 @@ from personagym_env.data.readers.columns import USUAL, Columns
 from personagym_env.data.readers.items import LIST_SEPARATOR
 from personagym_env.data.readers.table import DataError, Table
 from personagym_env.data.tables import Dataset
-from personagym_env.text import one_line
+from personagym_env.text import listed, one_line
 
 
 def read_frame(
@@ -58,7 +58,7 @@ def _table(frame: pd.DataFrame, source: str, columns: Columns, raw: Collection[s
         raise DataError(source, "expected rows, got none")
     names = [one_line(str(name)).split(":")[0] for name in frame.columns]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
-        raise DataError(source, f"expected distinct column names, got {doubled} more than once")
+        raise DataError(source, f"expected distinct column names, got {listed(doubled)} more than once")
     found = {name: frame.iloc[:, place].reset_index(drop=True) for place, name in enumerate(names)}
     given = Table(pd.DataFrame(found), source, lambda row: row)
     joints: dict[str, str | None] = {columns.user: None, columns.item: None}

@@ -64,7 +64,7 @@ class DecodeAction(gym.Wrapper[Observed, npt.NDArray[Any], Observed, npt.NDArray
         return self._observation, reward, terminated, truncated, info
 
 
-class VectorDecodeAction(VectorWrapper[Observed, npt.NDArray[Any], Observed, npt.NDArray[np.int64], npt.NDArray[Any]]):
+class VectorDecodeAction(VectorWrapper):  # without arguments, which Gymnasium 1.2 does not take
     """`PersonaRecVectorEnv` with a decoder's action space; all rows are decoded in one call.
 
     Args:
