@@ -53,7 +53,7 @@ from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.tables import distances_table
 from personagym_env.files import write_atomically
 from personagym_recommenders import REGISTRY, RecommenderSpec
-from speed.machine_results import ColdStart, CollectSpeed, Scale
+from speed.machine_results import ColdStart, CollectSpeed, PretrainedBase, Scale
 from speed.results import EngineSpeed, Growth, KernelGains, MixedAdapters, PPOThroughput, Throughput
 from speed.tables import (
     cold_start_table,
@@ -63,6 +63,7 @@ from speed.tables import (
     kernels_table,
     mixed_times_table,
     ppo_table,
+    pretrained_base_table,
     scale_table,
     throughput_table,
 )
@@ -195,6 +196,7 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     yield "collect", collect_table(CollectSpeed.load(RESULTS / "collect.json"))
     yield "scale", scale_table(Scale.load(RESULTS / "scale.json"))
     yield "cold-start", cold_start_table(ColdStart.load(RESULTS / "cold_start.json"))
+    yield "pretrained-base", pretrained_base_table(PretrainedBase.load(RESULTS / "pretrained_base.json"))
     yield "mixed-adapters", mixed_times_table(MixedAdapters.load(RESULTS / "mixed_adapters.json"))
     ppo = ppo_table(PPOThroughput.load(RESULTS / "ppo_throughput.json"))
     yield "ppo", ppo.select("name", "vector", "single", "times", "rollouts")
