@@ -20,7 +20,7 @@ from personagym_env.data.tables import Dataset, IntArray
 Outcome = Literal["rating", "clicks", "worth", "shown"]
 """What was measured: mean rating of what was taken; how often something was; both together; mean rating of what was
 shown to people who had to rate it."""
-QUANTITIES: Mapping[Outcome, str] = {"rating": "expected", "clicks": "choice", "worth": "worth", "shown": "shown"}
+QUANTITIES: Mapping[Outcome, str] = {"rating": "expected", "clicks": "odds", "worth": "odds_worth", "shown": "shown"}
 """Outcome to what simulated users are asked, a key of `reporting.figures.ASKED`."""
 SLATES = "slates:"
 """Before the path of what was shown."""
