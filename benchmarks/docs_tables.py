@@ -180,6 +180,8 @@ def _of_variants() -> Iterator[tuple[str, Table]]:
     chat = ChatUsers.load(RESULTS / "chat.json")
     yield "variants", variants.rows_table(replace(report, rows=report.rows + chat.rows))
     yield "chat", next(variants.own_tables({"chat": chat.measurements}))[1]
+    own = SteeredAdapters.load(RESULTS / "steered_adapters.json")
+    yield "steered-adapters", next(variants.own_tables({"steered": own.measurements}))[1]
     yield "variants-agreement", variant_judges_table(VariantJudges.load(RESULTS / "variants-agreement.json"))
     yield "variants-differences", variants.differences_table(report)
     further = VariantReport.load(RESULTS / "variants-cuisines.json")
