@@ -13,6 +13,7 @@ from ablations.results import (
     ChatUsers,
     RecBoleModels,
     ResponseStyles,
+    SteeredAdapters,
     blends_table,
     recbole_models_table,
     response_styles_table,
