@@ -16,6 +16,8 @@ from personagym_env.data.tables import FloatArray, IntArray, Interactions
 
 SPREAD_PRIOR = 5.0
 """Ratings of average spread that each user's and item's spread is shrunk by."""
+_CELLS = 2**21
+"""Rows x ratings that a link is fitted on at most: of a long scale fewer rows, evenly spaced."""
 _PRIOR_ROWS = 50.0
 """Rows that say that means are as the probabilities make them."""
 SMALLEST = 1e-6
@@ -148,6 +150,10 @@ def fit_link(
     n, f = features.shape
     if not n or n_ratings < 2:
         raise ValueError(f"an ordinal link needs rows and a scale of at least 2 ratings, got {n} and {n_ratings}")
+    if n * n_ratings > _CELLS:
+        some = np.linspace(0, n - 1, max(1, _CELLS // n_ratings)).astype(np.int64)
+        styles = None if styles is None else styles[some]
+        return fit_link(mean[some], features[some], rating_index[some], n_ratings, styles, scale)
     # 64 bit, because the line search compares sums over all rows that differ in late digits.
     mean, features = mean.astype(np.float64), features.astype(np.float64)
     styles = np.zeros((n, 0, n_ratings)) if styles is None else styles.astype(np.float64)

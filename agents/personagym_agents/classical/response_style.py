@@ -20,6 +20,8 @@ from personagym_env.data.tables import FloatArray, IntArray, Interactions
 _USER_PRIOR, _ITEM_PRIOR = 10.0, 30.0
 """Ratings of average style that everybody's, and every item's, is shrunk by; chosen on the last fifth of the training
 rows of four logs, where the error is flat between 5 and 50."""
+_MOST_RATINGS = 101
+"""Of a longer scale nobody has a style: that of 0 to 100 is told, one of plays or seconds is not."""
 _LINK_ROWS = 20_000
 """Rows that the link of the expected counts is fitted on at most."""
 _ROWS = 2**16
@@ -73,8 +75,9 @@ def _bias_means(log: Interactions) -> FloatArray:
 
 def _style(log: Interactions, means: FloatArray) -> ResponseStyle:
     size = len(log.scale)
-    if size < 2:
-        return ResponseStyle(np.zeros((log.n_users, size), np.float32), np.zeros((log.n_items, size), np.float32))
+    if size not in range(2, _MOST_RATINGS + 1):
+        # Views of a single zero, which take no memory.
+        return ResponseStyle(*(np.broadcast_to(np.float32(0), (n, size)) for n in (log.n_users, log.n_items)))
     share = np.bincount(log.rating_index, minlength=size) + 1.0
     share /= share.sum()
     link = _expecting_link(log, means)

@@ -1,10 +1,12 @@
 """Response styles: what users and items make of a scale, against planted habits and limits."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from personagym_agents.classical import link
 from personagym_agents.classical.calibration import fit_users
 from personagym_agents.classical.link import OrdinalLink, fit_link
 from personagym_agents.classical.response_style import ResponseStyle, fit_response_style, fit_scale_use
@@ -73,6 +75,32 @@ def test_users_answer_in_their_own_style(log: Interactions) -> None:
     middle, without = (part[..., 1].mean(axis=1) for part in (answers[0], answers[2]))
     assert middle[::2].max() < 0.5 * middle[1::2].min()
     assert without[::2].max() > 0.5 * without[1::2].min()
+
+
+def test_long_scales_have_no_styles() -> None:
+    rng = np.random.default_rng(0)
+    users, items = np.nonzero(rng.random((150, 400)) < 0.5)
+    scale = tuple(np.arange(0, 10.01, 0.01).round(2).tolist())
+    ratings = np.asarray(scale)[rng.integers(0, len(scale), len(users))]
+    long = Interactions.from_columns(users, items, ratings, None, n_users=150, n_items=400, scale=scale)
+    tracemalloc.start()
+    style = fit_response_style(long)
+    assert tracemalloc.get_traced_memory()[1] < 20e6
+    assert style.at(users[:2], items[:2]).shape == (2, 2, 1001)
+    assert not style.users.any()
+    tracemalloc.stop()
+
+
+def test_links_of_many_rows_times_ratings_are_fitted_on_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    mean, index, styles = rng.normal(3, 1, 4_000), rng.integers(0, 5, 4_000), rng.normal(size=(4_000, 2, 5))
+    some = np.linspace(0, 3_999, 1_000).astype(np.int64)
+    nothing = np.zeros((4_000, 0))
+    wanted = fit_link(mean[some], nothing[some], index[some], 5, styles[some])
+    monkeypatch.setattr(link, "_CELLS", 5_000)
+    found = fit_link(mean, nothing, index, 5, styles)
+    np.testing.assert_array_equal(found.thresholds, wanted.thresholds)
+    np.testing.assert_array_equal(found.style, wanted.style)
 
 
 def test_scales_of_one_rating_have_no_styles() -> None:
