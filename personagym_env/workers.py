@@ -5,6 +5,7 @@ does not matter who does it, when, and how often: a piece that was lost with its
 """
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -140,6 +141,10 @@ def gpu_share(resources: Mapping[str, float]) -> float:
     return float(min(1, int(share * 10_000) / 10_000))  # Ray counts in ten-thousandths
 
 
+_LOOPBACK = "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+"""Where a cluster of one machine listens: on Linux Ray takes the usual name of it for the machine's outer address."""
+
+
 @contextmanager
 def ray_workers(address: str, processors: int | None = None) -> Iterator[RayWorkers]:
     """Workers of a cluster, which is left when the body ends.
@@ -155,7 +160,7 @@ def ray_workers(address: str, processors: int | None = None) -> Iterator[RayWork
     """
     ray = _ray()
     # A cluster of this machine alone listens to this machine alone.
-    alone: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "num_cpus": processors}
+    alone: dict[str, Any] = {"include_dashboard": False, "_node_ip_address": _LOOPBACK, "num_cpus": processors}
     own = alone if address == "local" else {}
     ray.init(address=address, log_to_driver=False, **own)
     try:

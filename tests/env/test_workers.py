@@ -1,5 +1,6 @@
 """Pieces of work come to the same results wherever they are done, also where machines are lost on the way."""
 
+import ipaddress
 import os
 import signal
 import sys
@@ -136,3 +137,14 @@ def test_the_command_starts_a_cluster_of_its_own(small_log: Path, tmp_path: Path
         return {part: content for part, content in written(tmp_path / name).items() if part.startswith("part")}
 
     assert collect("cluster", ray="local") == collect("threads", workers=1)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_of_one_machine_listens_to_this_machine_alone() -> None:
+    ray = pytest.importorskip("ray")
+    with ray_workers("local", 1):
+        addresses = [node["NodeManagerAddress"] for node in ray.nodes()]
+        server = ray.get_runtime_context().gcs_address
+    assert len(addresses) == 1
+    assert all(ipaddress.ip_address(address).is_loopback for address in [*addresses, server.rpartition(":")[0]])
