@@ -62,6 +62,9 @@ class Args:
     output: Path = Path("runs/throughput.json")
 
 
+LANGUAGE_USERS = ("persona", "persona-fast")
+
+
 def as_rates(taken: Mapping[str, list[float]], envs: int) -> list[StepRate]:
     """Medians and spread."""
     return [StepRate(name, envs, float(np.median(rates)), min(rates), max(rates)) for name, rates in taken.items()]
@@ -142,10 +145,10 @@ def classical(world: World, args: Args) -> tuple[list[StepRate], Ratio]:
 def main(args: Args) -> None:
     """Measure, print and write."""
     console = make_console()
-    worlds = {name: make_world(args.dataset, name) for name in ("mf", "persona")}
+    worlds = {name: make_world(args.dataset, name) for name in ("mf", *LANGUAGE_USERS)}
     rates, times = classical(worlds["mf"], args)
     for envs in args.language_envs:
-        ways = {"persona": stepping(worlds["persona"], envs, args)}
+        ways = {name: stepping(worlds[name], envs, args) for name in LANGUAGE_USERS}
         rates += as_rates(interleaved_rates(ways, args.repeats, args.seconds, args.clock), envs)
     profiles = {}
     for name, envs in (("mf", args.classical_envs[-1]), ("persona", args.language_envs[-1])):

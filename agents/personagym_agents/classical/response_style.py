@@ -69,8 +69,7 @@ def fit_response_style(log: Interactions) -> ResponseStyle:
 
 def _bias_means(log: Interactions) -> FloatArray:
     """(n,) what user and item bias expect of the log's own rows."""
-    bias = fit_factors(log, FactorSettings(rank=0))
-    return np.asarray(bias.global_mean + bias.user_bias[log.users] + bias.item_bias[log.items])
+    return fit_factors(log, FactorSettings(rank=0)).means_at(log.users, log.items)
 
 
 def _style(log: Interactions, means: FloatArray) -> ResponseStyle:
