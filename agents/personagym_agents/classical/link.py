@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from personagym_agents.classical.mean_matching import with_means
+from personagym_agents.classical.mean_matching import exponents, tilted
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.collaborative.shrinkage import shrunk_mean
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
@@ -97,7 +97,11 @@ class OrdinalLink:
         return tuple(np.exp(np.float32(weight) * style) for weight, style in zip(self.style, styles, strict=True))
 
     def distribution(
-        self, location: FloatArray, steepness: FloatArray, tilt: FloatArray | None = None
+        self,
+        location: FloatArray,
+        steepness: FloatArray,
+        tilt: FloatArray | None = None,
+        exponent: FloatArray | None = None,
     ) -> npt.NDArray[np.float32]:
         """(...) locations and steepnesses to (..., r) probabilities that sum to 1; certainty where r is 1.
 
@@ -105,9 +109,28 @@ class OrdinalLink:
             location: see `location`.
             steepness: see `steepness`.
             tilt: (..., r) product of `tilts`; None where nothing is known of response styles.
+            exponent: (...) what `exponent` finds for these, where that is known already: it takes most of the time.
         """
         if not len(self.thresholds):
             return np.ones((*location.shape, 1), np.float32)
+        result = self._in_style(location, steepness, tilt)
+        if len(self.line):
+            if exponent is None:
+                exponent = exponents(result, self.line[0] + self.line[1] * location, self.scale)
+            result = tilted(result, exponent, self.scale)
+        np.maximum(result, np.float32(SMALLEST), out=result)
+        result /= result.sum(axis=0)
+        return np.ascontiguousarray(result.transpose(*range(1, result.ndim), 0))
+
+    def exponent(self, location: FloatArray, steepness: FloatArray, tilt: FloatArray | None) -> npt.NDArray[np.float32]:
+        """(...) what brings expected ratings onto the line, of a link that has one; see `distribution`."""
+        result = self._in_style(location, steepness, tilt)
+        return exponents(result, self.line[0] + self.line[1] * location, self.scale)
+
+    def _in_style(
+        self, location: FloatArray, steepness: FloatArray, tilt: FloatArray | None
+    ) -> npt.NDArray[np.float32]:
+        """(r, ...) probabilities above 0, whatever rating they make expected."""
         # The scale is the first axis until the end: whole slates are then contiguous, which is ten times as fast.
         thresholds = self.thresholds.reshape(-1, *(1,) * location.ndim)
         below = logistic((thresholds - location) * steepness)
@@ -120,10 +143,7 @@ class OrdinalLink:
         if len(self.line):
             np.maximum(result, np.float32(SMALLEST), out=result)
             result /= result.sum(axis=0)
-            result = with_means(result, self.line[0] + self.line[1] * location, self.scale)
-        np.maximum(result, np.float32(SMALLEST), out=result)
-        result /= result.sum(axis=0)
-        return np.ascontiguousarray(result.transpose(*range(1, result.ndim), 0))
+        return result
 
 
 def fit_link(

@@ -22,9 +22,24 @@ _MARGIN = 0.01
 
 def with_means(chances: FloatArray, wanted: FloatArray, scale: FloatArray) -> npt.NDArray[np.float32]:
     """(r, ...) probabilities above 0 with the (...) means wanted, in units of an ascending scale (r,), r at least 2."""
-    width = float(scale[-1] - scale[0])
-    values = ((scale - scale[0]) / width).astype(np.float32)
-    target = np.clip((wanted - scale[0]) / width, _MARGIN, 1 - _MARGIN).astype(np.float32)
+    return tilted(chances, exponents(chances, wanted, scale), scale)
+
+
+def tilted(chances: FloatArray, exponent: FloatArray, scale: FloatArray) -> npt.NDArray[np.float32]:
+    """(r, ...) probabilities times exp(rating * exponent), with (...) exponents for a scale of width 1; sums are 1."""
+    factors = np.multiply.outer(_values(scale), exponent)
+    # No factor above 1, whatever the sign.
+    factors -= np.maximum(exponent, 0)
+    found = np.exp(factors, out=factors)
+    found *= chances
+    found /= found.sum(axis=0)
+    return np.asarray(found, np.float32)
+
+
+def exponents(chances: FloatArray, wanted: FloatArray, scale: FloatArray) -> npt.NDArray[np.float32]:
+    """(...) by which `tilted` gives (r, ...) probabilities the (...) means wanted."""
+    values = _values(scale)
+    target = np.clip((wanted - scale[0]) / float(scale[-1] - scale[0]), _MARGIN, 1 - _MARGIN).astype(np.float32)
     chances = np.asarray(chances, np.float32)
     low, high = np.full_like(target, -_FARTHEST), np.full_like(target, _FARTHEST)
     exponent, found = np.zeros_like(target), chances
@@ -42,6 +57,10 @@ def with_means(chances: FloatArray, wanted: FloatArray, scale: FloatArray) -> np
         # The middle of what is known to hold the answer, wherever Newton's step leaves that, and now and then anyhow.
         usable = (newton > low) & (newton < high) & (step % 3 < 2)
         exponent = np.where(going, np.where(usable, newton, (low + high) / 2), exponent)
-        found = chances * np.exp(np.multiply.outer(values, exponent) - np.maximum(exponent, 0))
-        found /= found.sum(axis=0)
-    return found
+        found = tilted(chances, exponent, scale)
+    return np.asarray(exponent, np.float32)
+
+
+def _values(scale: FloatArray) -> npt.NDArray[np.float32]:
+    """(r,) ratings on a scale from 0 to 1."""
+    return np.asarray((scale - scale[0]) / float(scale[-1] - scale[0]), np.float32)

@@ -49,7 +49,8 @@ class ClassicalUsers:
     """Users of a rating model; static within a session, so consuming changes nothing.
 
     Memory: with at most `table_cells` users x items, 12 bytes per pair, once, for any number of sessions (19 MB for
-    ML-100K). Above that, 12 bytes per item and open session, filled in when a session starts.
+    ML-100K). Above that, 12 bytes per item and open session, filled in when a session starts. Where the link has a
+    line, 4 bytes more, for what the line asks of a pair: worked out when the pair is first asked about.
     """
 
     def __init__(
@@ -78,6 +79,11 @@ class ClassicalUsers:
             # In C order whatever the model's answers are in, since a look-up would copy a table in another.
             columns = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
             self.table = PairAnswers(*(np.ascontiguousarray(column) for column in columns))
+        self.exponents = self.no_exponents(self.n_users) if self.table is not None else None
+
+    def no_exponents(self, n: int) -> npt.NDArray[np.float32] | None:
+        """(n, m) what a link with a line has found of so many users, which is nothing yet; None of other links."""
+        return np.full((n, self.n_items), np.nan, np.float32) if len(self.link.line) else None
 
     def __repr__(self) -> str:
         return f"ClassicalUsers({self.name!r}, {self.n_users} users, {self.n_items} items)"
@@ -119,8 +125,10 @@ class ClassicalSessions:
         self._user = np.zeros(n, np.int64)
         if agent.table is None:
             self._answers = PairAnswers(*(np.zeros((n, agent.n_items), np.float32) for _ in PairAnswers._fields))
+            self._exponents = agent.no_exponents(n)
         else:
             self._answers = agent.table
+            self._exponents = agent.exponents
 
     def start(self, rows: IntArray, users: IntArray) -> None:
         """See `UserSessions.start`.
@@ -135,6 +143,8 @@ class ClassicalSessions:
             self._place[rows] = users
             return
         self._place[rows] = rows
+        if self._exponents is not None:
+            self._exponents[rows] = np.nan
         n_items = self._agent.n_items
         for row_block, user_block in zip(user_blocks(rows, n_items), user_blocks(users, n_items), strict=True):
             for stored, fresh in zip(self._answers, self._agent.answers(user_block), strict=True):
@@ -150,8 +160,16 @@ class ClassicalSessions:
         pairs = self._started(rows)[:, None] * self._agent.n_items + slates
         location, steepness, choice_logit = (answers.take(pairs) for answers in self._answers)
         tilt = self._agent.tilt(self._user[rows], slates)
+        exponent = None
+        if self._exponents is not None:
+            exponent = self._exponents.take(pairs)
+            if (unknown := np.isnan(exponent)).any():
+                own = None if tilt is None else tilt[unknown]
+                exponent[unknown] = self._agent.link.exponent(location[unknown], steepness[unknown], own)
+                self._exponents.put(pairs[unknown], exponent[unknown])
         return Reaction(
-            choice_probability=logistic(choice_logit), rating=self._agent.link.distribution(location, steepness, tilt)
+            choice_probability=logistic(choice_logit),
+            rating=self._agent.link.distribution(location, steepness, tilt, exponent),
         )
 
     def consume(self, rows: IntArray, items: IntArray, ratings: IntArray) -> None:

@@ -1,5 +1,6 @@
 """Response styles: what users and items make of a scale, against planted habits and limits."""
 
+import time
 import tracemalloc
 from dataclasses import replace
 
@@ -75,6 +76,38 @@ def test_users_answer_in_their_own_style(log: Interactions) -> None:
     middle, without = (part[..., 1].mean(axis=1) for part in (answers[0], answers[2]))
     assert middle[::2].max() < 0.5 * middle[1::2].min()
     assert without[::2].max() > 0.5 * without[1::2].min()
+
+
+@pytest.mark.parametrize("table_cells", [0, N_USERS * N_ITEMS])
+def test_answers_do_not_depend_on_what_was_asked_before(log: Interactions, table_cells: int) -> None:
+    """What the line asks of a pair is kept, but not for the user who comes to sit in the same row next."""
+    fitted = fit_users(fit_factors, log, 0, with_affinity=True, with_style=True)
+    assert len(fitted.link.line)
+    agent = ClassicalUsers("mf", SCALE, (N_USERS, N_ITEMS), *fitted, table_cells=table_cells)
+    everyone, row = np.arange(N_USERS), np.array([0])
+    whole, sessions = agent.open(N_USERS), agent.open(1)
+    whole.start(everyone, everyone)
+    wanted = whole.react(everyone, np.tile(np.arange(N_ITEMS), (N_USERS, 1))).rating
+    for user in (3, 8, 3):
+        sessions.start(row, np.array([user]))
+        for slate in ([7, 2], [2, 4], [7, 2]):
+            answered = sessions.react(row, np.array([slate])).rating[0]
+            np.testing.assert_allclose(answered, wanted[user, slate], atol=1e-6)
+
+
+def test_a_slate_of_ten_in_style_for_a_thousand_users_is_quick(log: Interactions) -> None:
+    fitted = fit_users(fit_factors, log, 0, with_affinity=True, with_style=True)
+    rng, rows = np.random.default_rng(0), np.arange(1_024)
+    sessions = ClassicalUsers("mf", SCALE, (N_USERS, N_ITEMS), *fitted).open(1_024)
+    sessions.start(rows, rng.integers(0, N_USERS, 1_024))
+    slates = rng.integers(0, N_ITEMS, (1_024, 10))
+    durations = []
+    for _ in range(20):
+        begin = time.thread_time()
+        sessions.react(rows, slates)
+        durations.append(time.thread_time() - begin)
+    # What the line asks is found when a pair is first asked about, and later looked up.
+    assert min(durations) < 0.5 * durations[0]
 
 
 def test_long_scales_have_no_styles() -> None:
