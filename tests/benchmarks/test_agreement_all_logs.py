@@ -76,7 +76,13 @@ def test_from_a_folder_to_tables(data: Path, tmp_path: Path, capsys: pytest.Capt
         assert rating.ceiling.value > 0.3
         for row in rating.judges:
             assert sum(one.tests for one in row.pairs) == 15
-        assert {one.right for one in rating.differences} == {"best offline metric"}
+        assert {"replay (disjoint)", "bias, corrected (disjoint)"} < taus.keys()
+        assert {one.right for one in rating.differences} == {"best offline metric", "replay"}
+        assert {one.left for one in rating.differences if one.right == "replay"} == {
+            "bias (disjoint)",
+            "bias, corrected (disjoint)",
+        }
+        assert not any("corrected" in row.title or row.judge == "replay" for row in board.truths[1].judges)
     texts = [markdown(table) for table in all_logs_tables(found)]
     assert all("nan" not in text for text in texts)
     assert any("| bias (disjoint) | rating | 2 |" in text for text in texts)

@@ -12,8 +12,10 @@ from personagym_benchmarks.agreement.all_logs.settings import AllLogsSettings
 from personagym_benchmarks.agreement.contestants import LEARN_WITH
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Catalogue, Dataset, IntArray, Users
+from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, MeasuredRecommender
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth
+from personagym_env.evaluation.agreement.replay import REPLAY, replay_pool
 from personagym_env.evaluation.core.data_overlap import DealtRows
 from personagym_env.evaluation.core.offline import TopLists, liked_from
 from personagym_env.fit_cache.kept import kept
@@ -74,7 +76,7 @@ class Shown:
     """What a fitted recommender shows."""
 
     picks: Mapping[str, IntArray]
-    """Ground truth to (n, k)."""
+    """Ground truth, or `REPLAY`, to (n, k)."""
     users: IntArray
     """(l,) whom lists were made for."""
     lists: IntArray
@@ -87,7 +89,7 @@ class Shown:
     Shown,
     made_by=[
         Bench,
-        "personagym_env.evaluation.agreement.ground_truth",
+        "personagym_env.evaluation.agreement.replay",
         "personagym_env.evaluation.core.data_overlap",
         "personagym_env.data.traits",
     ],
@@ -117,7 +119,8 @@ def show(
     seconds = time.process_time() - begin
     nobody = Users(tuple(map(str, range(split.train.n_users))))
     bench = Bench(Dataset("training rows", catalogue, nobody, split.train), split, dealt, ground_truths)
-    return Shown(bench.picks(recommender), *bench.lists(recommender), seconds)
+    replayed = replay_pool(dealt.others).picks(recommender, bench.profiles, history_length=HISTORY_LENGTH)
+    return Shown({**bench.picks(recommender), REPLAY: replayed}, *bench.lists(recommender), seconds)
 
 
 def fit_line_up(

@@ -1,6 +1,7 @@
 """How judges agree with one truth of a log."""
 
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -9,9 +10,11 @@ from personagym_benchmarks.agreement.judges import metric_judges
 from personagym_env.data.tables import BoolArray, FloatArray
 from personagym_env.evaluation.agreement.all_logs.abstention import abstain, silences
 from personagym_env.evaluation.agreement.all_logs.board import LogDifference, LogJudge, LogTruth
+from personagym_env.evaluation.agreement.all_logs.tables import reads_held_out
 from personagym_env.evaluation.agreement.analysis import AgreementAnalysis, ValuedRecommender, unknown_last
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, ItemTruth, MeasuredRecommender
 from personagym_env.evaluation.agreement.judges import Judge
+from personagym_env.evaluation.agreement.replay import REPLAY, Replay
 from personagym_env.evaluation.agreement.truths import own_figures
 from personagym_env.evaluation.backtest.confidence import ConfidenceBin, confidence_bins
 from personagym_env.evaluation.core.statistics import interval, kendall_tau, regret_share, stack
@@ -19,6 +22,10 @@ from personagym_env.evaluation.core.support import answer_spread, near_ratings, 
 from personagym_env.evaluation.reporting.figures import ASKED
 
 BEST_METRIC, BEST_CLASSICAL = "best offline metric", "best classical users"
+CORRECTED = ", corrected"
+"""What the name of users ends in whose answers `Replay` corrects."""
+RATED = ("rating", "full")
+"""Kinds of truth that rows of the training half tell something of by their ratings."""
 
 
 def measure_truth(
@@ -26,6 +33,7 @@ def measure_truth(
     truth: ItemTruth,
     recommenders: Sequence[MeasuredRecommender],
     asked: Sequence[AskedPopulation],
+    replay: Replay,
     weights: FloatArray,
     rng: np.random.Generator,
 ) -> LogTruth:
@@ -36,32 +44,22 @@ def measure_truth(
         truth: of the log.
         recommenders: who are judged.
         asked: populations and what they said.
+        replay: of the rows that those on disjoint rows know.
         weights: (b, u) of users.
         rng: for the ceiling, and for silence at random.
     """
     valued = [ValuedRecommender(one.name, one.model_class, truth.value(one.picks[truth.name])) for one in recommenders]
     analysis = AgreementAnalysis(valued, weights, rng)
-    figure = next(figure for figure in own_figures(truth.kind, truth.name) if figure in ASKED)
-    users = [
-        Judge(
-            one.name,
-            "users",
-            [one.answers.mean(figure, truth.users, shown.picks[truth.name]) for shown in recommenders],
-            figure,
-            one.name,
-            one.rows,
-        )
-        for one in asked
-    ]
+    users = [_user_judge(truth, recommenders, one) for one in asked]
     half = np.zeros(weights.shape[1])
     half[rng.permutation(truth.users)[::2]] = 1.0
     rows = []
     for judge, one in zip(users, asked, strict=True):
         rules = _silences(bench, truth, recommenders, one)
         rows.append(_row(analysis, judge, rules, half, rng))
-    metrics = metric_judges(truth, recommenders)
-    rows += [_row(analysis, judge, {}, half, rng) for judge in metrics]
-    by_title = {judge.title: judge for judge in (*users, *metrics)}
+    others = [*_replay_judges(truth, recommenders, users, replay), *metric_judges(truth, recommenders)]
+    rows += [_row(analysis, judge, {}, half, rng) for judge in others]
+    by_title = {judge.title: judge for judge in (*users, *others)}
     ordered = sorted(rows, key=lambda row: (row.kind != "users", -row.tau.value))
     return LogTruth(
         name=truth.name,
@@ -73,6 +71,27 @@ def measure_truth(
         judges=tuple(ordered),
         differences=tuple(_differences(analysis, by_title, ordered)),
     )
+
+
+def _user_judge(truth: ItemTruth, recommenders: Sequence[MeasuredRecommender], one: AskedPopulation) -> Judge:
+    """A population, by the quantity that the truth is about."""
+    figure = next(figure for figure in own_figures(truth.kind, truth.name) if figure in ASKED)
+    said = [one.answers.mean(figure, truth.users, shown.picks[truth.name]) for shown in recommenders]
+    return Judge(one.name, "users", said, figure, one.name, one.rows)
+
+
+def _replay_judges(
+    truth: ItemTruth, recommenders: Sequence[MeasuredRecommender], users: Sequence[Judge], replay: Replay
+) -> Iterator[Judge]:
+    """Of ratings: replay alone, and what users say who know the same rows, corrected by it."""
+    if truth.kind not in RATED:
+        return
+    picks = [one.picks[REPLAY] for one in recommenders]
+    for judge in users:
+        if judge.rows == "disjoint":
+            said = [replay.correct(one, mine) for one, mine in zip(judge.said, picks, strict=True)]
+            yield dataclasses.replace(judge, name=judge.name + CORRECTED, said=said)
+    yield Judge(REPLAY, "metric", [replay.value(mine) for mine in picks], REPLAY, rows="disjoint")
 
 
 def _row(
@@ -131,16 +150,21 @@ def _differences(
 ) -> list[LogDifference]:
     """Of every population with the best metric, and of those with no class of their own with the best classical users.
 
-    The best is that of this very log, which favours it.
+    The best is that of this very log, which favours it. On disjoint rows, of ratings, `REPLAY` of these is one more.
     """
-    metrics = [row for row in rows if row.kind == "metric"]
     users = [row for row in rows if row.kind == "users"]
-    pairs = [(row, BEST_METRIC, metrics[0]) for row in users if metrics]
-    for row in users:
-        peers = [other for other in users if other.rows == row.rows and other.judge != PERSONA]
-        if row.judge == PERSONA and peers:
-            pairs.append((row, BEST_CLASSICAL, peers[0]))
+    pairs = [(row, BEST_METRIC, best) for best in [row for row in rows if reads_held_out(row)][:1] for row in users]
+    pairs += [(row, REPLAY, one) for one in rows if one.judge == REPLAY for row in users if row.rows == one.rows]
+    for name in (PERSONA, PERSONA + CORRECTED):
+        for row in (row for row in users if row.judge == name):
+            peers = [other for other in users if other.rows == row.rows and _are_peers(other.judge, name)]
+            pairs += [(row, BEST_CLASSICAL, other) for other in peers[:1]]
     return [
         LogDifference(left.title, what, right.title, analysis.differences(judges[left.title], judges[right.title]).tau)
         for left, what, right in pairs
     ]
+
+
+def _are_peers(classical: str, name: str) -> bool:
+    """Whether they are others than language-model users, and corrected if these are."""
+    return classical.removesuffix(CORRECTED) != PERSONA and classical.endswith(CORRECTED) == name.endswith(CORRECTED)

@@ -23,6 +23,7 @@ from personagym_env.evaluation.agreement.all_logs.log_shape import log_shape
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool, dense_users
 from personagym_env.evaluation.agreement.list_truth import ListTruth, choice_truth, joint_truth
+from personagym_env.evaluation.agreement.replay import Replay
 from personagym_env.evaluation.agreement.truths import check_users
 from personagym_env.evaluation.core.data_overlap import deal_rows
 from personagym_env.evaluation.core.result_file import recorded
@@ -92,10 +93,11 @@ def measure_log(args: AllLogsSettings, dataset: Dataset, context: RunContext) ->
     recommenders, left_out = fit_line_up(args, bench, context)
     asked = list(ask_all(args, bench, questions_of(bench, recommenders), context, left_out))
     weights = user_resamples(few.test.n_users, args.resamples, rng)
+    replay = Replay.of(dealt.others)
     truths = []
     for truth in bench.item_truths:
         with context.bar(f"{dataset.name}: {truth.name}", None):
-            truths.append(measure_truth(bench, truth, recommenders, asked, weights, rng))
+            truths.append(measure_truth(bench, truth, recommenders, asked, replay, weights, rng))
     return LogBoard(
         dataset=dataset.name,
         description=words,

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from personagym_env.evaluation.agreement.all_logs.board import AllLogs, LogJudge
 from personagym_env.evaluation.agreement.all_logs.meta_analysis import random_effects
 from personagym_env.evaluation.agreement.judges import JudgeKind
+from personagym_env.evaluation.agreement.replay import REPLAY
 from personagym_env.evaluation.agreement.truths import TRUTH_KINDS, TRUTH_TITLES, TruthKind
 from personagym_env.evaluation.backtest.confidence import TOLD_APART, ConfidenceBin
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Section, Table, name_column, words_column
 
-METRICS = ("popularity", "NDCG@10", "NDCG@10, liked")
+METRICS = ("popularity", "NDCG@10", "NDCG@10, liked", f"{REPLAY} (disjoint)")
 """Offline metrics that the table of all logs has; the file has all."""
 
 
@@ -89,7 +90,7 @@ def taus_table(study: AllLogs, kind: TruthKind) -> Table:
     best = Row(
         (
             Cell("best offline metric"),
-            *(_tau([row for row in truth.judges if row.kind == "metric"], named=True) for _, truth in found),
+            *(_tau([row for row in truth.judges if reads_held_out(row)], named=True) for _, truth in found),
         )
     )
     ceiling = Row((Cell("a perfect judge"), *(Cell(truth.ceiling, ".2f") for _, truth in found)), "reference")
@@ -234,6 +235,11 @@ def pairs_table(study: AllLogs) -> Table:
         "named."
     )
     return Table.plain("Pairs of recommenders as A/B tests", columns, rows, note)
+
+
+def reads_held_out(row: LogJudge) -> bool:
+    """Whether it is a metric of held-out rows, or of what is shown, and not of rows that a judge knows."""
+    return row.kind == "metric" and row.judge != REPLAY
 
 
 def _right(bins: Sequence[ConfidenceBin]) -> Cell:
