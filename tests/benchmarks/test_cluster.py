@@ -23,7 +23,9 @@ def _words(command: str) -> tuple[str, ...]:
     return tuple(command.split())
 
 
+_TRAIN = COMMANDS["train"]
 SHORT = COMMANDS | {
+    "train": Command((*_TRAIN.arguments, "--adapters.side-by-side", "1"), _TRAIN.results),
     "leaderboard": Command(
         _words(
             "leaderboard --dataset {log} --agent mf --floors bias --contestants random popular linucb --users 12 "
@@ -53,7 +55,7 @@ SHORT = COMMANDS | {
         ("off_policy.json",),
     ),
 }
-COMPARED = ("leaderboard", "fidelity", "robustness", "off-policy", "agreement")
+COMPARED = ("leaderboard", "fidelity", "robustness", "off-policy", "agreement", "train")
 QUICK = COMPARED[:1]
 """The others take more than a second, and are made of the same pieces."""
 
@@ -140,7 +142,7 @@ def test_commands_find_the_same_on_a_cluster_that_loses_a_node(
     from ray.cluster_utils import Cluster
 
     node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-    expected = {name: found(name) for name in ("leaderboard", "robustness")}
+    expected = {name: found(name) for name in ("train", "leaderboard", "robustness")}
     cluster = Cluster(initialize_head=True, head_node_args=node)
     try:
         doomed, _ = cluster.add_node(**node), cluster.add_node(**node)

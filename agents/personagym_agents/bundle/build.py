@@ -1,11 +1,11 @@
 """From a trained base to a bundle: one adapter per group of users, metrics, manifest."""
 
+import shutil
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from personagym_agents.bundle.manifest import MANIFEST, Manifest, read_manifest, save_manifest
 from personagym_agents.bundle.settings import AdapterSettings, BundleSettings
@@ -13,16 +13,15 @@ from personagym_agents.bundle.storage import (
     REASONS,
     adapter_names,
     bundle_users,
-    save_adapter,
     save_base,
     save_population,
 )
 from personagym_agents.inference.styles import style_weights
 from personagym_agents.model.adapter_file import write_adapter
-from personagym_agents.model.adapters import add_adapters, lora_config
+from personagym_agents.model.adapters import lora_config
 from personagym_agents.training.base import TrainedBase
 from personagym_agents.training.kinds import AdapterTrainer
-from personagym_agents.training.loop import train
+from personagym_agents.training.lone_adapters import LoneInputs, LoneTask, train_one_by_one
 from personagym_agents.training.world import World
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import BoolArray, IntArray
@@ -30,6 +29,7 @@ from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
 from personagym_env.files import replacing_folder
 from personagym_env.protocols import UserAgent
 from personagym_env.run_context import RunContext
+from personagym_env.workers import Workers
 
 
 def check_place(place: Path) -> None:
@@ -60,8 +60,8 @@ def build_bundle(
         adapters: which; those of the base's settings if None.
         place: folder of the bundle.
         split_words: how the rows were parted, for the manifest.
-        context: keeps the checkpoints, from which a run that was cut off goes on, and the losses; its command goes
-            into the manifest.
+        context: keeps the checkpoints, from which a run that was cut off goes on, and the losses; its workers train
+            the adapters; its command goes into the manifest.
         measure: whether the manifest gets figures on the held-out rows; what these cannot tell is left out.
 
     Raises:
@@ -95,7 +95,7 @@ def build_bundle(
             metrics = {}
             for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
                 agent = bundle_users(made, dataset, split.train, adapters=with_adapters)
-                metrics[agent.name] = _measure(agent, split)
+                metrics[agent.name] = _measure(agent, split, context.workers)
             save_manifest(made, replace(manifest, metrics=metrics))
     return read_manifest(place)
 
@@ -131,7 +131,7 @@ def _train_side_by_side(trained_base: TrainedBase, bundle: BundleSettings, made:
 def _train_one_by_one(
     trained_base: TrainedBase, bundle: BundleSettings, made: Path, identity: str, context: RunContext
 ) -> None:
-    """Train and write one adapter after the other, each with embeddings of the base's own tokens, from nothing on."""
+    """Train and write the adapters."""
     settings, seed = bundle.adapters, bundle.adapter_seed
     groups = trained_base.personas.groups(settings.groups, seed)
     config = lora_config(
@@ -142,26 +142,19 @@ def _train_one_by_one(
         targets=settings.targets,
         tokens=trained_base.field_ids,
     )
-    rng = np.random.default_rng(seed)
     epochs = trained_base.epochs(settings.training, seed, kept=settings.training.epochs)
+    world = World(epochs, trained_base.teacher, weights=trained_base.weights)
+    inputs = LoneInputs(trained_base.model, world, config, settings.training, seed, identity, context)
+    rng, counts, tasks = np.random.default_rng(seed), trained_base.split.train.counts, []
     for number, name in enumerate(adapter_names(settings.groups, groups)):
         members = groups == number
         known_as = f" ({trained_base.personas.names[number]})" if settings.groups == "persona" else ""
-        taught = _taught(members, trained_base.split.train.counts, settings.rows, rng)
-        rows = int(trained_base.split.train.counts[taught].sum())
+        taught = _taught(members, counts, settings.rows, rng)
+        rows = int(counts[taught].sum())
         context.tell(f"adapter {name}{known_as}: {rows:,} rows of {taught.sum()} of {members.sum()} users")
-        torch.manual_seed(seed * 10_007 + number)
-        adapted = add_adapters(trained_base.model, [name], config)
-        train(
-            trained_base.model,
-            [World(epochs, trained_base.teacher, users=taught, weights=trained_base.weights)],
-            settings.training,
-            name=name,
-            identity=identity,
-            context=context,
-        )
-        save_adapter(made, adapted)
-        adapted.unload()
+        tasks.append(LoneTask(name, number, taught))
+    for task, place in zip(tasks, train_one_by_one(inputs, tasks), strict=True):
+        shutil.copytree(place, made / "adapters" / task.name)
 
 
 def _taught(members: BoolArray, counts: IntArray, rows: int | None, rng: np.random.Generator) -> BoolArray:
@@ -175,12 +168,12 @@ def _taught(members: BoolArray, counts: IntArray, rows: int | None, rng: np.rand
     return taught
 
 
-def _measure(agent: UserAgent, split: Split) -> dict[str, float]:
+def _measure(agent: UserAgent, split: Split, workers: Workers | None) -> dict[str, float]:
     """Held-out figures of a population, as `personagym fidelity` prints them with intervals.
 
     Without those that the rows cannot tell, such as the AUC where nobody has an item left to tell real choices from.
     """
-    asked = FidelityTest.draw(split, np.random.default_rng(0)).ask(agent)
+    asked = FidelityTest.draw(split, np.random.default_rng(0)).ask(agent, workers=workers)
     everybody = np.ones((1, split.test.n_users))
     figures = {name: float(figure.resampled(everybody)[0]) for name, figure in asked.statistics.items()}
     return {name: round(figure, 4) for name, figure in figures.items() if np.isfinite(figure)}

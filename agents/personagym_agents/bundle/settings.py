@@ -44,6 +44,10 @@ class AdapterSettings:
     """What draws a user's own adapter back to that of the persona, where it began; see `train_stack`."""
     own_rate: float = 0.15
     """Learning rate of users' own adapters, in that of the others: few steps on few rows go astray at the full one."""
+    side_by_side: int = 64
+    """Adapters that are trained together at most, in batches of all their users' documents: a piece of work. 1 trains
+    each alone, in fewer steps of more documents of its own users. Their gradients are dense, and most of many adapters
+    have no row in a batch."""
     training: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(
             epochs=2, batch=12, learning_rate=2e-3, warmup=20, weight_decay=0.0, averaging=0.95
@@ -55,6 +59,8 @@ class AdapterSettings:
             raise ValueError(f"AdapterSettings.tail must lie in [0, 1), got {self.tail}")
         if self.own_rate <= 0:
             raise ValueError(f"AdapterSettings.own_rate must be above 0, got {self.own_rate}")
+        if self.side_by_side < 1:
+            raise ValueError(f"AdapterSettings.side_by_side must be at least 1, got {self.side_by_side}")
         if self.checks < 1 or self.penalty < 0:
             raise ValueError(
                 f"AdapterSettings.checks must be at least 1, and penalty at least 0: got {self.checks}, {self.penalty}"

@@ -4,10 +4,10 @@ The profile that opens a sequence sums up rows of the same user that the sequenc
 loss asks for can be read off the text before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import deepcopy
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -203,6 +203,7 @@ class Epochs:
     ) -> None:
         self.corpus = corpus
         self.seed = seed
+        self._made_with = (partial(Epochs, seed=seed, kept=kept, held_out=held_out), (corpus, writer, options))
 
         @lru_cache(maxsize=kept)
         def draw(number: int) -> tuple[Epoch, np.random.Generator]:
@@ -210,6 +211,10 @@ class Epochs:
             return sample_epoch(corpus, writer, options, rng, held_out), rng
 
         self._draw = draw
+
+    def __reduce__(self) -> tuple[Callable[..., "Epochs"], tuple[Any, ...]]:
+        """A copy in another process, which draws them again."""
+        return self._made_with
 
     def draw(self, number: int) -> tuple[Epoch, np.random.Generator]:
         """An epoch, and a generator that goes on from its draws."""

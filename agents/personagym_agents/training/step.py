@@ -104,6 +104,6 @@ def _losses(model: PreTrainedModel, lesson: Lesson, settings: TrainingSettings) 
         rating[asked],
         chosen[asked],
         torch.from_numpy(taught).to(device, torch.float32),
-        torch.from_numpy(corpus.target).to(device, torch.float32),
+        torch.tensor(corpus.target, dtype=torch.float32, device=device),
         None if weight is None else torch.from_numpy(weight).to(device, torch.float32),
     )

@@ -9,7 +9,7 @@ from rich.pretty import Pretty
 
 from personagym_agents.bundle.settings import BundleSettings, paper_settings
 from personagym_benchmarks.console import make_console
-from personagym_benchmarks.display import console_run, print_plain
+from personagym_benchmarks.display import Ray, console_run, print_plain
 from personagym_env.data.named_splits import named_split
 from personagym_env.data.sources import load_dataset
 from personagym_env.evaluation.core.data_overlap import judge_half
@@ -49,6 +49,7 @@ class TrainCommand:
     """Learn only from the half of the training rows that the leaderboard's recommenders do not know, to judge them."""
     run: Path = Path("runs/train")
     """Folder of checkpoints and TensorBoard logs. A run that was cut off goes on from there."""
+    ray: Ray = None
     settings: Annotated[Preset, tyro.conf.arg(name=""), tyro.conf.FlagConversionOff] = field(
         default_factory=BundleSettings
     )
@@ -67,7 +68,7 @@ class TrainCommand:
             split, half_words = judge_half(split)
             split_words = f"{split_words}; {half_words}"
         console = make_console()
-        with console_run(console, self.run) as shown, tensorboard_log(self.run) as figures:
+        with console_run(console, self.run, ray=self.ray) as shown, tensorboard_log(self.run) as figures:
             context = replace(shown, figures=figures)
             trained_base = train_base(dataset, split, self.settings, context)
             manifest = build_bundle(trained_base, place=self.output, split_words=split_words, context=context)

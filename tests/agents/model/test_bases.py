@@ -107,7 +107,7 @@ def outside_tokenizer(small_data: Dataset, small_split: Split) -> Callable[[str]
     return lambda kind: KINDS[kind](texts)
 
 
-SIDE_BY_SIDE = ("1 single adapter", "2 persona adapters")
+SIDE_BY_SIDE = ("adapter single-0", "adapters persona-0 to 1")
 """How adapters are trained where none has embeddings of its own."""
 
 

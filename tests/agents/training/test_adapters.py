@@ -2,15 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 
 import numpy as np
 import pytest
 import torch
 
 from fixtures.display import RecordingDisplay
+from fixtures.workers import PickledWorkers
 from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
 from personagym_agents.personas.settings import PersonaSettings
-from personagym_agents.training import kinds
+from personagym_agents.training import stacks
 from personagym_agents.training.base import TrainedBase, train_base
 from personagym_agents.training.kinds import AdapterTrainer
 from personagym_agents.training.sampling import NONE, Epochs
@@ -19,6 +21,7 @@ from personagym_agents.training.tail import Tail, tail_rows
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
 from personagym_env.run_context import RunContext
+from personagym_env.workers import Workers
 
 QUICK = TrainingSettings(epochs=1, batch=4, warmup=1)
 SETTINGS = AdapterSettings(rank=2, alpha=2, tail=0.2, training=replace(QUICK, learning_rate=0.01))
@@ -38,8 +41,10 @@ def base(small_data: Dataset, small_split: Split, tmp_path_factory: pytest.TempP
     return train_base(small_data, small_split, settings, RunContext(tmp_path_factory.mktemp("base")))
 
 
-def trainer(base: TrainedBase, folder: Path, settings: AdapterSettings = SETTINGS) -> AdapterTrainer:
-    return AdapterTrainer(base, settings, seed=0, history_lines=4, context=RunContext(folder))
+def trainer(
+    base: TrainedBase, folder: Path, settings: AdapterSettings = SETTINGS, workers: Workers | None = None
+) -> AdapterTrainer:
+    return AdapterTrainer(base, settings, seed=0, history_lines=4, context=RunContext(folder, workers=workers))
 
 
 def test_the_tail_is_each_users_latest_rows_and_no_document_of_a_training_shows_it(base: TrainedBase) -> None:
@@ -87,7 +92,7 @@ def test_kinds_begin_where_the_coarser_one_ended_and_are_kept(
 ) -> None:
     still = replace(SETTINGS, tail=0.0, training=replace(SETTINGS.training, learning_rate=1e-12, averaging=0.0))
     single = trainer(base, tmp_path, still).train("single").factors[0]
-    monkeypatch.setattr(kinds, "_SIDE_BY_SIDE", 7)  # a user's own are trained in several parts
+    still = replace(still, side_by_side=7)  # a user's own are trained in several parts
     own = trainer(base, tmp_path, still).train("individual")
     assert len(own.factors) == base.corpus.train.n_users
     assert own.curves[0] == ()
@@ -98,12 +103,28 @@ def test_kinds_begin_where_the_coarser_one_ended_and_are_kept(
     def refuse(*args: object, **named: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(kinds, "train_stack", refuse)
+    monkeypatch.setattr(stacks, "train_stack", refuse)
     again = trainer(base, tmp_path, still).train("individual")
     assert again.key == own.key
     torch.testing.assert_close(dict(again.factors[3]), dict(own.factors[3]), rtol=0, atol=0)
     with pytest.raises(AssertionError, match="trained again"):
         trainer(base, tmp_path, replace(still, rank=1)).train("single")
+
+
+def test_adapters_are_the_same_whoever_trains_them(base: TrainedBase, tmp_path: Path) -> None:
+    """In any order, by copies of everything, some of which are lost; what is kept is not trained again."""
+    settings, workers = replace(SETTINGS, side_by_side=5), PickledWorkers(2)
+    alone = trainer(base, tmp_path / "alone", settings).train("individual")
+    shared = trainer(base, tmp_path / "shared", settings, workers).train("individual")
+    assert (shared.key, shared.curves, shared.stopped) == (alone.key, alone.curves, alone.stopped)
+    for left, right in zip(shared.factors, alone.factors, strict=True):
+        torch.testing.assert_close(dict(left), dict(right), rtol=0, atol=0)
+    pieces = sum(workers.done_by)
+    assert pieces == len(list((tmp_path / "shared").iterdir())) == 4
+    rmtree(next((tmp_path / "shared").glob("individual-*")))
+    again = trainer(base, tmp_path / "shared", settings, workers).train("individual")
+    assert sum(workers.done_by) == pieces + 1
+    torch.testing.assert_close([dict(one) for one in again.factors], [dict(one) for one in alone.factors])
 
 
 def test_a_penalty_draws_a_users_own_adapter_back(base: TrainedBase, tmp_path: Path) -> None:
@@ -120,8 +141,8 @@ def test_a_penalty_draws_a_users_own_adapter_back(base: TrainedBase, tmp_path: P
         )
 
     assert way(60.0) < 0.8 * way(0.0)
-    for settings in ({"tail": 1.0}, {"checks": 0}, {"penalty": -1.0}):
-        with pytest.raises(ValueError, match=r"AdapterSettings\.(tail|checks)"):
+    for settings in ({"tail": 1.0}, {"checks": 0}, {"penalty": -1.0}, {"side_by_side": 0}):
+        with pytest.raises(ValueError, match=r"AdapterSettings\.(tail|checks|side_by_side)"):
             AdapterSettings(**settings)  # type: ignore[arg-type]
 
 
