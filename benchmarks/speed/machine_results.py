@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from personagym_env.evaluation.core.result_file import Result
+from personagym_env.evaluation.core.statistics import Interval
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,34 @@ class Scale(Result):
     """That Ray takes to start, by the wall."""
     smallest_job_seconds: float
     """That a job of one piece which does nothing takes then."""
+
+
+@dataclass(frozen=True)
+class TrainedPieces:
+    """Adapters of a kind, trained in pieces."""
+
+    together: int
+    """Adapters that are trained side by side at most."""
+    pieces: int
+    workers: int
+    took: Clocked
+    worker_mb: tuple[float, float]
+    """As of `Scaled`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterPieces(Result):
+    """What training adapters in pieces costs, and what adapters that are trained alone are worth."""
+
+    KIND = "training in pieces"
+    FORMAT = 1
+    COMMAND = "python benchmarks/speed/adapter_pieces.py"
+
+    runs: tuple[TrainedPieces, ...]
+    """Side by side, then alone: by one worker, and by several."""
+    alone_less_stack: Mapping[str, Interval]
+    """By statistic of held-out rows, over the same users."""
+    adapters: int
 
 
 @dataclass(frozen=True)

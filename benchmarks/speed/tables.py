@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
-from speed.machine_results import ColdStart, CollectSpeed, GpuSpeed, PretrainedBase, Scale
+from speed.machine_results import AdapterPieces, ColdStart, CollectSpeed, GpuSpeed, PretrainedBase, Scale
 from speed.results import DecisionRate, Growth, KernelGains, MixedAdapters, MixedRate, PPOThroughput, Throughput
 
 
@@ -294,6 +294,32 @@ def scale_table(found: Scale) -> Table:
         for one in found.runs
     )
     return Table.plain("The same log, collected by one worker and by several", columns, rows)
+
+
+def adapter_pieces_table(found: AdapterPieces) -> Table:
+    """Adapters trained side by side and alone."""
+    columns = (
+        name_column("trained"),
+        Column("pieces", "pieces"),
+        Column("workers", "workers"),
+        Column("seconds", "processor seconds"),
+        Column("memory", "MiB of a worker"),
+        Column("own", "its own"),
+    )
+    rows = (
+        Row(
+            (
+                Cell("alone" if one.together == 1 else "side by side"),
+                Cell(one.pieces, ",d"),
+                Cell(one.workers, ",d"),
+                Cell(one.took.processor, ".1f"),
+                Cell(one.worker_mb[0], ".0f"),
+                Cell(one.worker_mb[1], ".0f"),
+            )
+        )
+        for one in found.runs
+    )
+    return Table.plain(f"{found.adapters} persona adapters, trained in pieces", columns, rows)
 
 
 def gpu_table(found: GpuSpeed) -> Table:
