@@ -183,7 +183,8 @@ def _of_variants() -> Iterator[tuple[str, Table]]:
     yield "chat", next(variants.own_tables({"chat": chat.measurements}))[1]
     own = SteeredAdapters.load(RESULTS / "steered_adapters.json")
     yield "steered-adapters", next(variants.own_tables({"steered": own.measurements}))[1]
-    yield "variants-agreement", variant_judges_table(VariantJudges.load(RESULTS / "variants-agreement.json"))
+    for name in ("variants-agreement", "variants-agreement-cuisines"):
+        yield name, variant_judges_table(VariantJudges.load(RESULTS / f"{name}.json"))
     yield "variants-differences", variants.differences_table(report)
     further = VariantReport.load(RESULTS / "variants-cuisines.json")
     yield "variants-cuisines-differences", variants.differences_table(further)
