@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from personagym_agents.classical.mean_matching import exponents, tilted
+from personagym_agents.classical.mean_matching import exponents, summed, tilted
 from personagym_env.collaborative.rating_model import Opinion
 from personagym_env.collaborative.shrinkage import shrunk_mean
 from personagym_env.data.tables import FloatArray, IntArray, Interactions
@@ -119,7 +119,7 @@ class OrdinalLink:
                 exponent = exponents(result, self.line[0] + self.line[1] * location, self.scale)
             result = tilted(result, exponent, self.scale)
         np.maximum(result, np.float32(SMALLEST), out=result)
-        result /= result.sum(axis=0)
+        result /= summed(result)
         return np.ascontiguousarray(result.transpose(*range(1, result.ndim), 0))
 
     def exponent(self, location: FloatArray, steepness: FloatArray, tilt: FloatArray | None) -> npt.NDArray[np.float32]:
@@ -142,7 +142,7 @@ class OrdinalLink:
             result *= np.moveaxis(tilt, -1, 0)
         if len(self.line):
             np.maximum(result, np.float32(SMALLEST), out=result)
-            result /= result.sum(axis=0)
+            result /= summed(result)
         return result
 
 

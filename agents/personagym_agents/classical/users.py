@@ -5,7 +5,7 @@ They are the floors that every fidelity table prints, and the cheap users for qu
 
 from functools import partial
 from hashlib import sha256
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from personagym_env.collaborative.rating_model import RatingModel, user_blocks
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.fit_cache.kept import kept
 from personagym_env.protocols import Reaction, UserFingerprint
+from personagym_env.workers import own_arrays
 
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
@@ -87,6 +88,10 @@ class ClassicalUsers:
 
     def __repr__(self) -> str:
         return f"ClassicalUsers({self.name!r}, {self.n_users} users, {self.n_items} items)"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process too, what is found of pairs is kept."""
+        vars(self).update(own_arrays(state))
 
     def answers(self, users: IntArray) -> PairAnswers:
         """What (b,) users think of every item."""

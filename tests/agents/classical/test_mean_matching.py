@@ -36,6 +36,20 @@ def test_shapes_survive() -> None:
     assert found[2] - found[0] == pytest.approx(0.4, abs=1e-3)
 
 
+@pytest.mark.parametrize("scale", SCALES)
+def test_no_answer_depends_on_what_is_worked_out_beside_it(scale: list[float]) -> None:
+    """To the bit: what is found of a pair is kept, whoever it was asked with, and pieces of work differ in size."""
+    rng = np.random.default_rng(1)
+    worth = np.asarray(scale)
+    chances = rng.dirichlet(np.full(len(scale), 0.5), 600).T.clip(1e-6)
+    wanted = rng.uniform(worth[0], worth[-1], 600)
+    whole = with_means(chances, wanted, worth)
+    for size in (1, 3, 10):
+        parts = [slice(begin, begin + size) for begin in range(0, 300, size)]
+        found = [with_means(chances[:, part], wanted[part], worth) for part in parts]
+        np.testing.assert_array_equal(np.concatenate(found, axis=1), whole[:, :300])
+
+
 def test_links_that_know_the_scale_expect_a_line_in_the_mean() -> None:
     """Where styles differ between the users of a log, and the mean is right as it is."""
     rng = np.random.default_rng(0)

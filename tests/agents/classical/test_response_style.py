@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fixtures.workers import sent
 from personagym_agents.classical import link
 from personagym_agents.classical.calibration import fit_users
 from personagym_agents.classical.link import OrdinalLink, fit_link
@@ -110,6 +111,18 @@ def test_what_the_line_asks_of_a_pair_is_found_once(log: Interactions, monkeypat
     for slates in ([[1, 2, 3], [1, 2, 3]], [[1, 2, 3], [1, 2, 3]], [[3, 2, 1], [4, 2, 3]]):
         sessions.react(rows, np.array(slates))
     assert found == [6, 1]
+
+
+def test_users_in_style_answer_in_the_processes_of_a_cluster(log: Interactions) -> None:
+    """Where arrays are mapped and nobody may write into them."""
+    fitted = fit_users(fit_factors, log, 0, with_affinity=True, with_style=True)
+    agent, rows = ClassicalUsers("mf", SCALE, (N_USERS, N_ITEMS), *fitted), np.arange(2)
+    here, elsewhere = (users.open(2) for users in (agent, sent(agent)()))
+    for slates in ([[1, 2, 3], [4, 5, 6]], [[6, 5, 4], [3, 2, 7]]):
+        for sessions in (here, elsewhere):
+            sessions.start(rows, np.array([5, 9]))
+        answers = [sessions.react(rows, np.array(slates)).rating for sessions in (here, elsewhere)]
+        np.testing.assert_array_equal(*answers)
 
 
 def test_long_scales_have_no_styles() -> None:
