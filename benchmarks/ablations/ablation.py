@@ -26,6 +26,7 @@ from personagym_agents.bundle.storage import REASONS
 from personagym_agents.memory.settings import Recall
 from personagym_agents.personas.settings import Features, Groups, PersonaSettings
 from personagym_agents.training.base import TrainedBase, train_base
+from personagym_agents.training.settings import TrainingSettings
 from personagym_agents.training.tensorboard import tensorboard_log
 from personagym_benchmarks.console import make_console
 from personagym_benchmarks.display import console_run
@@ -63,13 +64,16 @@ class Args:
     """Folder of the bundles."""
 
 
+_TRAINING = TrainingSettings(epochs=2, batch=12, learning_rate=2e-3, warmup=20, weight_decay=0.0, averaging=0.95)
+
+
 def kinds_of_adapters(args: Args, rows: Sequence[int]) -> Mapping[str, AdapterSettings]:
     """Settings by kind for personas with (p,) training rows.
 
     A user alone has a few documents, so adapters of that kind step after each, twice. Rows that are held equal are as
     many as the smallest persona has.
     """
-    default = AdapterSettings()
+    default = AdapterSettings(choices=True, training=_TRAINING)
     if args.rank is not None:
         default = replace(default, rank=args.rank, alpha=args.rank)
     if args.averaging is not None:

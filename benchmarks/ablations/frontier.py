@@ -163,6 +163,7 @@ class Bench:
             rank=self.args.rank,
             alpha=self.args.rank,
             penalty=penalty,
+            choices=True,
             training=replace(self.args.training, sampling=self.regime.sampling),
         )
         trainer = AdapterTrainer(
@@ -234,7 +235,7 @@ def bases_of(args: Args, context: RunContext) -> dict[str, TrainedBase]:
         taste=told.taste,
         titles=told.titles,
         teacher="bias",
-        personas=PersonaSettings(n_personas=args.personas),
+        personas=PersonaSettings(features="behaviour", n_personas=args.personas),
     )
     base = train_base(dataset, split, settings, context)
     learned = fit_learned_personas(

@@ -159,7 +159,7 @@ class AdaptedRow:
         return f"{self.name} #{self.seed}"
 
 
-_ADAPTERS = AdapterSettings(rank=16, alpha=32, dropout=0.0)
+_ADAPTERS = AdapterSettings(rank=16, alpha=32, dropout=0.0, choices=True)
 _SINGLE = "one adapter (5.2k rows), profile"
 ADAPTED = (
     AdaptedRow("one adapter (2.1k rows), profile", 2_100),
@@ -197,7 +197,8 @@ def adapted(row: AdaptedRow, questions: Questions, base: str, folder: Path) -> F
 @lru_cache(maxsize=1)
 def _base(questions: Questions, base: str, recall: Recall) -> TrainedBase:
     """A base that is ready for adapters; rows of one kind of document stand behind each other."""
-    settings = BundleSettings(base=base, recall=recall, teacher="bias", personas=PersonaSettings(n_personas=4))
+    personas = PersonaSettings(features="behaviour", n_personas=4)
+    settings = BundleSettings(base=base, recall=recall, teacher="bias", personas=personas)
     return train_base(questions.dataset, questions.split, settings, RunContext(Path("runs")))
 
 

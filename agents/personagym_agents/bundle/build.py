@@ -142,9 +142,10 @@ def _train_one_by_one(
         targets=settings.targets,
         tokens=trained_base.field_ids,
     )
-    epochs = trained_base.epochs(settings.training, seed, kept=settings.training.epochs)
+    training = settings.training_on(chooses=False)
+    epochs = trained_base.epochs(training, seed, kept=training.epochs)
     world = World(epochs, trained_base.teacher, weights=trained_base.weights)
-    inputs = LoneInputs(trained_base.model, world, config, settings.training, seed, identity, context)
+    inputs = LoneInputs(trained_base.model, world, config, training, seed, identity, context)
     rng, counts, tasks = np.random.default_rng(seed), trained_base.split.train.counts, []
     for number, name in enumerate(adapter_names(settings.groups, groups)):
         members = groups == number

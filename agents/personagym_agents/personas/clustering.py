@@ -188,14 +188,14 @@ def fit_personas(
     Args:
         traits: of u users, computed from training rows.
         genre_names: (g,) for the personas' names.
-        settings: how to look; the defaults if None.
+        settings: how to look; by behaviour, and the defaults else, if None.
         rng: draws the seeds of the runs.
         texts: (u,) profile of each user, needed if users are grouped by profiles.
 
     Raises:
         ValueError: there are fewer users than personas, `genre_names` does not fit the traits, or texts are missing.
     """
-    settings = PersonaSettings() if settings is None else settings
+    settings = PersonaSettings(features="behaviour") if settings is None else settings
     space = None if settings.features == "behaviour" or texts is None else TextSpace.fit(texts)
     features = _features(settings.features, traits, space, texts)
     if traits.genre_share.shape[1] != len(genre_names):
@@ -236,7 +236,8 @@ def fit_learned_personas(
         ValueError: there are fewer users than personas.
     """
     traits = user_traits(train, catalogue)
-    found, prediction = find_groups(train, catalogue, rng, count=settings.n_personas, starts=settings.seeds)
+    number, among = settings.n_personas, (settings.least, settings.most)
+    found, prediction = find_groups(train, catalogue, rng, count=number, among=among, starts=settings.seeds)
     features = profile_features(traits).astype(np.float64)
     mean, scale = features.mean(axis=0), _trait_scale(features, len(catalogue.genre_names))
     points = (features - mean) / scale

@@ -21,6 +21,8 @@ from personagym_env.collaborative.factors import FactorSettings, fit_factors
 from personagym_env.collaborative.shrinkage import shrunk_mean
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 
+COUNTS = (1, 2, 3, 4, 6, 8, 12)
+"""Numbers of groups that are compared."""
 FOLDS = 5
 _COMMON_PRIOR = 50.0
 """Rows by which the correction of everybody is shrunk to none."""
@@ -247,8 +249,11 @@ class Prediction:
         """The criterion, and the search that was kept, as lines for the terminal."""
         lines = [f"{row.n_personas:>8} personas predict the inner tail with {row.loss:.4f}" for row in self.criterion]
         best = min(self.searches, key=lambda rounds: rounds[-1].loss)
-        ways = ", ".join(f"{one.loss:.4f} ({one.moved} moved)" for one in best)
-        return [*lines, f"best of {len(self.searches)} searches, mean squared error of cross-fitted rows: {ways}"]
+        lines.append(
+            f"best of {len(self.searches)} searches, mean squared error of cross-fitted rows: {best[0].loss:.4f} at "
+            f"first, {best[-1].loss:.4f} after {len(best)} rounds, the last of which moved {best[-1].moved} users"
+        )
+        return lines
 
     def to_lists(self) -> dict[str, Any]:
         """As JSON has it."""
@@ -290,7 +295,7 @@ def find_groups(
     rng: np.random.Generator,
     *,
     count: int | None = None,
-    counts: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 12),
+    among: tuple[int, int] = (1, 12),
     starts: int = 5,
 ) -> tuple[IntArray, Prediction]:
     """(u,) groups by what predicts, and how they were found.
@@ -300,7 +305,7 @@ def find_groups(
         catalogue: of their items.
         rng: deals folds and draws where searches start.
         count: of groups; None for the number that predicts the inner tail best.
-        counts: numbers that are compared.
+        among: least and most such number, if there are as many users. One for all is told beside it either way.
         starts: of each search.
 
     Raises:
@@ -309,8 +314,12 @@ def find_groups(
     most = len(np.unique(train.users))
     if count is not None and count > most:
         raise ValueError(f"{count} personas need as many different users, got {most}")
-    criterion = () if count else tuple(_tail_losses(train, catalogue, rng, [n for n in counts if n <= most], starts))
-    count = count or min(criterion, key=lambda row: row.loss).n_personas
+    criterion: tuple[TailLoss, ...] = ()
+    if count is None:
+        numbers = [n for n in COUNTS if n <= min(most, among[1])]
+        criterion = tuple(_tail_losses(train, catalogue, rng, numbers, starts))
+        wanted = [row for row in criterion if row.n_personas >= among[0]] or criterion[-1:]
+        count = min(wanted, key=lambda row: row.loss).n_personas
     rows = _folded(train, catalogue, rng)
     searches = [search_groups(rows, count, rng) for _ in range(starts)]
     best = min(searches, key=lambda search: search.loss)

@@ -15,15 +15,15 @@ ratings (`personagym_agents.personas.prediction`)."""
 class PersonaSettings:
     """How personas are looked for."""
 
-    features: Features = "behaviour"
+    features: Features = "prediction"
     """What users are grouped by."""
     n_personas: int | None = None
-    """Personas to form; None chooses by the criterion."""
+    """Personas to form; None chooses by the criterion: what predicts the inner tail best, else the silhouette."""
     least: int = 2
     most: int = 12
-    """Numbers of personas that the criterion compares."""
+    """Numbers of personas that may be chosen."""
     seeds: int = 5
-    """Independent runs per number; their agreement is the stability."""
+    """Independent runs per number; their agreement is the stability of clusters."""
     restarts: int = 10
     """KMeans++ starts in a run, of which the tightest counts."""
     stable: float = 0.8

@@ -46,7 +46,7 @@ class TrainedKind:
 
 
 class AdapterTrainer:
-    """Trains adapters of any kind on one base.
+    """Trains adapters of any kind on one base, which has learned to choose.
 
     Args:
         base: stays as it is.
@@ -60,7 +60,7 @@ class AdapterTrainer:
         self, base: TrainedBase, settings: AdapterSettings, *, seed: int, history_lines: int, context: RunContext
     ) -> None:
         self._base, self._seed, self._context = base, seed, context
-        corpus, training = base.corpus, settings.training
+        corpus, training = base.corpus, settings.training_on(chooses=True)
         held_out = tail_rows(corpus.train, settings.tail)
         options = fitting(training.sampling, corpus, window_of(base.model))
         world = World(

@@ -78,7 +78,7 @@ def _groups(dataset: Dataset, part: NamedSplit, seed: int) -> dict[str, IntArray
     traits, known = user_traits(train, catalogue), np.flatnonzero(train.counts)
     found: dict[str, IntArray] = {"random groups": np.random.default_rng(seed).permutation(train.n_users) % PERSONAS}
     told = Traits._make(column[known] for column in traits)
-    settings, rng = PersonaSettings(n_personas=PERSONAS), np.random.default_rng(seed)
+    settings, rng = PersonaSettings(features="behaviour", n_personas=PERSONAS), np.random.default_rng(seed)
     found["traits"] = fit_personas(told, catalogue.genre_names, settings, rng=rng).assign(traits)
     found["what predicts"] = find_groups(train, catalogue, rng, count=PERSONAS)[0]
     for name, core in (("learned vectors", True), ("vectors of a drawn encoder", False)):

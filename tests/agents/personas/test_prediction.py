@@ -42,7 +42,7 @@ def agrees(groups: np.ndarray) -> bool:
 
 def test_planted_groups_are_found_and_their_number_is_chosen_on_the_inner_tail() -> None:
     log, catalogue = planted()
-    groups, prediction = find_groups(log, catalogue, np.random.default_rng(0), counts=(1, 2), starts=3)
+    groups, prediction = find_groups(log, catalogue, np.random.default_rng(0), among=(1, 2), starts=3)
     assert [row.n_personas for row in prediction.criterion] == [1, 2]
     assert prediction.criterion[1].loss < prediction.criterion[0].loss - 0.3
     assert agrees(groups)
