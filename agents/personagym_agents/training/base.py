@@ -30,6 +30,7 @@ from personagym_agents.training.logs import TrainingLog, other_logs, ready_log
 from personagym_agents.training.loop import train
 from personagym_agents.training.sampling import Epochs
 from personagym_agents.training.settings import TrainingSettings
+from personagym_agents.training.tail import tail_rows
 from personagym_agents.training.world import Teacher, World
 from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
@@ -199,10 +200,12 @@ def _read(dataset: Dataset, split: Split, settings: BundleSettings) -> tuple[Rea
 def _personas(
     dataset: Dataset, split: Split, book: ProfileStore | None, settings: BundleSettings, context: RunContext
 ) -> Personas:
-    traits = user_traits(split.train, dataset.catalogue)
+    """Who is like whom, by the rows that adapters learn from: the inner tail would flatter groups that know it."""
+    rows = split.train.take(~tail_rows(split.train, settings.adapters.tail))
+    traits = user_traits(rows, dataset.catalogue)
     rng = np.random.default_rng(settings.seed)
     if settings.personas.features == "prediction":
-        learned = fit_learned_personas(split.train, dataset.catalogue, settings.personas, rng=rng)
+        learned = fit_learned_personas(rows, dataset.catalogue, settings.personas, rng=rng)
         context.tell(learned.table())
         return learned
     by_behaviour = settings.personas.features == "behaviour"

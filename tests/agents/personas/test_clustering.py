@@ -19,7 +19,7 @@ GENRES = ("Action", "Comedy", "Film-Noir", "Musical")
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 GROUP = 40
 PLANTED = np.repeat(np.arange(3), GROUP)
-FEW = PersonaSettings(most=6, restarts=3, seeds=3)
+FEW = PersonaSettings(features="behaviour", most=6, restarts=3, seeds=3)
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_the_table_prints_the_choice(personas):
 
 
 def test_a_given_number_is_obeyed_and_names_stay_distinct(traits):
-    personas = fit_personas(traits, GENRES, PersonaSettings(n_personas=12, restarts=2), rng=np.random.default_rng(1))
+    personas = fit_personas(traits, GENRES, by("behaviour", n_personas=12), rng=np.random.default_rng(1))
     assert len(personas) == 12
     assert len(set(personas.names)) == 12
     assert personas.sizes.min() > 0
@@ -136,7 +136,7 @@ def test_two_users_and_one_user_work(traits):
     pair = Traits(*(column[[0, 50]] for column in traits))
     assert len(fit_personas(pair, GENRES, FEW, rng=np.random.default_rng(0))) == 1
     with pytest.raises(ValueError, match="3 personas need as many different users, got 2"):
-        fit_personas(pair, GENRES, PersonaSettings(n_personas=3), rng=np.random.default_rng(0))
+        fit_personas(pair, GENRES, by("behaviour", n_personas=3), rng=np.random.default_rng(0))
 
 
 TOLD = np.arange(3 * GROUP) % 3

@@ -1,6 +1,7 @@
 """Personas found by what predicts: planted groups are found, and new users join them by their first ratings."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -50,6 +51,21 @@ def test_planted_groups_are_found_and_their_number_is_chosen_on_the_inner_tail()
     for rounds in prediction.searches:
         assert rounds[-1].moved == 0 or len(rounds) > 10
         assert rounds[-1].loss <= rounds[0].loss + 1e-9
+
+
+def test_one_group_is_chosen_only_where_it_may_be() -> None:
+    """One correction for all predicts noise best, which the criterion tells either way."""
+    log, catalogue = planted()
+    noise = replace(log, ratings=np.random.default_rng(1).permutation(log.ratings))
+    for least, most, wanted in ((1, 4, 1), (2, 4, None), (12, 12, 12)):
+        groups, prediction = find_groups(noise, catalogue, np.random.default_rng(0), among=(least, most), starts=2)
+        losses = {row.n_personas: row.loss for row in prediction.criterion}
+        assert min(losses, key=losses.__getitem__) == 1
+        assert len(prediction.corrections) == (wanted or min((2, 3, 4), key=losses.__getitem__))
+        assert groups.max() < len(prediction.corrections)
+    few = log.take(log.users < 3)
+    _, prediction = find_groups(few, catalogue, np.random.default_rng(0), among=(6, 12), starts=2)
+    assert len(prediction.corrections) == 3
 
 
 def test_new_users_join_by_the_likelihood_of_their_first_ratings() -> None:
