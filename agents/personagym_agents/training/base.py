@@ -104,7 +104,7 @@ def train_base(dataset: Dataset, split: Split, settings: BundleSettings, context
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     book = None if settings.profiles is None else ProfileStore.load(Path(settings.profiles))
     writer = profile_writer(book, split.train, taste=settings.taste)
-    personas = _personas(dataset, split, book, settings, context)
+    personas = find_personas(dataset, split.train, settings, context, book=book)
     recall = settings.recall
     reason_book = None if recall.reason_book is None else ReasonStore.load(Path(recall.reason_book), dataset)
     own = ready_log(dataset, split.train, settings, None if reason_book is None else reason_book.texts(split.train))
@@ -197,20 +197,34 @@ def _read(dataset: Dataset, split: Split, settings: BundleSettings) -> tuple[Rea
     return tuple(ReadLog(name, int(log.n_users), int(log.n_items), len(log), log.fingerprint()) for name, log in logs)
 
 
-def _personas(
-    dataset: Dataset, split: Split, book: ProfileStore | None, settings: BundleSettings, context: RunContext
+def find_personas(
+    dataset: Dataset,
+    train: Interactions,
+    settings: BundleSettings,
+    context: RunContext,
+    *,
+    book: ProfileStore | None = None,
 ) -> Personas:
-    """Who is like whom, by the rows that adapters learn from: the inner tail would flatter groups that know it."""
-    rows = split.train.take(~tail_rows(split.train, settings.adapters.tail))
-    traits = user_traits(rows, dataset.catalogue)
+    """Who is like whom, by the rows that adapters learn from: the inner tail would flatter groups that know it.
+
+    Args:
+        dataset: texts of items and users.
+        train: training rows, the inner tail among them.
+        settings: what users are grouped by, and the share of the tail.
+        context: is told the criterion and the names.
+        book: profiles by a chat model, of users who are grouped by their texts.
+
+    Raises:
+        ValueError: there are fewer users than personas.
+    """
+    rows = train.take(~tail_rows(train, settings.adapters.tail))
     rng = np.random.default_rng(settings.seed)
     if settings.personas.features == "prediction":
-        learned = fit_learned_personas(rows, dataset.catalogue, settings.personas, rng=rng)
-        context.tell(learned.table())
-        return learned
-    by_behaviour = settings.personas.features == "behaviour"
-    texts = None if by_behaviour else profile_texts(book, split.train, dataset)
-    personas = fit_personas(traits, dataset.catalogue.genre_names, settings.personas, rng=rng, texts=texts)
+        personas = fit_learned_personas(rows, dataset.catalogue, settings.personas, rng=rng)
+    else:
+        traits, names = user_traits(rows, dataset.catalogue), dataset.catalogue.genre_names
+        texts = None if settings.personas.features == "behaviour" else profile_texts(book, train, dataset)
+        personas = fit_personas(traits, names, settings.personas, rng=rng, texts=texts)
     context.tell(personas.table())
     return personas
 

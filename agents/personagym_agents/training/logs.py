@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from personagym_agents.bundle.settings import BundleSettings
-from personagym_agents.classical.users import fit_classical
+from personagym_agents.classical.users import RATING_FITS, ClassicalUsers, fit_classical
 from personagym_agents.documents.corpus import Corpus, tokenizer_texts
 from personagym_agents.documents.profile import ProfileWriter
 from personagym_agents.documents.told import Told, fit_told
@@ -73,7 +74,11 @@ def ready_log(
         train: rows to learn from.
         settings: what is recalled, who teaches, and how ratings are told.
         reasons: (n,) the texts of a reason book.
+
+    Raises:
+        ValueError: there is no such teacher.
     """
+    teacher = _teacher(settings.teacher, dataset, train)
     told = fit_told(train)
     rows = told.log(train)
     memory = make_memory(dataset.catalogue, rows, settings.recall, reasons)
@@ -84,7 +89,6 @@ def ready_log(
         evidence=settings.recall.evidence,
         reasons=None if memory is None else memory.reasons,
     )
-    teacher = _teacher(settings.teacher, dataset, train)
     weights = None
     if settings.propensities is not None:
         weights = inverse_weights(propensities_of(settings.propensities, rows, seed=settings.seed))
@@ -115,9 +119,17 @@ def other_logs(
 
 
 def _teacher(name: str, dataset: Dataset, train: Interactions) -> Teacher:
-    users = fit_classical(name, train, catalogue=dataset.catalogue)
+    """Fitted when first asked about somebody: adapters that learn ratings alone never do."""
+    if name not in RATING_FITS:
+        raise ValueError(f"unknown teacher {name!r}; there are {', '.join(sorted(RATING_FITS))}")
+
+    @cache
+    def fitted() -> ClassicalUsers:
+        return fit_classical(name, train, catalogue=dataset.catalogue)
 
     def teach(people: IntArray, items: IntArray) -> FloatArray:
-        return react_to_pairs(users, people, items, rows=256).rating
+        if not len(people):
+            return np.zeros((0, len(train.scale)))
+        return react_to_pairs(fitted(), people, items, rows=256).rating
 
     return teach

@@ -11,15 +11,16 @@ import torch
 from fixtures.display import RecordingDisplay
 from fixtures.workers import PickledWorkers
 from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
-from personagym_agents.personas.settings import PersonaSettings
+from personagym_agents.personas.settings import Features, PersonaSettings
 from personagym_agents.training import stacks
-from personagym_agents.training.base import TrainedBase, train_base
+from personagym_agents.training.base import TrainedBase, find_personas, train_base
 from personagym_agents.training.kinds import AdapterTrainer
+from personagym_agents.training.logs import ready_log
 from personagym_agents.training.sampling import NONE, Epochs
 from personagym_agents.training.settings import SamplingOptions, TrainingSettings
 from personagym_agents.training.tail import Tail, tail_rows
 from personagym_env.data.splits import Split
-from personagym_env.data.tables import Dataset
+from personagym_env.data.tables import Dataset, FloatArray, IntArray
 from personagym_env.run_context import RunContext
 from personagym_env.workers import Workers
 
@@ -69,6 +70,49 @@ def test_the_tail_is_each_users_latest_rows_and_no_document_of_a_training_shows_
         for item in items[rated != NONE]
     }
     assert pairs == set(zip(train.users[~tail].tolist(), train.items[~tail].tolist(), strict=True))
+
+
+@pytest.mark.parametrize("features", ["prediction", "behaviour"])
+def test_personas_do_not_know_the_tail(features: Features, small_data: Dataset, small_split: Split) -> None:
+    """Groups that had seen the rows which tell adapters when to stop would have them go on for too long."""
+    train = small_split.train
+    tail = tail_rows(train, 0.25)
+    settings = BundleSettings(
+        adapters=AdapterSettings(tail=0.25), personas=PersonaSettings(features=features, n_personas=3)
+    )
+    ratings = train.ratings.copy()
+    ratings[tail] = 6 - ratings[tail]
+    other = replace(train, ratings=ratings)
+    found, same, moved = (
+        find_personas(small_data, rows, kept, RunContext(Path())).assignment
+        for rows, kept in (
+            (train, settings),
+            (other, settings),
+            (other, replace(settings, adapters=AdapterSettings(tail=0.0))),
+        )
+    )
+    np.testing.assert_array_equal(found, same)
+    assert (found != moved).any()
+
+
+def test_adapters_that_learn_ratings_alone_ask_no_teacher(base: TrainedBase, tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def teach(users: IntArray, items: IntArray) -> FloatArray:
+        asked.append(len(users))
+        return base.teacher(users, items)
+
+    remembering = replace(base, teacher=teach)
+    trainer(remembering, tmp_path).train("single")
+    assert not any(asked)
+    trainer(remembering, tmp_path, replace(SETTINGS, choices=True)).train("single")
+    assert any(asked)
+    assert SETTINGS.training_on(chooses=False) == replace(SETTINGS, choices=True).training_on(chooses=True)
+
+
+def test_an_unknown_teacher_is_named(small_data: Dataset, small_split: Split) -> None:
+    with pytest.raises(ValueError, match="unknown teacher 'svd'; there are bias, knn, mf, stack, trees"):
+        ready_log(small_data, small_split.train, BundleSettings(teacher="svd"))
 
 
 def test_adapters_are_kept_where_the_tail_is_best(base: TrainedBase, tmp_path: Path) -> None:
