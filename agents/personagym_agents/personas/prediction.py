@@ -36,6 +36,8 @@ _OFFSET_PRIOR = 5.0
 """Ratings at no offset that the offset of a new user is shrunk by."""
 _BLOCK = 1 << 22
 """Numbers of the matrices of single users that are solved at a time."""
+_TIE = 1e-3
+"""Share of the lowest error by which others count as equally low; the fewest groups win, whose adapters see most rows."""
 _TAIL = 0.2
 """Of each user's rows, on which numbers of groups are compared."""
 
@@ -304,7 +306,7 @@ def find_groups(
         train: training rows.
         catalogue: of their items.
         rng: deals folds and draws where searches start.
-        count: of groups; None for the number that predicts the inner tail best.
+        count: of groups; None for the number that predicts the inner tail best, or the fewest that do so within a tie.
         among: least and most such number, if there are as many users. One for all is told beside it either way.
         starts: of each search.
 
@@ -319,7 +321,8 @@ def find_groups(
         numbers = [n for n in COUNTS if n <= min(most, among[1])]
         criterion = tuple(_tail_losses(train, catalogue, rng, numbers, starts))
         wanted = [row for row in criterion if row.n_personas >= among[0]] or criterion[-1:]
-        count = min(wanted, key=lambda row: row.loss).n_personas
+        good = (1 + _TIE) * min(row.loss for row in wanted)
+        count = next(row.n_personas for row in wanted if row.loss <= good)
     rows = _folded(train, catalogue, rng)
     searches = [search_groups(rows, count, rng) for _ in range(starts)]
     best = min(searches, key=lambda search: search.loss)

@@ -61,7 +61,8 @@ def test_one_group_is_chosen_only_where_it_may_be() -> None:
         groups, prediction = find_groups(noise, catalogue, np.random.default_rng(0), among=(least, most), starts=2)
         losses = {row.n_personas: row.loss for row in prediction.criterion}
         assert min(losses, key=losses.__getitem__) == 1
-        assert len(prediction.corrections) == (wanted or min((2, 3, 4), key=losses.__getitem__))
+        best = min(losses[n] for n in (2, 3, 4))
+        assert len(prediction.corrections) == (wanted or next(n for n in (2, 3, 4) if losses[n] <= 1.001 * best))
         assert groups.max() < len(prediction.corrections)
     few = log.take(log.users < 3)
     _, prediction = find_groups(few, catalogue, np.random.default_rng(0), among=(6, 12), starts=2)
