@@ -37,7 +37,7 @@ _OFFSET_PRIOR = 5.0
 _BLOCK = 1 << 22
 """Numbers of the matrices of single users that are solved at a time."""
 _TIE = 1e-3
-"""Share of the lowest error by which others count as equally low; the fewest groups win, whose adapters see most rows."""
+"""Share of the lowest error by which others count as equally low; the fewest groups win, which have most rows each."""
 _TAIL = 0.2
 """Of each user's rows, on which numbers of groups are compared."""
 
