@@ -71,8 +71,8 @@ policies-persona: $(VENV)/ready
 
 # Six hours of one core: adapters of every kind, several seeds each, on the shipped base and on one without a memory.
 ablation: $(VENV)/ready
-	$(BIN)/personagym train --base small --recall.evidence False --adapters.groups none --run runs/no-memory-run --output runs/no-memory
-	$(BIN)/personagym train --base small --recall.evidence False --recall.reasons 1 --adapters.groups none --run runs/reasons-run --output runs/reasons
+	$(BIN)/personagym train --base small --styles False --recall.evidence False --adapters.groups none --run runs/no-memory-run --output runs/no-memory
+	$(BIN)/personagym train --base small --styles False --recall.evidence False --recall.reasons 1 --adapters.groups none --run runs/reasons-run --output runs/reasons
 	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory
 	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --seeds 2 --kinds individual
 	$(BIN)/python benchmarks/ablations/ablation.py --bundle runs/no-memory --seeds 3 --kinds single random persona --averaging 0
@@ -83,7 +83,7 @@ ablation: $(VENV)/ready
 
 # Half an hour of one core: error against speed, by kind of adapter, on users of short lines.
 frontier: $(VENV)/ready
-	$(BIN)/personagym train --output runs/short-lines --run runs/short-lines-run default --base small --layers 2 --taste False --titles False --recall.evidence False --adapters.groups none --training.epochs 5 --training.batch 12 --training.sampling.lines 24
+	$(BIN)/personagym train --output runs/short-lines --run runs/short-lines-run default --base small --styles False --layers 2 --taste False --titles False --recall.evidence False --adapters.groups none --training.epochs 5 --training.batch 12 --training.sampling.lines 24
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes header --training.epochs 1
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle agents/personagym_agents/bundles/fast/ml-100k --regimes header --training.epochs 1 --seeds 3 --kinds none single random kmeans learned --run runs/frontier-memory --output runs/frontier-memory.json
 	$(BIN)/python benchmarks/ablations/frontier.py --bundle runs/short-lines --regimes "header and 8 lines" --training.epochs 1 --seeds 1 --kinds none single learned --output runs/frontier-8-lines.json
