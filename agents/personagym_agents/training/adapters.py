@@ -1,4 +1,4 @@
-"""Training of adapters: all of a kind together, each stopped where the inner tail likes it best.
+"""Training of adapters: all of a kind together, each as far from where it began as the inner tail bears out.
 
 Shapes: a adapters, u users.
 """
@@ -25,6 +25,9 @@ from personagym_env.run_context import RunContext
 LEAST_TAIL = 400
 """Tail rows that an adapter needs to be stopped by its own; those with fewer stop where all of them together are best,
 since the difference between two steps on a few rows is chance."""
+SHARES = (0.25, 0.5, 0.75)
+"""Of the way from the first weights to the last ones, at which the tail is asked too: half of a correction is often
+better than none and than all of it, and rows that cannot tell these apart do least harm there."""
 
 
 class CurvePoint(NamedTuple):
@@ -35,6 +38,8 @@ class CurvePoint(NamedTuple):
     """Nats of a rating, under the adapter of its user."""
     rmse: float
     """In levels."""
+    share: float = 1.0
+    """Of the way from the first weights to those of the step."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,7 @@ class TrainedStack:
     curve: tuple[CurvePoint, ...]
     """The first is before the first step; empty without a tail."""
     stopped: tuple[int, ...]
-    """(a,) step whose weights each adapter keeps."""
+    """(a,) step whose weights each adapter keeps, or goes a share of the way to."""
 
 
 def ask_tail(model: PreTrainedModel, stack: AdapterStack, tail: Tail, adapter_of: IntArray) -> TailErrors:
@@ -134,6 +139,11 @@ def train_stack(
                     best.see(step, ask_tail(model, stack, tail, adapter_of), average)
                     _set(stack, current)
                     bar.note(f"tail {best.curve[-1].nll:.4f} nats")
+        if tail is not None:
+            for share in SHARES:
+                between = [first.lerp(last, share) for first, last in zip(begun, average, strict=True)]
+                _set(stack, between)
+                best.see(step, ask_tail(model, stack, tail, adapter_of), between, share)
         stack.choose(None)
     return best.kept() if tail is not None else TrainedStack(average, (), (step,) * stack.count)
 
@@ -153,11 +163,11 @@ class _Best:
         self._stopped = np.zeros(stack.count, np.int64)
         self.curve: list[CurvePoint] = []
 
-    def see(self, step: int, errors: TailErrors, snapshot: Snapshot) -> None:
+    def see(self, step: int, errors: TailErrors, snapshot: Snapshot, share: float = 1.0) -> None:
         """Keep the weights of those adapters that are better than before."""
         rows = max(errors.rows.sum(), 1.0)
         nll, rmse = errors.surprise.sum() / rows, np.sqrt(errors.squares.sum() / rows)
-        self.curve.append(CurvePoint(step, float(nll), float(rmse)))
+        self.curve.append(CurvePoint(step, float(nll), float(rmse), share))
         asked = self._adapter_of >= 0
         own, count = (
             np.bincount(self._adapter_of[asked], values[asked], minlength=self._count)
