@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cached_property, partial
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
@@ -78,7 +78,7 @@ def ready_log(
     Raises:
         ValueError: there is no such teacher.
     """
-    teacher = _teacher(settings.teacher, dataset, train)
+    teacher = _Teacher(settings.teacher, dataset, train)
     told = fit_told(train)
     rows = told.log(train)
     memory = make_memory(dataset.catalogue, rows, settings.recall, reasons)
@@ -118,18 +118,21 @@ def other_logs(
     return found
 
 
-def _teacher(name: str, dataset: Dataset, train: Interactions) -> Teacher:
-    """Fitted when first asked about somebody: adapters that learn ratings alone never do."""
-    if name not in RATING_FITS:
-        raise ValueError(f"unknown teacher {name!r}; there are {', '.join(sorted(RATING_FITS))}")
+class _Teacher:
+    """Classical users, fitted when first asked about somebody: adapters that learn ratings alone never do."""
 
-    @cache
-    def fitted() -> ClassicalUsers:
-        return fit_classical(name, train, catalogue=dataset.catalogue)
+    def __init__(self, name: str, dataset: Dataset, train: Interactions) -> None:
+        if name not in RATING_FITS:
+            raise ValueError(f"unknown teacher {name!r}; there are {', '.join(sorted(RATING_FITS))}")
+        self._fit = partial(fit_classical, name, train, catalogue=dataset.catalogue)
+        self._ratings = len(train.scale)
 
-    def teach(people: IntArray, items: IntArray) -> FloatArray:
-        if not len(people):
-            return np.zeros((0, len(train.scale)))
-        return react_to_pairs(fitted(), people, items, rows=256).rating
+    @cached_property
+    def _users(self) -> ClassicalUsers:
+        return self._fit()
 
-    return teach
+    def __call__(self, users: IntArray, items: IntArray) -> FloatArray:
+        """See `Teacher`."""
+        if not len(users):
+            return np.zeros((0, self._ratings))
+        return react_to_pairs(self._users, users, items, rows=256).rating
