@@ -12,13 +12,14 @@ from fixtures.display import RecordingDisplay
 from fixtures.workers import PickledWorkers
 from personagym_agents.bundle.settings import SMALL, AdapterSettings, BundleSettings
 from personagym_agents.personas.settings import Features, PersonaSettings
-from personagym_agents.training import stacks
+from personagym_agents.training import adapters, stacks
+from personagym_agents.training.adapters import SHARES
 from personagym_agents.training.base import TrainedBase, find_personas, train_base
-from personagym_agents.training.kinds import AdapterTrainer
+from personagym_agents.training.kinds import AdapterTrainer, TrainedKind
 from personagym_agents.training.logs import ready_log
 from personagym_agents.training.sampling import NONE, Epochs
 from personagym_agents.training.settings import SamplingOptions, TrainingSettings
-from personagym_agents.training.tail import Tail, tail_rows
+from personagym_agents.training.tail import Tail, TailErrors, tail_rows
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
 from personagym_env.run_context import RunContext
@@ -120,7 +121,9 @@ def test_adapters_are_kept_where_the_tail_is_best(base: TrainedBase, tmp_path: P
     kind = trainer(base, tmp_path).train("single")
     assert len(kind.factors) == len(kind.curves) == len(kind.stopped) == 1
     curve = kind.curves[0]
-    assert [point.step for point in curve] == sorted({point.step for point in curve})
+    steps = [point.step for point in curve if point.share == 1]
+    assert steps == sorted(set(steps))
+    assert [(point.step, point.share) for point in curve[len(steps) :]] == [(steps[-1], share) for share in SHARES]
     assert curve[0].step == 0
     assert kind.stopped[0] == min(curve, key=lambda point: point.nll).step
     # So high a rate makes all of it worse: what stays is what adds nothing.
@@ -199,3 +202,27 @@ def test_rows_of_every_adapter_are_told(base: TrainedBase, tmp_path: Path) -> No
     assert len(told) == len(base.personas)
     for line in told:
         assert 0 < int(line.split(": ")[1].split(" rows")[0]) <= 30
+
+
+def test_an_adapter_goes_part_of_the_way_where_the_tail_likes_that_best(
+    base: TrainedBase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = base.corpus.train.n_users
+
+    def kept(liked: int) -> TrainedKind:
+        """Where the tail likes the answers to this question best."""
+        asked: list[int] = []
+
+        def liking(*_: object) -> TailErrors:
+            asked.append(0)
+            return TailErrors(*(np.full(users, value) for value in (1.0 + (len(asked) != liked), 1.0, 1.0)))
+
+        monkeypatch.setattr(adapters, "ask_tail", liking)
+        return trainer(base, tmp_path / str(liked)).train("single")
+
+    whole, half = kept(3), kept(5)
+    assert whole.stopped == half.stopped == (4,)
+    assert [point.nll for point in half.curves[0]] == [2, 2, 2, 2, 1, 2]
+    for name, low_rank in whole.factors[0].items():
+        assert low_rank.up.any()
+        torch.testing.assert_close(half.factors[0][name].up, low_rank.up / 2)
