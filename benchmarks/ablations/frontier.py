@@ -36,10 +36,10 @@ from personagym_agents.bundle.storage import load_bundle_agent
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.model.adapters import mix_adapters
 from personagym_agents.model.causal_lm import load_base
-from personagym_agents.personas.clustering import Personas, fit_learned_personas
+from personagym_agents.personas.clustering import Personas
 from personagym_agents.personas.prediction import ItemColumns, Round
 from personagym_agents.personas.settings import Groups, PersonaSettings
-from personagym_agents.training.base import TrainedBase, train_base
+from personagym_agents.training.base import TrainedBase, find_personas, train_base
 from personagym_agents.training.kinds import AdapterTrainer, TrainedKind
 from personagym_agents.training.settings import SamplingOptions, TrainingSettings
 from personagym_benchmarks.console import make_console
@@ -238,10 +238,8 @@ def bases_of(args: Args, context: RunContext) -> dict[str, TrainedBase]:
         personas=PersonaSettings(features="behaviour", n_personas=args.personas),
     )
     base = train_base(dataset, split, settings, context)
-    learned = fit_learned_personas(
-        split.train, dataset.catalogue, settings.personas, rng=np.random.default_rng(settings.seed)
-    )
-    context.tell(learned.table())
+    by_prediction = replace(settings, personas=replace(settings.personas, features="prediction"))
+    learned = find_personas(dataset, split.train, by_prediction, context)
     return {"kmeans": base, "learned": replace(base, personas=learned)}
 
 
