@@ -47,7 +47,7 @@ def places(small_data: Dataset, small_split: Split, tmp_path_factory: pytest.Tem
         made[kind] = folder / kind
         build_bundle(
             trained_base,
-            AdapterSettings(groups=kind, training=QUICK),
+            AdapterSettings(groups=kind, tail=0.0, choices=True, training=QUICK),
             place=made[kind],
             split_words="",
             context=RunContext(folder / f"run-{kind}"),
