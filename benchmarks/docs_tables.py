@@ -54,9 +54,10 @@ from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.tables import distances_table
 from personagym_env.files import write_atomically
 from personagym_recommenders import REGISTRY, RecommenderSpec
-from speed.machine_results import ColdStart, CollectSpeed, PretrainedBase, Scale
+from speed.machine_results import AdapterPieces, ColdStart, CollectSpeed, PretrainedBase, Scale
 from speed.results import EngineSpeed, Growth, KernelGains, MixedAdapters, PPOThroughput, Throughput
 from speed.tables import (
+    adapter_pieces_table,
     cold_start_table,
     collect_table,
     engine_table,
@@ -199,6 +200,7 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     yield "growth", growth.select("name", "step", "reset", "memory")
     yield "collect", collect_table(CollectSpeed.load(RESULTS / "collect.json"))
     yield "scale", scale_table(Scale.load(RESULTS / "scale.json"))
+    yield "adapter-pieces", adapter_pieces_table(AdapterPieces.load(RESULTS / "adapter_pieces.json"))
     yield "cold-start", cold_start_table(ColdStart.load(RESULTS / "cold_start.json"))
     yield "pretrained-base", pretrained_base_table(PretrainedBase.load(RESULTS / "pretrained_base.json"))
     yield "mixed-adapters", mixed_times_table(MixedAdapters.load(RESULTS / "mixed_adapters.json"))
