@@ -249,7 +249,10 @@ class Prediction:
 
     def table(self) -> list[str]:
         """The criterion, and the search that was kept, as lines for the terminal."""
-        lines = [f"{row.n_personas:>8} personas predict the inner tail with {row.loss:.4f}" for row in self.criterion]
+        lines = [f"{'personas':>8}  mean squared error on the inner tail"] if self.criterion else []
+        for row in self.criterion:
+            chosen = "  <- chosen" if row.n_personas == len(self.corrections) else ""
+            lines.append(f"{row.n_personas:>8}  {row.loss:.4f}{chosen}")
         best = min(self.searches, key=lambda rounds: rounds[-1].loss)
         lines.append(
             f"best of {len(self.searches)} searches, mean squared error of cross-fitted rows: {best[0].loss:.4f} at "

@@ -141,6 +141,15 @@ def test_memory_does_not_grow_with_users_times_pairs_of_genres(monkeypatch: pyte
     assert peak < 6 * 2**20
 
 
+def test_the_table_prints_the_choice_beside_one_for_all() -> None:
+    log, catalogue = planted()
+    settings = PersonaSettings(features="prediction", seeds=2, most=3)
+    personas = fit_learned_personas(log, catalogue, settings, rng=np.random.default_rng(0))
+    told = [line.split() for line in personas.table().splitlines()]
+    assert [line[0] for line in told[1:4]] == ["1", "2", "3"]
+    assert [line[0] for line in told if line[-1] == "chosen"] == [str(len(personas))]
+
+
 def test_learned_personas_have_names_and_survive_the_file() -> None:
     log, catalogue = planted()
     settings = PersonaSettings(features="prediction", n_personas=2, seeds=2)
