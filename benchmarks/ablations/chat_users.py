@@ -58,6 +58,9 @@ class Settings:
     """Of a server that speaks OpenAI's protocol; None runs the model here."""
     key_variable: str | None = None
     """Environment variable that holds the server's key."""
+    folder: Path | None = None
+    """Where what a server answers is kept, so that nothing is asked twice, and times are those of the first run; None
+    asks anew."""
 
 
 def both_ways(agent: PromptedUsers, rows: Interactions) -> tuple[FloatArray, FloatArray]:
@@ -194,7 +197,7 @@ def main(settings: Settings) -> None:
         agent = chat_users(told, split.train, settings.model)
     else:
         endpoint = EndpointSettings(settings.base_url, settings.model, key_variable=settings.key_variable)
-        agent = served_chat_users(told, split.train, endpoint)
+        agent = served_chat_users(told, split.train, endpoint, folder=settings.folder)
     found = study(agent, dataset, split, settings)
     found.save(settings.output)
     console = make_console()

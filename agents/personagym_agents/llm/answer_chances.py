@@ -62,6 +62,11 @@ class EndpointAnswers:
     usage: Usage = field(default_factory=Usage)
     """Replies and their tokens, counted as they come."""
 
+    @property
+    def identity(self) -> Mapping[str, object]:
+        """What decides the chances, as JSON."""
+        return {**self.chat.identity, "top": self.top, "draws": self.draws}
+
     def chances(self, conversations: Sequence[Conversation], words: Sequence[str]) -> FloatArray:
         """See `AnswerModel.chances`."""
         fields = {"temperature": 0, "max_tokens": 1, "logprobs": True, "top_logprobs": self.top}

@@ -6,12 +6,14 @@ user and item once. They are the yardstick for time and fidelity, not a way to m
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 
 from personagym_agents.documents.document import HISTORY_LINES, one_header, write_line
 from personagym_agents.documents.profile import StatisticalProfileWriter
 from personagym_agents.llm.answer_chances import AnswerModel, EndpointAnswers, LocalAnswers, prompted_ratings
+from personagym_agents.llm.chance_cache import CachedChances
 from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
 from personagym_agents.llm.prompted import Asked, wish_conversation
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on
@@ -135,10 +137,19 @@ def chat_users(dataset: Dataset, train: Interactions, base: str = "smollm2") -> 
     return PromptedUsers(LocalAnswers(model, tokenizer), dataset, train)
 
 
-def served_chat_users(dataset: Dataset, train: Interactions, settings: EndpointSettings) -> PromptedUsers:
+def served_chat_users(
+    dataset: Dataset, train: Interactions, settings: EndpointSettings, *, folder: Path | None = None
+) -> PromptedUsers:
     """Users who are a chat model behind an endpoint.
+
+    Args:
+        dataset: texts of items and users.
+        train: rows that the users know.
+        settings: of the endpoint.
+        folder: where what the model answers is kept, so that nothing is asked twice; None asks anew.
 
     Raises:
         ValueError: the key's variable is not set, or ratings are no whole numbers.
     """
-    return PromptedUsers(EndpointAnswers(EndpointChat(settings)), dataset, train)
+    served = EndpointAnswers(EndpointChat(settings))
+    return PromptedUsers(served if folder is None else CachedChances(served, folder), dataset, train)
