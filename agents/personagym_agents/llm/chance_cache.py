@@ -49,8 +49,9 @@ class CachedChances:
             ValueError: a file of the folder is damaged.
         """
         places = [self._place(conversation, words) for conversation in conversations]
-        found = {place: self._read(place, len(words)) for place in dict.fromkeys(places)}
-        missing = {place: conversations[places.index(place)] for place, told in found.items() if told is None}
+        asked = dict(zip(places, conversations, strict=True))
+        found = {place: self._read(place, len(words)) for place in asked}
+        missing = {place: asked[place] for place, told in found.items() if told is None}
         self.known += len(places) - len(missing)
         for begin in range(0, len(missing), _AT_ONCE):
             some = list(missing)[begin : begin + _AT_ONCE]

@@ -78,11 +78,10 @@ class KeptStack(NamedTuple):
 
 def training_of(kind: Groups, settings: AdapterSettings) -> tuple[TrainingSettings, float]:
     """How adapters of a kind are trained, and what draws them back to where they began."""
-    if kind != "individual":
-        return settings.training_on(chooses=True), 0.0
     training = settings.training_on(chooses=True)
-    rate = settings.own_rate * training.learning_rate
-    return replace(training, learning_rate=rate), settings.penalty
+    if kind != "individual":
+        return training, 0.0
+    return replace(training, learning_rate=settings.own_rate * training.learning_rate), settings.penalty
 
 
 def train_stacks(inputs: StackInputs, tasks: Sequence[StackTask]) -> list[KeptStack]:
