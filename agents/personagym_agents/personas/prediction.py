@@ -246,13 +246,16 @@ class Prediction:
     """What the number of groups was chosen by; empty if it was given."""
     searches: tuple[tuple[Round, ...], ...]
     """The rounds of every start; the groups are those of the start whose last loss is lowest."""
+    count: int
+    """Groups that were looked for: k, and those that all users left."""
 
     def table(self) -> list[str]:
         """The criterion, and the search that was kept, as lines for the terminal."""
         lines = [f"{'personas':>8}  mean squared error on the inner tail"] if self.criterion else []
+        left = self.count - len(self.corrections)
+        chosen = "  <- chosen" + (f", of which all users left {left}" if left else "")
         for row in self.criterion:
-            chosen = "  <- chosen" if row.n_personas == len(self.corrections) else ""
-            lines.append(f"{row.n_personas:>8}  {row.loss:.4f}{chosen}")
+            lines.append(f"{row.n_personas:>8}  {row.loss:.4f}{chosen if row.n_personas == self.count else ''}")
         best = min(self.searches, key=lambda rounds: rounds[-1].loss)
         lines.append(
             f"best of {len(self.searches)} searches, mean squared error of cross-fitted rows: {best[0].loss:.4f} at "
@@ -261,8 +264,9 @@ class Prediction:
         return lines
 
     def to_lists(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return {
+        """As JSON has it; how many groups were looked for only where some are gone."""
+        gone = {} if self.count == len(self.corrections) else {"count": self.count}
+        return gone | {
             "corrections": self.corrections.tolist(),
             "criterion": [row._asdict() for row in self.criterion],
             "searches": [[one._asdict() for one in rounds] for rounds in self.searches],
@@ -271,10 +275,12 @@ class Prediction:
     @classmethod
     def from_lists(cls, content: Mapping[str, Any]) -> "Prediction":
         """Inverse of `to_lists`."""
+        corrections = np.asarray(content["corrections"], np.float64)
         return cls(
-            np.asarray(content["corrections"], np.float64),
+            corrections,
             tuple(TailLoss(**row) for row in content["criterion"]),
             tuple(tuple(Round(**one) for one in rounds) for rounds in content["searches"]),
+            content.get("count", len(corrections)),
         )
 
     def assign(self, log: Interactions, train: Interactions, catalogue: Catalogue) -> IntArray:
@@ -330,7 +336,7 @@ def find_groups(
     searches = [search_groups(rows, count, rng) for _ in range(starts)]
     best = min(searches, key=lambda search: search.loss)
     corrections = fit_corrections(rows.whole(), best.groups, count)[0]
-    return best.groups, Prediction(corrections, criterion, tuple(search.rounds for search in searches))
+    return best.groups, Prediction(corrections, criterion, tuple(search.rounds for search in searches), count)
 
 
 def _folded(train: Interactions, catalogue: Catalogue, rng: np.random.Generator) -> FoldedRows:

@@ -6,8 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from personagym_agents.personas import prediction as prediction_module
 from personagym_agents.personas.clustering import Personas, fit_learned_personas
-from personagym_agents.personas.prediction import FoldedRows, find_groups, fit_corrections, search_groups
+from personagym_agents.personas.prediction import (
+    FoldedRows,
+    Round,
+    Search,
+    TailLoss,
+    find_groups,
+    fit_corrections,
+    search_groups,
+)
 from personagym_agents.personas.settings import PersonaSettings
 from personagym_env.data.tables import Catalogue, Interactions
 
@@ -148,6 +157,22 @@ def test_the_table_prints_the_choice_beside_one_for_all() -> None:
     told = [line.split() for line in personas.table().splitlines()]
     assert [line[0] for line in told[1:4]] == ["1", "2", "3"]
     assert [line[0] for line in told if line[-1] == "chosen"] == [str(len(personas))]
+
+
+def test_the_choice_is_marked_where_a_group_was_left_by_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the three groups that predict best the last has no user: two are left, and three are marked all the same."""
+    log, catalogue = planted()
+    parity = np.arange(USERS) % 2
+    monkeypatch.setattr(prediction_module, "search_groups", lambda *_: Search(parity, (Round(0.5, 0),)))
+    losses = [TailLoss(count, loss) for count, loss in ((1, 1.0), (2, 0.9), (3, 0.5))]
+    monkeypatch.setattr(prediction_module, "_tail_losses", lambda *_: iter(losses))
+    settings = PersonaSettings(features="prediction", seeds=2, most=3)
+    personas = fit_learned_personas(log, catalogue, settings, rng=np.random.default_rng(0))
+    assert len(personas) == 2
+    back = Personas.from_json(personas.to_json())
+    for told in (personas.table(), back.table()):
+        assert [line.split()[0] for line in told.splitlines() if "chosen" in line] == ["3"]
+        assert "<- chosen, of which all users left 1" in told
 
 
 def test_learned_personas_have_names_and_survive_the_file() -> None:
