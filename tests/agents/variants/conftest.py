@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from personagym_agents.variants.towers import EncoderFactory, TowerSettings, fit_towers
+from personagym_agents.variants.tower import EncoderFactory, TowerSettings
+from personagym_agents.variants.towers import fit_towers
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)

@@ -6,13 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.engine import NO_SEGMENT
 from personagym_agents.inference.language_users import LanguageUserAgent
 from personagym_agents.inference.model_hooks import layers_of
 from personagym_agents.model.causal_lm import answer_logits
 from personagym_agents.variants.steered import SteeringSettings, SteeringVectors, read_vectors, steered
+from personagym_env.data.splits import temporal_split
+from personagym_env.data.tables import Dataset
+from personagym_env.evaluation.core.pair_reactions import react_to_pairs
+from personagym_env.evaluation.fidelity.fidelity_test import rating_fidelity
 
 SETTINGS = SteeringSettings(layer=0, multiplier=1.5, neighbours=3, samples=12)
 
@@ -116,3 +121,34 @@ def test_where_the_crowd_is_right_nothing_is_moved(make_language_agent: Callable
 def test_settings_that_cannot_be_are_told() -> None:
     with pytest.raises(ValueError, match="must be 1 or more, got 0"):
         SteeringSettings(neighbours=0)
+
+
+@pytest.mark.parametrize("opinionated", [True, False])
+def test_own_rows_steer_where_they_speak_of_others_and_not_where_chance_rates(
+    opinionated: bool,
+    tiny_model: Callable[..., PreTrainedModel],
+    small_data: Dataset,
+    small_tokenizer: PreTrainedTokenizerBase,
+) -> None:
+    """Where everybody has one rating for all, a model that knows nothing learns it from people's own rows.
+
+    The model's answers are read off by the embeddings of answers, so that what moves towards one makes it likelier.
+    Where ratings fall to people by chance, the rows of somebody else steer as well.
+    """
+    log = small_data.interactions
+    lovers = np.where(log.users % 2, 5.0, 1.0)
+    ratings = lovers if opinionated else np.random.default_rng(5).permutation(lovers)
+    train, test = temporal_split(replace(log, ratings=ratings.astype(np.float32)))
+    corpus = Corpus.build(replace(small_data, interactions=train), train, small_tokenizer)
+    still = LanguageUserAgent(tiny_model("gpt2"), corpus, name="still", history_lines=8)
+    own = read_vectors(still, SteeringSettings())
+    others = replace(own, differences=own.differences.roll(1, 0), rows=np.roll(own.rows, 1, axis=0))
+    surprise = []
+    for vectors in (None, own, others):
+        agent = steered(still, vectors, "moved")
+        told = rating_fidelity(react_to_pairs(agent, test.users, test.items).rating, test)["nll"]
+        surprise.append(told.resampled(np.ones((1, test.n_users)))[0])
+    if opinionated:
+        assert surprise[1] < min(surprise[0], surprise[2]) - 0.3
+    else:
+        assert abs(surprise[1] - surprise[2]) < 0.1
