@@ -7,7 +7,7 @@ that is asked both ways should give the same number; place and popularity should
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,8 @@ import tyro
 from ablations.results import ChatUsers
 from personagym_agents.classical.users import fit_classical
 from personagym_agents.llm.answer_chances import prompted_ratings
+from personagym_agents.llm.chat import Prices
+from personagym_agents.llm.dialects import Dialect
 from personagym_agents.llm.endpoint import EndpointSettings
 from personagym_agents.llm.prompted import Argument, Asked, list_conversation
 from personagym_agents.llm.prompted_users import PromptedUsers, chat_users, served_chat_users
@@ -56,6 +58,12 @@ class Settings:
     """A local base by name or path; with a base URL, the server's name of its model."""
     base_url: str | None = None
     """Of a server that speaks OpenAI's protocol; None runs the model here."""
+    dialect: Dialect = "openai"
+    """Whose words the server is asked in: `vllm` and `sglang` tell the chances of exactly the answers."""
+    adapter: str | None = None
+    """Of the server's model, by the server's name for it."""
+    prices: tuple[float, float] | None = None
+    """What the server charges for a million tokens that it reads, and that it writes."""
     key_variable: str | None = None
     """Environment variable that holds the server's key."""
     folder: Path | None = None
@@ -182,7 +190,7 @@ def study(agent: PromptedUsers, dataset: Dataset, split: Split, settings: Settin
         rows=tuple(rows),
         measurements=(*differences, *probes),
         calls=agent.calls,
-        setting=recorded(settings),
+        setting=recorded(settings) | ({} if agent.usage is None else {"usage": asdict(agent.usage)}),
         environment=environment_snapshot(),
         benchmarks={dataset.name: Benchmark.of(dataset, {})},
     )
@@ -197,10 +205,19 @@ def main(settings: Settings) -> None:
         agent = chat_users(told, split.train, settings.model)
     else:
         endpoint = EndpointSettings(settings.base_url, settings.model, key_variable=settings.key_variable)
-        agent = served_chat_users(told, split.train, endpoint, folder=settings.folder)
+        agent = served_chat_users(
+            told,
+            split.train,
+            endpoint,
+            dialect=settings.dialect,
+            adapter=settings.adapter,
+            folder=settings.folder,
+        )
     found = study(agent, dataset, split, settings)
     found.save(settings.output)
     console = make_console()
+    if agent.usage is not None:
+        console.print(agent.usage.report(None if settings.prices is None else Prices(*settings.prices)))
     for row in found.rows:
         console.print(f"{row.name}: {row.figures}")
     for _, table in own_tables({"chat": found.measurements}):

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from hashlib import sha256
 from types import TracebackType
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import httpx
 
@@ -54,6 +54,13 @@ class EndpointSettings:
 
 
 Reading = TypeVar("Reading")
+
+
+class Post(NamedTuple):
+    """What a server is sent, and where."""
+
+    url: str
+    body: Mapping[str, object]
 
 
 class PassingError(Exception):
@@ -121,11 +128,27 @@ class EndpointChat:
     def readings(
         self, conversations: Sequence[Conversation], fields: Mapping[str, object], read: Callable[[bytes], Reading]
     ) -> Iterator[tuple[int, Reading]]:
-        """What is read off the reply to every conversation, in the order in which replies come.
+        """What is read off the reply to every conversation, see `replies`.
 
         Args:
             conversations: what to ask.
             fields: of the request besides model and messages, under those of the settings.
+            read: see `replies`.
+
+        Raises:
+            ChatError: the server refuses, or fails at every try.
+        """
+        return self.replies([self._completion(conversation, fields) for conversation in conversations], read)
+
+    def beside(self, path: str) -> str:
+        """Where a server has what is its own: beside the version, as in `http://localhost:8000/tokenize`."""
+        return f"{self.settings.base_url.rstrip('/').removesuffix('/v1')}/{path}"
+
+    def replies(self, posts: Sequence[Post], read: Callable[[bytes], Reading]) -> Iterator[tuple[int, Reading]]:
+        """What is read off the reply to everything that is posted, in the order in which replies come.
+
+        Args:
+            posts: what to send.
             read: the body of a success; raises `PassingError` on one that is not what it should be.
 
         Raises:
@@ -135,8 +158,7 @@ class EndpointChat:
         pool = ThreadPoolExecutor(self.settings.concurrency, thread_name_prefix="chat")
         try:
             place_of: dict[Future[Reading], int] = {
-                pool.submit(self._ask, self._request(conversation, fields), read): place
-                for place, conversation in enumerate(conversations)
+                pool.submit(self._ask, post, read): place for place, post in enumerate(posts)
             }
             failure: BaseException | None = None
             for future in as_completed(place_of):
@@ -156,28 +178,28 @@ class EndpointChat:
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def _request(self, conversation: Conversation, fields: Mapping[str, object]) -> bytes:
-        messages = [message._asdict() for message in conversation]
-        body = {"model": self.settings.model, "messages": messages, "stream": False}
+    def _completion(self, conversation: Conversation, fields: Mapping[str, object]) -> Post:
+        body = {"model": self.settings.model, "messages": messages_of(conversation), "stream": False}
         body |= {name: value for name, value in {**fields, **self.settings.body}.items() if value is not None}
-        return json.dumps(body).encode()
+        return Post(self._url, body)
 
-    def _ask(self, request: bytes, read: Callable[[bytes], Reading]) -> Reading:
-        backoff = self.settings.backoff
+    def _ask(self, post: Post, read: Callable[[bytes], Reading]) -> Reading:
+        backoff, url = self.settings.backoff, post.url
+        request = json.dumps(post.body).encode()
         # The spread comes from the request itself: waits differ between requests and repeat from run to run.
         spread = int.from_bytes(sha256(request).digest()[:4]) / 2**32
         failures = 0
         while True:
             self._pause()
             try:
-                return read(self._try(request))
+                return read(self._try(url, request))
             except PassingError as passing:
                 failures += 1
                 if failures >= backoff.tries:
-                    raise ChatError(f"{self._url}: gave up after {failures} tries, the last: {passing}") from passing
+                    raise ChatError(f"{url}: gave up after {failures} tries, the last: {passing}") from passing
                 if passing.wait is not None and passing.wait > backoff.longest:
                     raise ChatError(
-                        f"{self._url}: {passing}; the server asks to wait {passing.wait:.0f} s, and at most "
+                        f"{url}: {passing}; the server asks to wait {passing.wait:.0f} s, and at most "
                         f"{backoff.longest:.0f} s were allowed: start the same run again later"
                     ) from passing
                 self._count_retry(passing.wait)
@@ -196,18 +218,23 @@ class EndpointChat:
         if self._stop.is_set():
             raise ChatError(f"{self._url}: stopped, because another request failed")
 
-    def _try(self, request: bytes) -> bytes:
+    def _try(self, url: str, request: bytes) -> bytes:
         deadline = time.monotonic() + self.settings.timeout
         try:
-            with self._client.stream("POST", self._url, content=request) as response:
+            with self._client.stream("POST", url, content=request) as response:
                 self._reached = True
                 return _read(response, deadline, self.settings.key_variable)
         except (httpx.HTTPError, httpx.StreamError) as error:
             if isinstance(error, httpx.ConnectError) and not self._reached:
                 raise ChatError(
-                    f"{self._url}: nothing answers there ({error}): start the server, or mend the base URL"
+                    f"{url}: nothing answers there ({error}): start the server, or mend the base URL"
                 ) from error
             raise PassingError(f"{type(error).__name__} {error}".strip()) from error
+
+
+def messages_of(conversation: Conversation) -> list[dict[str, str]]:
+    """A conversation as the protocol has it."""
+    return [message._asdict() for message in conversation]
 
 
 def _headers(settings: EndpointSettings) -> dict[str, str]:
@@ -263,8 +290,11 @@ def read_answer(body: bytes) -> Answer:
         raise PassingError(f"expected a chat completion with text, got content of type {type(text).__name__}")
     usage = reply.get("usage")
     counts = usage if isinstance(usage, dict) else {}
-    read, written = (
-        count if isinstance(count := counts.get(name), int) and count >= 0 else None
-        for name in ("prompt_tokens", "completion_tokens")
-    )
+    read, written = token_count(counts, "prompt_tokens"), token_count(counts, "completion_tokens")
     return Answer(text, choice.get("finish_reason") != "length", read, written)
+
+
+def token_count(counts: Mapping[str, object], name: str) -> int | None:
+    """A number of tokens by its name; None where there is none."""
+    count = counts.get(name)
+    return count if isinstance(count, int) and count >= 0 else None

@@ -14,6 +14,8 @@ from personagym_agents.documents.document import HISTORY_LINES, one_header, writ
 from personagym_agents.documents.profile import StatisticalProfileWriter
 from personagym_agents.llm.answer_chances import AnswerModel, EndpointAnswers, LocalAnswers, prompted_ratings
 from personagym_agents.llm.chance_cache import CachedChances
+from personagym_agents.llm.chat import Usage
+from personagym_agents.llm.dialects import Dialect, with_adapter
 from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
 from personagym_agents.llm.prompted import Asked, wish_conversation
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on
@@ -44,6 +46,8 @@ class PromptedUsers:
     name: str = "chat"
     calls: int = 0
     """Prompts that were answered."""
+    usage: Usage | None = None
+    """Replies and tokens of a server; None where the model runs here."""
     lines: list[str] = field(init=False)
     """(m,) what is told of each item."""
 
@@ -138,7 +142,13 @@ def chat_users(dataset: Dataset, train: Interactions, base: str = "smollm2") -> 
 
 
 def served_chat_users(
-    dataset: Dataset, train: Interactions, settings: EndpointSettings, *, folder: Path | None = None
+    dataset: Dataset,
+    train: Interactions,
+    settings: EndpointSettings,
+    *,
+    dialect: Dialect = "openai",
+    adapter: str | None = None,
+    folder: Path | None = None,
 ) -> PromptedUsers:
     """Users who are a chat model behind an endpoint.
 
@@ -146,10 +156,14 @@ def served_chat_users(
         dataset: texts of items and users.
         train: rows that the users know.
         settings: of the endpoint.
+        dialect: whose words the server is asked in, see `EndpointAnswers`.
+        adapter: of the model, by the name that the server has for it; None for the model as it is.
         folder: where what the model answers is kept, so that nothing is asked twice; None asks anew.
 
     Raises:
-        ValueError: the key's variable is not set, or ratings are no whole numbers.
+        ValueError: the key's variable is not set, there is no such dialect or adapter, or ratings are no whole numbers.
     """
-    served = EndpointAnswers(EndpointChat(settings))
-    return PromptedUsers(served if folder is None else CachedChances(served, folder), dataset, train)
+    chosen = settings if adapter is None else with_adapter(settings, dialect, adapter)
+    served = EndpointAnswers(EndpointChat(chosen), dialect)
+    model = served if folder is None else CachedChances(served, folder)
+    return PromptedUsers(model, dataset, train, usage=served.usage)

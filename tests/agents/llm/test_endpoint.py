@@ -82,10 +82,11 @@ def test_answers_that_were_cut_off_say_so(server: ChatServer) -> None:
         Reply(200, b"x" * (2 << 20)),
         Reply(200, completion("late"), before=0.6),
         Reply(200, completion("slow" * 50), trickle=0.02),
+        Reply(dropped=True),
     ],
     ids=[
         "500", "503", "408", "429", "no json", "empty", "deep", "no choice", "no text", "error body", "huge",
-        "time-out", "trickle",
+        "time-out", "trickle", "dropped",
     ],
 )  # fmt: skip
 def test_passing_failures_are_tried_again(server: ChatServer, reply: Reply) -> None:
