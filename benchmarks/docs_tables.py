@@ -43,7 +43,7 @@ from personagym_env.evaluation.interviews.tables import statements_table
 from personagym_env.evaluation.leaderboard.board import Leaderboard
 from personagym_env.evaluation.leaderboard.policies import PolicyComparison
 from personagym_env.evaluation.leaderboard.policy_tables import policies_table
-from personagym_env.evaluation.leaderboard.tables import agreement_table, ranking_table
+from personagym_env.evaluation.leaderboard.tables import agreement_table, choice_table, own_judges, ranking_table
 from personagym_env.evaluation.off_policy.board import OffPolicyBoard
 from personagym_env.evaluation.off_policy.offline_policies import OfflineComparison, offline_table
 from personagym_env.evaluation.off_policy.tables import estimators_table, goals_table
@@ -103,7 +103,10 @@ def _of_leaderboard() -> Iterator[tuple[str, Table]]:
         for row in board.agreements
         if row.kind in ("users", "check") or row.population == board.agent or row.figure in OFFLINE_SHOWN
     ]
-    yield "agreement", agreement_table(sorted(shown, key=lambda row: -row.tau.value), grouped=False)
+    rated, chosen = board.ceilings.get("rating"), board.ceilings.get("choice")
+    yield "agreement", agreement_table(sorted(shown, key=lambda row: -row.tau.value), ceiling=rated, grouped=False)
+    own = sorted(own_judges(board.choice_agreements, "choice"), key=lambda row: -row.tau.value)
+    yield "leaderboard-choice", choice_table(own, ceiling=chosen, grouped=False)
     for name in ("policies", "policies-persona"):
         policies = policies_table(PolicyComparison.load(RESULTS / f"{name}.json"))
         yield name, policies.select("name", "kind", "return", "lead", "real")

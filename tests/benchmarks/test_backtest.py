@@ -13,19 +13,22 @@ from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_recommenders import REGISTRY
 
 
-@pytest.fixture(scope="module")
-def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eighty users with fifty of sixty items, late ones the better ones."""
-    place = tmp_path_factory.mktemp("backtest") / "log"
+def write_log(place: Path, users: int) -> Path:
+    """Users with fifty of sixty items, late ones the better ones."""
     place.mkdir()
     rng = np.random.default_rng(0)
     rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    for user in range(80):
+    for user in range(users):
         for item in rng.choice(60, 50, replace=False):
             rating = int(np.clip(round(1 + 4 * item / 60 + rng.normal(0, 0.7)), 1, 5))
             rows.append(f"u{user}\ti{item}\t{rating}\t{rng.integers(10**6)}")
     (place / "log.inter").write_text("\n".join(rows) + "\n")
     return place
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_log(tmp_path_factory.mktemp("backtest") / "log", 80)
 
 
 def backtest(log: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> Backtest:
@@ -65,3 +68,20 @@ def test_recommenders_are_arms_by_their_words(log: Path, tmp_path: Path, monkeyp
     file.write_text(json.dumps([test | {"a": "slates:none.csv"}]))
     with pytest.raises(SystemExit):
         backtest(log, tmp_path, monkeypatch, str(file))
+
+
+def test_too_few_users_are_told_in_one_line(
+    log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = write_log(tmp_path / "log", 40)
+    file = tmp_path / "tests.json"
+    test = {"name": "one", "a": "best-rated", "b": "worst-rated", "outcome": "rating", "difference": 1.0}
+    file.write_text(json.dumps([test]))
+    for place, words, expected in (
+        (few, (), "need at least 30 users with held-out rows in each half of the users, got closed pool: "),
+        (log, (str(file), "--places", "25"), "'best-rated' has 25 items to list for 0 users of 'log'"),
+    ):
+        with pytest.raises(SystemExit):
+            backtest(place, tmp_path, monkeypatch, *words)
+        (line,) = capsys.readouterr().err.splitlines()
+        assert expected in line

@@ -11,20 +11,23 @@ from personagym_benchmarks import cli
 from personagym_env.evaluation.leaderboard.comparison import Comparison, comparison_tables, sentences
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """40 users; late items are better."""
-    place = tmp_path_factory.mktemp("compare") / "log"
+def write_log(place: Path, users: int) -> Path:
+    """Users with half of sixty items; late ones are better."""
     place.mkdir()
     rng = np.random.default_rng(0)
     rows = [
         f"u{user}\ti{item}\t{int(np.clip(round(1 + item / 15 + rng.normal(0, 0.5)), 1, 5))}\t{rng.integers(10**6)}"
-        for user in range(40)
+        for user in range(users)
         for item in rng.choice(60, 30, replace=False)
     ]
     head = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
-    (place / "log.inter").write_text("\n".join((head, *rows)) + "\n")
+    (place / f"{place.name}.inter").write_text("\n".join((head, *rows)) + "\n")
     return place
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_log(tmp_path_factory.mktemp("compare") / "log", 40)
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
@@ -54,6 +57,20 @@ def test_verdicts_of_several(
     assert sum("people like the user rated 20%" in sentence for sentence in sentences(doubtful)) == 2
     asides = [[cell.aside for cell in row.cells] for row in next(comparison_tables(doubtful)).rows]
     assert ["a guess" in row for row in asides] == [False, True, True]
+
+
+def test_held_out_rows_of_few_users_do_not_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log, output = write_log(tmp_path / "log", 20), tmp_path / "compare.json"
+    run(monkeypatch, "best-rated", "worst-rated", "--dataset", str(log), "--agent", "bias", "--output", str(output))
+    told = " ".join(capsys.readouterr().out.split())
+    for name in ("closed pool", "choice"):
+        assert f"held-out rows do not judge by {name}: {name}: only 20 users" in told
+    assert "nan" not in told
+    comparison = Comparison.load(output)
+    assert comparison.real == ()
+    assert len(list(comparison_tables(comparison))) == 1
 
 
 def test_a_mistake_is_told_in_one_line(

@@ -40,9 +40,10 @@ class AgreementSettings:
     session_rows: tuple[DataOverlap, ...] = ("disjoint",)
     """Training rows that the users of sessions know; some of `data_overlap`."""
     picks: int | None = None
-    """Items that a recommender picks for each user; by default 5, or fewer where half of the users have few rows."""
+    """Items that a recommender picks for each user; by default 5, or fewer where half of the users have few rows of a
+    truth: each truth has its own."""
     least: int | None = None
-    """Held-out items that a user needs; twice the picks by default."""
+    """Items of a truth that a user needs; twice the picks by default."""
     split: str | None = None
     """Which rows are training rows: temporal, random, leave-last, global-time, u1, paper or cold; by default temporal,
     or random where the log has no times."""

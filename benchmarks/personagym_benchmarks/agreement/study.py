@@ -27,7 +27,6 @@ from personagym_env.evaluation.agreement.ground_truth import (
     GroundTruth,
     closed_pool,
     dense_users,
-    picks_and_least,
     random_exposure,
 )
 from personagym_env.evaluation.agreement.list_truth import ListTruth, choice_truth, joint_truth
@@ -43,8 +42,11 @@ from personagym_env.workers import all_done
 
 
 def find_truths(args: AgreementSettings, dataset: Dataset, split: Split) -> tuple[GroundTruth, ...]:
-    """Every way to know the rating of picks that was asked for and that the data can answer."""
-    k, least = picks_and_least(split.test, args.picks, args.least)
+    """Every way to know the rating of picks that was asked for and that the data can answer.
+
+    How many items are picked is read off the rows of each, unless it was given.
+    """
+    k, least = args.picks, args.least
     ground_truths = [closed_pool(split, k=k, least=least)]
     manifest = dataset.manifest
     dense_share = manifest.fully_observed if args.dense_share is None else args.dense_share

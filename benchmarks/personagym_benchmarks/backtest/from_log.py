@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from personagym_env.data.tables import FloatArray, IntArray
+from personagym_env.data.tables import BoolArray, FloatArray, IntArray
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, ItemTruth
-from personagym_env.evaluation.backtest.past_tests import SLATES, Outcome
+from personagym_env.evaluation.backtest.past_tests import LEAST_USERS, SLATES, Outcome
 from personagym_env.evaluation.core.offline import liked_from
 from personagym_env.evaluation.core.statistics import interval, user_resamples
 from personagym_env.files import write_atomically
@@ -36,7 +36,13 @@ def make_past_tests(bench: Bench, folder: Path, tests: int, rng: np.random.Gener
 
     Returns:
         The path of the file.
+
+    Raises:
+        ValueError: a half of the users is too small for any outcome.
     """
+    n_users = bench.split.test.n_users
+    tested = rng.random(n_users) < 0.5
+    truths = _told_by_halves(bench, tested)[:tests]
     log, catalogue = bench.dealt.recommenders, bench.dataset.catalogue
     context = RecommenderContext(liked_from(log))
     specs, _ = available(log, catalogue, context, slow=False, online=False)
@@ -45,12 +51,9 @@ def make_past_tests(bench: Bench, folder: Path, tests: int, rng: np.random.Gener
         recommender.fit(log, catalogue)
         lists = bench.lists(recommender)
         shown[name] = bench.picks(recommender) | {truth.name: lists.of(truth.users) for truth in bench.list_truths}
-    n_users = bench.split.test.n_users
-    tested = rng.random(n_users) < 0.5
     weights = user_resamples(n_users, resamples, rng) * tested
     pairs = list(combinations(shown, 2))
     written = []
-    truths = [truth for truth in bench.item_truths if truth.kind in OUTCOMES]
     for truth in truths:
         values = {name: truth.value(one[truth.name]).resampled(weights) for name, one in shown.items()}
         for name, one in shown.items():
@@ -61,6 +64,27 @@ def make_past_tests(bench: Bench, folder: Path, tests: int, rng: np.random.Gener
     path = folder / "past-tests.json"
     write_atomically(path, json.dumps({"tests": written}, indent=1) + "\n")
     return path
+
+
+def _told_by_halves(bench: Bench, tested: BoolArray) -> list[ItemTruth]:
+    """Truths with users enough among those in the tests, and among the others, whom slates are shown to.
+
+    Raises:
+        ValueError: there is none.
+    """
+    halves = {
+        truth: (int(tested[truth.users].sum()), int((~tested[truth.users]).sum()))
+        for truth in bench.item_truths
+        if truth.kind in OUTCOMES
+    }
+    found = [truth for truth, sizes in halves.items() if min(sizes) >= LEAST_USERS]
+    if not found:
+        told = "; ".join(f"{truth.name}: {a} and {b}" for truth, (a, b) in halves.items()) or "none with enough rows"
+        raise ValueError(
+            f"tests that are made of {bench.dataset.name!r} need at least {LEAST_USERS} users with held-out rows in "
+            f"each half of the users, got {told}: give a file of past tests, or a larger log"
+        )
+    return found
 
 
 def _test(truth: ItemTruth, a: str, b: str, difference: FloatArray) -> dict[str, object]:

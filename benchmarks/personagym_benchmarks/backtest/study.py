@@ -16,7 +16,14 @@ from personagym_env.env import HISTORY_LENGTH
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench
 from personagym_env.evaluation.agreement.quantities import Answers, Questions
 from personagym_env.evaluation.backtest.board import Backtest, replay, tally
-from personagym_env.evaluation.backtest.past_tests import QUANTITIES, SLATES, PastTest, read_past_tests, read_slates
+from personagym_env.evaluation.backtest.past_tests import (
+    LEAST_USERS,
+    QUANTITIES,
+    SLATES,
+    PastTest,
+    read_past_tests,
+    read_slates,
+)
 from personagym_env.evaluation.core.data_overlap import deal_rows
 from personagym_env.evaluation.core.offline import liked_from, opening_slates
 from personagym_env.evaluation.core.result_file import recorded
@@ -41,7 +48,7 @@ def run(args: BacktestSettings, context: RunContext) -> Backtest:
     _, words, split = named_split(dataset)
     context.tell(words)
     rng = np.random.default_rng(args.seed)
-    bench = Bench(dataset, split, deal_rows(split.train, "alternate", rng), *find_truths(split))
+    bench = Bench(dataset, split, deal_rows(split.train, "alternate", rng), *find_truths(split, {}))
     file = args.file or make_past_tests(bench, context.folder / "backtest", args.made, rng, args.resamples)
     tests = read_past_tests(file)
     arms = {arm: find_arm(arm, file.parent, bench, args) for test in tests for arm in (test.a, test.b)}
@@ -70,7 +77,7 @@ def find_arm(arm: str, folder: Path, bench: Bench, args: BacktestSettings) -> Pa
     """What an arm shows: its slates, or what a recommender lists for users drawn at random.
 
     Raises:
-        ValueError: the word is unknown, or the slates are not of this data set.
+        ValueError: the word is unknown, the slates are not of this data set, or users are too few.
         FileNotFoundError: there are no such slates.
     """
     if arm.startswith(SLATES):
@@ -80,6 +87,11 @@ def find_arm(arm: str, folder: Path, bench: Bench, args: BacktestSettings) -> Pa
     recommender = load_recommender(arm, RecommenderContext(liked_from(log))).fit(log, bench.dataset.catalogue)
     train = bench.split.train
     people = np.flatnonzero((train.counts > 0) & (train.n_items - train.counts >= args.places))
+    if len(people) < LEAST_USERS:
+        raise ValueError(
+            f"recommender {arm!r} has {args.places} items to list for {len(people)} users of {bench.dataset.name!r}, "
+            f"and a test needs at least {LEAST_USERS}: lower `places`"
+        )
     few = np.random.default_rng(args.seed).choice(people, min(args.users, len(people)), replace=False)
     users = np.sort(few)
     slates = opening_slates(

@@ -17,8 +17,9 @@ from personagym_env.data.sources import load_dataset
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.agreement.fitted_recommenders import Bench, ItemTruth
-from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool, picks_and_least
+from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool
 from personagym_env.evaluation.agreement.list_truth import ListTruth, choice_truth
+from personagym_env.evaluation.agreement.truths import known_truths
 from personagym_env.evaluation.core.data_overlap import deal_rows
 from personagym_env.evaluation.core.paired import Ratio
 from personagym_env.evaluation.core.result_file import recorded
@@ -31,14 +32,10 @@ from personagym_env.evaluation.reporting.figures import SESSION
 from personagym_env.run_context import RunContext
 
 
-def find_truths(split: Split) -> tuple[tuple[GroundTruth, ...], tuple[ListTruth, ...]]:
-    """What held-out rows can say: ratings of picks, and items found where people chose."""
-    k, least = picks_and_least(split.test)
-    pools = (closed_pool(split, k=k, least=least),)
-    try:
-        return pools, (choice_truth(split),)
-    except ValueError:  # people rated everything, so that nothing was chosen
-        return pools, ()
+def find_truths(split: Split, refused: dict[str, str]) -> tuple[tuple[GroundTruth, ...], tuple[ListTruth, ...]]:
+    """What held-out rows can say: ratings of picks, and items found; `refused` is told what they cannot, and why."""
+    pools = known_truths({"closed pool": lambda: closed_pool(split)}, refused)
+    return pools, known_truths({"choice": lambda: choice_truth(split)}, refused)
 
 
 def run(args: CompareSettings, context: RunContext) -> Comparison:
@@ -66,7 +63,10 @@ def run(args: CompareSettings, context: RunContext) -> Comparison:
     _, split_words, split = named_split(dataset, args.split, args.train_share)
     context.tell(split_words)
     dealt = deal_rows(split.train, board.half_split, np.random.default_rng(args.seed))
-    bench = Bench(dataset, split, dealt, *find_truths(split))
+    refused: dict[str, str] = {}
+    bench = Bench(dataset, split, dealt, *find_truths(split, refused))
+    for name, why in refused.items():
+        context.tell(f"held-out rows do not judge by {name}: {why}")
     (world,) = make_worlds(board, dataset, dealt, context).values()
     plan = plan_sessions(board, split)
     simulated: dict[str, Ratio] = {}

@@ -61,12 +61,13 @@ def picks_and_least(held_out: Interactions, picks: int | None = None, least: int
     return picks, 2 * picks if least is None else least
 
 
-def _pool(held_out: Interactions, k: int, least: int) -> tuple[ClosedPool, int]:
+def _pool(held_out: Interactions, k: int | None, least: int | None) -> tuple[ClosedPool, int]:
     """The pools of all users with enough rows, without the rows of the others, and how many others there are.
 
     Raises:
-        ValueError: no user has a pool of `least` items; see also `ClosedPool`.
+        ValueError: no user has a pool of `least` items; see also `ClosedPool` and `picks_and_least`.
     """
+    k, least = picks_and_least(held_out, k, least)
     everybody = ClosedPool(held_out, k, least)
     if not len(everybody.users):
         raise ValueError(f"no user has at least {least} held-out items: lower `least` or hold out more")
@@ -74,18 +75,23 @@ def _pool(held_out: Interactions, k: int, least: int) -> tuple[ClosedPool, int]:
     return pool, int((held_out.counts > 0).sum()) - len(everybody.users)
 
 
-def closed_pool(split: Split, *, k: int = 5, least: int = 10) -> GroundTruth:
+def closed_pool(split: Split, *, k: int | None = None, least: int | None = None) -> GroundTruth:
     """Picks from each user's held-out items; these the user chose to rate, which is a selection.
+
+    Args:
+        split: its held-out rows.
+        k: picks of each user; see `picks_and_least` if None.
+        least: held-out items that a user needs; see `picks_and_least` if None.
 
     Raises:
         ValueError: see `ClosedPool`.
     """
-    told = f"{k} picks from each user's own held-out items, at least {least}"
     pool, left_out = _pool(split.test, k, least)
+    told = f"{pool.k} picks from each user's own held-out items, at least {pool.least}"
     return GroundTruth("closed pool", told, pool, "rating", left_out)
 
 
-def dense_users(split: Split, share: float, *, k: int = 5, least: int = 10) -> GroundTruth:
+def dense_users(split: Split, share: float, *, k: int | None = None, least: int | None = None) -> GroundTruth:
     """Picks of users who rated everything, or nearly so: whatever they may be shown, its value is known.
 
     Recommenders never show a user what stands in the user's training rows, and the pool holds all else that the user
@@ -96,8 +102,8 @@ def dense_users(split: Split, share: float, *, k: int = 5, least: int = 10) -> G
     Args:
         split: training and held-out rows, together all that users rated.
         share: of the catalogue that a user must have rated, in both parts together.
-        k: picks of each user.
-        least: held-out items that a user needs.
+        k: picks of each user; see `picks_and_least` if None.
+        least: held-out items that a user needs; see `picks_and_least` if None.
 
     Raises:
         ValueError: the share is out of range, or nobody rated so much; see also `ClosedPool`.
@@ -112,21 +118,23 @@ def dense_users(split: Split, share: float, *, k: int = 5, least: int = 10) -> G
     pool, left_out = _pool(test.take(dense[test.users]), k, least)
     may_be_shown = (test.n_items - train.counts[pool.users]).sum()
     told = (
-        f"{k} picks for users who rated at least {share:.0%} of the catalogue, from all that they rated outside their "
-        f"training rows: {len(pool.held_out) / may_be_shown:.1%} of what they may be shown"
+        f"{pool.k} picks for users who rated at least {share:.0%} of the catalogue, from all that they rated outside "
+        f"their training rows: {len(pool.held_out) / may_be_shown:.1%} of what they may be shown"
     )
     return GroundTruth("fully observed", told, pool, "full", left_out)
 
 
-def random_exposure(dataset: Dataset, split: Split, shown: Dataset, *, k: int = 5, least: int = 10) -> GroundTruth:
+def random_exposure(
+    dataset: Dataset, split: Split, shown: Dataset, *, k: int | None = None, least: int | None = None
+) -> GroundTruth:
     """Picks from items that were shown at random and rated, so that nobody's taste selected them.
 
     Args:
         dataset: users and items that recommenders know.
         split: its training rows; pairs that are among them are left out.
         shown: ratings of randomly shown items, with the source ids of `dataset`.
-        k: picks of each user.
-        least: randomly shown items that a user needs.
+        k: picks of each user; see `picks_and_least` if None.
+        least: randomly shown items that a user needs; see `picks_and_least` if None.
 
     Raises:
         ValueError: the scales differ, or no user and item is known to both; see also `ClosedPool`.
@@ -149,11 +157,11 @@ def random_exposure(dataset: Dataset, split: Split, shown: Dataset, *, k: int = 
         n_items=mine.n_items,
         scale=mine.scale,
     )
-    told = (
-        f"{k} picks from items shown to each user at random, at least {least}; {(~known).sum():,} of {len(log):,} rows "
-        "left out, of unknown users or items or in training rows"
-    )
     pool, left_out = _pool(rows, k, least)
+    told = (
+        f"{pool.k} picks from items shown to each user at random, at least {pool.least}; {(~known).sum():,} of "
+        f"{len(log):,} rows left out, of unknown users or items or in training rows"
+    )
     return GroundTruth("random exposure", told, pool, "shown", left_out)
 
 

@@ -1,7 +1,7 @@
 """What real behaviour can say of a recommender, and which simulated quantity each answer is to be compared with."""
 
-from collections.abc import Mapping
-from typing import Literal, Protocol, get_args
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol, TypeVar, get_args
 
 from personagym_env.data.tables import IntArray
 from personagym_env.evaluation.core.statistics import RatioOfSums
@@ -77,5 +77,28 @@ def check_users(truth: Truth) -> None:
     if len(truth.users) < LEAST_USERS:
         raise ValueError(
             f"{truth.name}: only {len(truth.users)} users have enough held-out rows ({truth.left_out} have too few), "
-            f"and real value needs at least {LEAST_USERS}: lower `picks` and `least`, or hold out more"
+            f"and real value needs at least {LEAST_USERS}: hold out more, or lower `picks` and `least` where they are "
+            "options"
         )
+
+
+Known = TypeVar("Known", bound=Truth)
+
+
+def known_truths(makes: Mapping[str, Callable[[], Known]], refused: dict[str, str]) -> tuple[Known, ...]:
+    """The truths that a log can tell.
+
+    Args:
+        makes: name to what makes a truth, or raises a ValueError.
+        refused: is told which ones cannot be made or have too few users, each with the reason.
+    """
+    found = []
+    for name, make in makes.items():
+        try:
+            truth = make()
+            check_users(truth)
+        except ValueError as error:
+            refused[name] = str(error)
+        else:
+            found.append(truth)
+    return tuple(found)

@@ -10,6 +10,7 @@ from personagym_env.data.tables import FloatArray
 from personagym_env.evaluation.agreement.analysis import AgreementAnalysis, ValuedRecommender
 from personagym_env.evaluation.agreement.judges import Agreement, Judge, in_order
 from personagym_env.evaluation.core.data_overlap import Independence
+from personagym_env.evaluation.core.noise_ceiling import noise_ceiling
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval, RatioOfSums, Statistic, estimate, interval
 from personagym_env.evaluation.fidelity.fidelity_test import Fidelity
@@ -90,6 +91,9 @@ class Leaderboard(Result):
     """The simulation card as JSON has it: which parameters were fitted and which were assumed."""
     choice_agreements: tuple[Agreement, ...] = ()
     """With what people went on to take; metrics that count the same rows do not judge it."""
+    ceilings: Mapping[str, Interval] = field(default_factory=dict)
+    """`rating` and `choice` to the tau that a perfect judge would reach with so many users; empty where nobody worked
+    it out."""
 
 
 def compare(
@@ -130,6 +134,10 @@ def compare(
     judged = [m for m in ranked if not m.reference]
     following = [returns[m.name] for m in ranked[1:]]
     leads = [interval(returns[m.name] - after) for m, after in zip(ranked, following, strict=False)]
+    agreements, rated = _agreements({m.name: (m, m.real) for m in judged}, weights, rng)
+    found = {m.name: (m, m.offline[FOUND]) for m in judged}
+    choice_agreements, chosen = _agreements(found, weights, rng, HELD_OUT)
+    ceilings = {"rating": rated, "choice": chosen}
     return Leaderboard(
         dataset=dataset,
         agent=next(iter(measurements[0].simulated)),
@@ -147,8 +155,9 @@ def compare(
             for m, lead in zip(ranked, [*leads, None], strict=True)
         ),
         bounds=_estimates(bounds, weights),
-        agreements=_agreements({m.name: (m, m.real) for m in judged}, weights, rng),
-        choice_agreements=_agreements({m.name: (m, m.offline[FOUND]) for m in judged}, weights, rng, HELD_OUT),
+        agreements=agreements,
+        choice_agreements=choice_agreements,
+        ceilings={name: ceiling for name, ceiling in ceilings.items() if ceiling is not None},
         fidelity=tuple(FidelityRow(row.name, _estimates(row.statistics, weights)) for row in fidelity),
         independence=independence,
         setting=dict(setting),
@@ -170,8 +179,10 @@ def _agreements(
     weights: FloatArray,
     rng: np.random.Generator,
     left_out: frozenset[str] = frozenset(),
-) -> tuple[Agreement, ...]:
-    """How judges and dice agree with real value; none where real value is unknown or there is nothing to order.
+) -> tuple[tuple[Agreement, ...], Interval | None]:
+    """How judges and dice agree with real value, and a perfect judge would.
+
+    Nobody does where real value is unknown or there is nothing to order.
 
     Args:
         valued: measurements by name, and real value.
@@ -180,7 +191,7 @@ def _agreements(
         left_out: offline metrics that do not judge.
     """
     if len(valued) < 2 or np.isnan([real.resampled(weights) for _, real in valued.values()]).any():
-        return ()
+        return (), None
     measurements = [one for one, _ in valued.values()]
     first = measurements[0]
     judges = [
@@ -198,7 +209,7 @@ def _agreements(
     named = [ValuedRecommender(name, one.model_class, real) for name, (one, real) in valued.items()]
     analysis = AgreementAnalysis(named, weights, rng)
     rows = [*(analysis.compare(judge) for judge in judges), analysis.dice()]
-    return tuple(row.brief() for row in in_order(rows))
+    return tuple(row.brief() for row in in_order(rows)), noise_ceiling(analysis.real, rng.spawn(1)[0])
 
 
 def _estimates(statistics: Mapping[str, Statistic], weights: FloatArray) -> dict[str, Interval]:

@@ -104,6 +104,8 @@ def comparison_tables(comparison: Comparison) -> Iterator[Table]:
     title = f"{comparison.dataset}: {comparison.simulated.title}, {comparison.agent} users"
     guesses = [pair for pair in comparison.simulated.pairs if comparison.guessed(pair)]
     yield _table(title, [comparison.simulated], note, comparison.difference, guesses)
+    if not comparison.real:
+        return
     note = "What the log itself can show of the same recommenders, with the held-out rows of its users."
     yield _table(f"{comparison.dataset}: held-out rows", comparison.real, note, None)
 

@@ -8,6 +8,7 @@ from personagym_env.evaluation.leaderboard.plots import against_real_plot, ranki
 from personagym_env.evaluation.leaderboard.tables import (
     CONTRAST,
     agreement_table,
+    choice_table,
     fidelity_table,
     offline_table,
     ranking_table,
@@ -15,6 +16,7 @@ from personagym_env.evaluation.leaderboard.tables import (
 from personagym_env.evaluation.reporting.figures import OFFLINE, REAL, SIMULATED
 from personagym_env.evaluation.reporting.numbers import between, number
 from personagym_env.evaluation.reporting.pages import Page, Plot, Tile
+from personagym_env.evaluation.reporting.table import Table
 
 _TAU = (
     "Kendall’s τ between each judge’s order of the recommenders and the real one: 1 the same, 0 unrelated, −1 "
@@ -30,11 +32,21 @@ def leaderboard_page(board: Leaderboard) -> Page:
         "tiles": _tiles(board),
         "ranking": ranking_table(board),
         "offline": offline_table(board),
-        "agreement": agreement_table(board.agreements) if board.agreements else None,
+        "agreement": _all_judges(board),
         "fidelity": fidelity_table(board) if board.fidelity else None,
     }
     title = "Which recommender is worth most to its users?"
     return Page("leaderboard", "Leaderboard", title, content, board.setting, board.environment)
+
+
+def _all_judges(board: Leaderboard) -> list[Table]:
+    """Every judge by each truth that is known: how people rate, and what they went on to take."""
+    found = []
+    if board.agreements:
+        found.append(agreement_table(board.agreements, ceiling=board.ceilings.get("rating")))
+    if board.choice_agreements:
+        found.append(choice_table(board.choice_agreements, ceiling=board.ceilings.get("choice")))
+    return found
 
 
 def main_judges(board: Leaderboard) -> dict[JudgeKind, Agreement]:

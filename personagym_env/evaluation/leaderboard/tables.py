@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from personagym_env.evaluation.agreement.judges import JUDGE_KINDS, Agreement
+from personagym_env.evaluation.agreement.truths import OWN_FIGURES, TruthKind
+from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.leaderboard.board import FidelityRow, Leaderboard
 from personagym_env.evaluation.leaderboard.board import Row as BoardRow
 from personagym_env.evaluation.reporting.figures import FIDELITY, OFFLINE, REAL, SIMULATED
@@ -31,9 +33,9 @@ def leaderboard_tables(board: Leaderboard) -> Iterator[Table]:
     yield ranking_table(board)
     yield offline_table(board)
     if board.agreements:
-        yield agreement_table(board.agreements)
+        yield agreement_table(own_judges(board.agreements, "rating"), ceiling=board.ceilings.get("rating"))
     if board.choice_agreements:
-        yield choice_table(board.choice_agreements)
+        yield choice_table(own_judges(board.choice_agreements, "choice"), ceiling=board.ceilings.get("choice"))
     if board.fidelity:
         yield fidelity_table(board)
 
@@ -104,11 +106,17 @@ def offline_table(board: Leaderboard) -> Table:
     return Table.plain("Offline metrics on the held-out log", columns, rows, note)
 
 
-def agreement_table(rows: Sequence[Agreement], *, grouped: bool = True) -> Table:
+def own_judges(rows: Sequence[Agreement], kind: TruthKind) -> list[Agreement]:
+    """The judges whose simulated quantity measures the same thing as a truth, with metrics and checks beside them."""
+    return [row for row in rows if row.kind in ("metric", "check") or row.figure in OWN_FIGURES[kind]]
+
+
+def agreement_table(rows: Sequence[Agreement], *, ceiling: Interval | None = None, grouped: bool = True) -> Table:
     """How judges agree with real value.
 
     Args:
         rows: the judges, in the order of the table.
+        ceiling: what a perfect judge would reach, which stands last; None where nobody knows.
         grouped: whether judges of a kind stand under its title; else the title stands beside each.
     """
     columns = (
@@ -118,19 +126,25 @@ def agreement_table(rows: Sequence[Agreement], *, grouped: bool = True) -> Table
         Column("regret", "regret", unit="points", good="low"),
     )
     by_kind = {kind: tuple(_agreement(row) for row in rows if row.kind == kind) for kind in JUDGE_KINDS}
+    perfect: tuple[Row, ...] = ()
+    if ceiling is not None:
+        words = Cell("a perfect judge"), Cell("what the noise of the sample allows")
+        perfect = (Row((*words, Cell(ceiling, ".2f"), Cell(None)), "reference"),)
+    by_kind["check"] += perfect
     sections = tuple(Section(group, JUDGES[kind].title, kind) for kind, group in by_kind.items() if group)
-    everybody = (Section(tuple(map(_agreement, rows))),)
+    everybody = (Section((*map(_agreement, rows), *perfect)),)
     note = (
         "Regret: real value lost by deploying the judge's first choice instead of the really best recommender, in "
-        "rating points."
+        "rating points. Expected and simulated ratings measure the same thing as this; a perfect judge knows the true "
+        "mean of each recommender, but not which people were sampled."
     )
     table = Table("Agreement with real value", columns, sections if grouped else everybody, note)
     return table.select("judge", "tau", "regret") if grouped else table
 
 
-def choice_table(rows: Sequence[Agreement]) -> Table:
-    """How judges agree with what people went on to take."""
-    table = agreement_table(rows)
+def choice_table(rows: Sequence[Agreement], *, ceiling: Interval | None = None, grouped: bool = True) -> Table:
+    """How judges agree with what people went on to take; see `agreement_table`."""
+    table = agreement_table(rows, ceiling=ceiling, grouped=grouped)
     columns = tuple(
         replace(column, unit="of held-out items") if column.key == "regret" else column for column in table.columns
     )

@@ -4,9 +4,8 @@ Every fit and every answer is kept in the cache folder, so that a run that was c
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from personagym_env.evaluation.agreement.fitted_recommenders import Bench
 from personagym_env.evaluation.agreement.ground_truth import GroundTruth, closed_pool, dense_users
 from personagym_env.evaluation.agreement.list_truth import ListTruth, choice_truth, joint_truth
 from personagym_env.evaluation.agreement.replay import Replay
-from personagym_env.evaluation.agreement.truths import check_users
+from personagym_env.evaluation.agreement.truths import known_truths
 from personagym_env.evaluation.core.data_overlap import deal_rows
 from personagym_env.evaluation.core.result_file import recorded
 from personagym_env.evaluation.core.snapshot import environment_snapshot
@@ -133,21 +132,4 @@ def find_truths(
     if share is not None:
         pools["fully observed"] = lambda: dense_users(split, share, k=picks, least=2 * picks)
     lists = {"choice": lambda: choice_truth(split), "joint": lambda: joint_truth(split)}
-    return _known(pools, refused), _known(lists, refused)
-
-
-Known = TypeVar("Known", GroundTruth, ListTruth)
-
-
-def _known(makes: Mapping[str, Callable[[], Known]], refused: dict[str, str]) -> tuple[Known, ...]:
-    """The truths that can be made and have users enough."""
-    found = []
-    for name, make in makes.items():
-        try:
-            truth = make()
-            check_users(truth)
-        except ValueError as error:
-            refused[name] = str(error)
-        else:
-            found.append(truth)
-    return tuple(found)
+    return known_truths(pools, refused), known_truths(lists, refused)

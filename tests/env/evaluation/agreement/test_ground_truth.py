@@ -25,6 +25,19 @@ def test_the_pool_holds_those_who_take_part_alone(make_dataset):
     assert len(truth.pool.users) == split.test.n_users - 1
 
 
+def test_each_truth_picks_as_its_own_rows_allow(dataset):
+    """Held-out rows of six and more, and two rows of each user that were shown at random."""
+    split = temporal_split(dataset.interactions, 0.4)
+    log = dataset.interactions
+    few = replace(dataset, interactions=split.test.take(np.flatnonzero(split.test.rank_in_user < 2)))
+    assert len(log) > len(few.interactions)
+    closed, shown = closed_pool(split), random_exposure(dataset, split, few)
+    assert closed.pool.k == min(5, int(np.median(split.test.counts)) // 2) > 1
+    assert (shown.pool.k, shown.pool.least) == (1, 2)
+    assert shown.description.startswith("1 picks from items shown to each user at random, at least 2")
+    assert random_exposure(dataset, split, few, k=2, least=2).pool.k == 2
+
+
 def test_dense_users_rated_enough(make_dataset):
     split = temporal_split(make_dataset(n_items=40, per_user=40).interactions, 0.5)
     assert len(dense_users(split, 1.0).pool.users) == 12

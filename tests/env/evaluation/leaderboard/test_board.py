@@ -17,7 +17,8 @@ from personagym_env.evaluation.core.snapshot import environment_snapshot
 from personagym_env.evaluation.core.statistics import user_resamples
 from personagym_env.evaluation.fidelity.fidelity_test import FidelityTest
 from personagym_env.evaluation.leaderboard.board import HELD_OUT, Leaderboard, Measurement, compare
-from personagym_env.evaluation.leaderboard.tables import leaderboard_tables
+from personagym_env.evaluation.leaderboard.tables import leaderboard_tables, own_judges
+from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.protocols import NO_ITEM, Observation, Reaction, UserSessions
 from personagym_env.session.parameters import SessionParameters
 from personagym_env.world import World
@@ -256,5 +257,11 @@ def test_tables_hold_every_row(board: Leaderboard) -> None:
     assert len(board.agreements) - len(board.choice_agreements) == len(HELD_OUT)
     assert choice.title.startswith("Agreement with what people went on to take")
     assert len(ranking.rows) == len(offline.rows) == 4
-    assert len(agreement.rows) == len(board.agreements)
+    rated, chosen = own_judges(board.agreements, "rating"), own_judges(board.choice_agreements, "choice")
+    assert {row.figure for row in rated if row.population} == {"expected", "rating"}
+    assert {row.figure for row in chosen if row.population} == {"clicks"}
+    assert (len(agreement.rows), len(choice.rows)) == (len(rated) + 1, len(chosen) + 1)
+    for table, ceiling in ((agreement, board.ceilings["rating"]), (choice, board.ceilings["choice"])):
+        assert 0.5 < ceiling.value <= 1
+        assert "a perfect judge" in markdown(table)
     assert len(fidelity.rows) == len(board.fidelity) == 6
