@@ -176,8 +176,17 @@ def test_people_who_rated_everything_play_sessions_that_are_a_truth(
 
 def test_a_truth_of_few_users_is_refused(script: ModuleType, tmp_path: Path) -> None:
     write_log(tmp_path / "log", 0, 29, 50)
-    with pytest.raises(ValueError, match=r"closed pool: only 29 users have enough .* needs at least 30: lower `picks`"):
+    with pytest.raises(ValueError, match=r"closed pool: only 29 users have enough .* needs at least 30: hold out more"):
         script.run(arguments_of(script, "--dataset", str(tmp_path / "log")).settings, RunContext())
+
+
+def test_choices_of_few_are_left_out(script: ModuleType, folder: Path) -> None:
+    split = temporal_split(script.load_dataset(str(folder)).interactions)
+    few = split._replace(test=split.test.take(split.test.users < 20))
+    left_out: dict[str, str] = {}
+    assert script.find_list_truths(few, left_out) == ()
+    assert left_out.keys() == {"choice truth", "joint truth"}
+    assert left_out["choice truth"].startswith("choice: only 20 users have enough held-out rows (0 have too few)")
 
 
 def test_the_data_set_says_which_real_values_it_knows(script: ModuleType, tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ from personagym_env.evaluation.agreement.ground_truth import (
 )
 from personagym_env.evaluation.agreement.list_truth import ListTruth, choice_truth, joint_truth
 from personagym_env.evaluation.agreement.study import AgreementStudy, make_agreement_board
-from personagym_env.evaluation.agreement.truths import Truth, check_users
+from personagym_env.evaluation.agreement.truths import Truth, check_users, known_truths
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, HALF_SPLITS, deal_rows
 from personagym_env.evaluation.core.offline import liked_from
 from personagym_env.evaluation.core.snapshot import environment_snapshot
@@ -60,14 +60,9 @@ def find_truths(args: AgreementSettings, dataset: Dataset, split: Split) -> tupl
 
 
 def find_list_truths(split: Split, left_out: dict[str, str]) -> tuple[ListTruth, ...]:
-    """What people went on to choose, where they chose; `left_out` is told why not."""
-    found = []
-    for name, make in (("choice truth", choice_truth), ("joint truth", joint_truth)):
-        try:
-            found.append(make(split))
-        except ValueError as error:
-            left_out[name] = str(error)
-    return tuple(found)
+    """What people went on to choose, where enough of them chose; `left_out` is told why not."""
+    makes = {"choice truth": lambda: choice_truth(split), "joint truth": lambda: joint_truth(split)}
+    return known_truths(makes, left_out)
 
 
 def run(args: AgreementSettings, context: RunContext) -> AgreementStudy:

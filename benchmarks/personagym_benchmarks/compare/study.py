@@ -80,7 +80,8 @@ def run(args: CompareSettings, context: RunContext) -> Comparison:
         simulated[name] = Ratio(*sessions.ratios()[args.figure])
         picks, lists = bench.picks(recommender), bench.lists(recommender)
         near = near_ratings(split.train, lists.users) if near is None else near
-        support[name] = supported_share(near, lists.slates)
+        if len(lists.users):
+            support[name] = supported_share(near, lists.slates)
         for pool in bench.ground_truths:
             real[pool.name][name] = pool.value(picks[pool.name])
         for truth in bench.list_truths:

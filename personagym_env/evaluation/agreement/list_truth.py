@@ -77,7 +77,7 @@ def choice_truth(split: Split, k: int = 10) -> ListTruth:
     """Recall of held-out rows by lists of k.
 
     Raises:
-        ValueError: held-out rows are no choice, see `ListTruth`.
+        ValueError: there are no held-out rows, or they are no choice, see `ListTruth`.
     """
     _check_chosen(split)
     told = f"share of each user's held-out items among {k} listed ones, out of all items not yet consumed"
@@ -88,7 +88,7 @@ def joint_truth(split: Split, k: int = 10) -> ListTruth:
     """Recall of held-out rows by lists of k, each row weighing its rating from 0 (the lowest of the scale) to 1.
 
     Raises:
-        ValueError: held-out rows are no choice, see `ListTruth`, or the scale has a single rating.
+        ValueError: there are no held-out rows, they are no choice, see `ListTruth`, or the scale has a single rating.
     """
     _check_chosen(split)
     low, *_, high = (split.test.scale[0], *split.test.scale)
@@ -104,6 +104,8 @@ def joint_truth(split: Split, k: int = 10) -> ListTruth:
 
 def _check_chosen(split: Split) -> None:
     train, test = split
+    if not len(test):
+        raise ValueError("nothing is held out, so that nobody chose anything")
     left = train.n_items - train.counts
     share = float(np.median((test.counts / np.maximum(left, 1))[test.counts > 0]))
     if share >= CHOSEN_SHARE:

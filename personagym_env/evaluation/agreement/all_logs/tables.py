@@ -126,6 +126,8 @@ def together_table(study: AllLogs) -> Table:
                 continue
             pooled = random_effects([row.tau for row, _ in mine])
             n = len(mine)
+            # Where recommenders are not told apart at all, a perfect judge has nothing to reach.
+            shares = [row.tau.value / ceiling.value for row, ceiling in mine if ceiling.value > 0]
             rows.append(
                 (
                     pooled.mean.value,
@@ -136,7 +138,7 @@ def together_table(study: AllLogs) -> Table:
                             Cell(float(n), ".0f"),
                             Cell(pooled.mean, ".2f"),
                             Cell(pooled.spread, ".2f"),
-                            Cell(sum(row.tau.value / ceiling.value for row, ceiling in mine) / n, ".2f"),
+                            Cell(_mean(shares), ".2f"),
                             Cell(f"{sum(row.winner_right for row, _ in mine)} of {n}"),
                             Cell(sum(row.regret_share.value for row, _ in mine) / n, ".1%"),
                         )

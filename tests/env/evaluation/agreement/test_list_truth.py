@@ -57,6 +57,12 @@ def test_where_everything_was_rated_nothing_was_chosen(make_dataset):
             make(whole)
 
 
+def test_where_nothing_is_held_out_nothing_was_chosen(split):
+    for make in (choice_truth, joint_truth):
+        with pytest.raises(ValueError, match="nothing is held out, so that nobody chose anything"):
+            make(split._replace(test=split.test.take(np.zeros(0, np.int64))))
+
+
 def test_every_pair_is_asked_once_and_found_again(split, agent):
     truth = choice_truth(split)
     slates = slates_of(split, truth)
