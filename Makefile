@@ -13,9 +13,9 @@ leaderboard: $(VENV)/ready
 # Small arrays alone: a second thread would wait more than it works.
 test test-slow explore: export OMP_NUM_THREADS := 1
 
-# Without the tests marked slow, which `make test-slow` runs, and CI.
+# Without the tests marked slow, which `make test-slow` runs, and CI. Files are dealt to two processes.
 test: $(VENV)/ready
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/ready
 	$(BIN)/python -m pytest -q -m slow

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import numpy as np
@@ -20,6 +21,8 @@ BUDGET = "PERSONAGYM_TEST_SECONDS"
 REFERENCE_SECONDS = 0.0135
 """Processor seconds of `_loop` on the processor that the budget was set on, when nothing else ran."""
 SLOWNESS = pytest.StashKey[float]()
+WORKERS = pytest.StashKey[list[float]]()
+"""Processor seconds of each process that tests."""
 SCALE = (1.0, 2.0, 3.0, 4.0, 5.0)
 
 # The same examples in every run: what passes here passes in CI. `make explore` draws others.
@@ -50,20 +53,36 @@ def slowness() -> float:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Look at the processor, as a second time at the end."""
-    session.config.stash[SLOWNESS] = slowness()
+    session.config.stash[SLOWNESS], session.config.stash[WORKERS] = slowness(), []
 
 
+@pytest.hookimpl(trylast=True)  # after the workers
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that took longer than it may."""
-    session.config.stash[SLOWNESS] = (session.config.stash[SLOWNESS] + slowness()) / 2
-    spent = processor_seconds() / session.config.stash[SLOWNESS]
-    if session.exitstatus == pytest.ExitCode.OK and spent > float(os.environ.get(BUDGET, "inf")):
+    """Fail a run that took longer than it may; a worker tells what it took."""
+    config = session.config
+    config.stash[SLOWNESS] = (config.stash[SLOWNESS] + slowness()) / 2
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[BUDGET] = processor_seconds()
+    elif session.exitstatus == pytest.ExitCode.OK and _spent(config) / config.stash[SLOWNESS] > float(
+        os.environ.get(BUDGET, "inf")
+    ):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Listen to a worker that is done."""
+    node.config.stash[WORKERS].append(getattr(node, "workeroutput", {}).get(BUDGET, 0.0))
+
+
+def _spent(config: pytest.Config) -> float:
+    """Processor seconds of the tests: of the workers that ran them, or else of this process."""
+    return sum(config.stash[WORKERS]) or processor_seconds()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Say how long the tests took."""
-    spent, slower, allowed = processor_seconds(), config.stash[SLOWNESS], os.environ.get(BUDGET)
+    spent, slower, allowed = _spent(config), config.stash[SLOWNESS], os.environ.get(BUDGET)
     scaled = f", {spent / slower:.0f} of the budget's processor" if slower > 1 else ""
     terminalreporter.line(f"{spent:.0f} processor seconds{scaled}" + (f", {allowed} allowed" if allowed else ""))
 
