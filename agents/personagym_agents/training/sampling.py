@@ -180,7 +180,7 @@ def sample_epoch(
 
 def _beside(
     corpus: Corpus, examples: CrossFittedExamples, place: Index, options: SamplingOptions
-) -> tuple[Index, Index, Index]:
+) -> tuple[IntArray, IntArray, Index]:
     """What stands beside each training row as a candidate: an unseen item (n,), what it teaches and its line (n, w).
 
     The row's own item, which teaches nothing, where no choices are learned.

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from personagym_agents.bundle.manifest import read_manifest
-from personagym_benchmarks.transfer.board import Comparison, Kind, TransferRow
+from personagym_benchmarks.transfer.board import Clusters, Comparison, Kind, TransferRow
 from personagym_benchmarks.transfer.populations import (
     ZERO_SHOT,
     NamedUsers,
@@ -122,6 +122,7 @@ def compare(
     *,
     train_rows: int,
     held_out_rows: int,
+    clusters: Clusters = "users",
 ) -> Comparison:
     """Figures of all populations, and how far the compared ones are from the others.
 
@@ -129,9 +130,10 @@ def compare(
         asked: in the order of the table.
         figures: of each, by name.
         compared: names of some of them.
-        weights: (b, a) of the users who were asked.
+        weights: (b, a) of the users who were asked, or of the items where these are the clusters.
         train_rows: what they knew.
         held_out_rows: what they were asked about.
+        clusters: what the weights are of.
     """
     pairs = ((left, one.name) for left in compared if left in figures for one in asked if one.name != left)
     return Comparison(
@@ -152,4 +154,5 @@ def compare(
         differences=tuple(
             Difference(left, right, difference(figures[left], figures[right], weights)) for left, right in pairs
         ),
+        clusters=clusters,
     )

@@ -29,6 +29,10 @@ class TransferRow:
     """Processor seconds of all answers."""
 
 
+Clusters = Literal["users", "items"]
+"""Whose rows err together."""
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Populations that answered the same questions."""
@@ -37,10 +41,12 @@ class Comparison:
     held_out_rows: int
     """That were asked about."""
     users: int
-    """Who were asked."""
+    """Who were asked; items where these are the clusters."""
     rows: tuple[TransferRow, ...]
     differences: tuple[Difference, ...]
-    """Each compared population less each other one, paired over users."""
+    """Each compared population less each other one, paired over the clusters."""
+    clusters: Clusters = "users"
+    """What the resamples behind the intervals draw."""
 
     def row(self, name: str) -> TransferRow | None:
         """The row of a population; None where it was not asked."""

@@ -62,14 +62,7 @@ class Questions:
 
     def measure(self, answers: Answers) -> dict[str, Statistic]:
         """The figures that the answers allow: rmse, mae, nll and ece of ratings, auc of choices."""
-        figures: dict[str, Statistic] = {}
-        if answers.ratings is not None:
-            distributions, rated = answers.distributions(), self.log.take(answers.readable)
-            figures = rating_fidelity(distributions, rated)
-            if len(rated.scale) > 1:
-                figures["ece"] = threshold_error(distributions, rated)
-        elif answers.points is not None:
-            figures = point_fidelity(answers.points, self.log)
+        figures = rating_figures(answers, self.log)
         if answers.score is not None and "uniform" in answers.unseen:
             owners = np.searchsorted(self.people, self.test.owners)
             asked = np.isin(self.log.users, owners)
@@ -77,6 +70,17 @@ class Questions:
                 self.log.users[asked], answers.score[asked], answers.unseen["uniform"], owners, len(self.people)
             )
         return figures
+
+
+def rating_figures(answers: Answers, log: Interactions) -> dict[str, Statistic]:
+    """What answers to (n,) rows allow of rmse, mae, nll and ece, over the users of the rows."""
+    if answers.ratings is None:
+        return {} if answers.points is None else point_fidelity(answers.points, log)
+    distributions, rated = answers.distributions(), log.take(answers.readable)
+    figures = rating_fidelity(distributions, rated)
+    if len(rated.scale) > 1:
+        figures["ece"] = threshold_error(distributions, rated)
+    return figures
 
 
 def renumbered(log: Interactions, people: IntArray) -> Interactions:

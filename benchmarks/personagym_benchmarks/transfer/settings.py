@@ -32,6 +32,8 @@ class TransferSettings:
     refitted: tuple[str, ...] = ()
     """Names of the populations that are fitted anew without cold items and for every point of a curve; by default all
     of `agents` but bundles, which know what they were trained on."""
+    cold_draws: int = 3
+    """Draws of items that nobody has rated; each fits everybody once more."""
     known: tuple[int, ...] = (0, 1, 2, 5, 10, 20, 50)
     """Latest training ratings that users are known by."""
     rounds: int = 1
@@ -61,6 +63,8 @@ class TransferSettings:
             raise ValueError(f"TransferSettings.rows must be at least 1 or None, got {self.rows}")
         if not set(self.parts) <= set(PARTS):
             raise ValueError(f"TransferSettings.parts must be some of {', '.join(PARTS)}, got {self.parts}")
+        if self.cold_draws < 1:
+            raise ValueError(f"TransferSettings.cold_draws must be at least 1, got {self.cold_draws}")
         if not self.known or min(self.known) < 0 or list(self.known) != sorted(set(self.known)):
             raise ValueError(f"TransferSettings.known must be ascending numbers of at least 0, got {self.known}")
         if not 1 <= self.rounds <= len(self.known):

@@ -56,7 +56,9 @@ def differences_table(board: TransferBoard, part: Comparison, what: str) -> Tabl
     columns = [column for column in MEASURES if any(column.key in one.figures for one in part.differences)]
     lines = (Row((Cell(f"{one.left} – {one.right}"), *_cells(one.figures, columns, ".4f"))) for one in part.differences)
     head = name_column("left less right")
-    return Table.plain(f"{board.dataset}: {what}", (head, *columns), lines, "Paired over users; 95 % intervals.")
+    return Table.plain(
+        f"{board.dataset}: {what}", (head, *columns), lines, f"Paired over {part.clusters}; 95 % intervals."
+    )
 
 
 def overview_table(study: Transfer, part: Literal["answers", "cold_items", "few_ratings"]) -> Table:
@@ -113,8 +115,8 @@ def _errors(point: CurvePoint, names: Iterable[str]) -> Iterator[Cell]:
 
 def _note(board: TransferBoard, part: Comparison) -> str:
     told = [
-        f"{board.description}: {part.train_rows:,}. {part.held_out_rows:,} held-out rows of {part.users:,} users were "
-        "asked about; 95 % intervals over users."
+        f"{board.description}: {part.train_rows:,}. {part.held_out_rows:,} held-out rows of {part.users:,} "
+        f"{part.clusters} were asked about; 95 % intervals over {part.clusters}."
     ]
     if part is board.answers:
         told.append(f"{board.users_without_choices:,} of them have too few unseen items for questions about choices.")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from personagym_benchmarks.transfer.cold_items import cold_item_split
+from personagym_benchmarks.transfer.cold_items import cold_item_splits
 from personagym_benchmarks.transfer.curves import known_fits, merged, size_fits
 from personagym_benchmarks.transfer.text_ridge import fit_text_ridge
 from personagym_env.data.splits import Split, temporal_split
@@ -20,14 +20,25 @@ def split(make_dataset: Callable[..., Dataset]) -> Split:
 
 
 def test_cold_items_have_no_training_row(split: Split) -> None:
-    cold = cold_item_split(split, np.random.default_rng(0))
-    assert len(cold.test)
-    assert not set(cold.test.items) & set(cold.train.items)
-    assert len(np.unique(cold.test.items)) == round(0.1 * len(np.unique(split.test.items)))
-    warm = ~np.isin(split.train.items, cold.test.items)
-    np.testing.assert_array_equal(cold.train.items, split.train.items[warm])
-    again = cold_item_split(split, np.random.default_rng(0))
-    np.testing.assert_array_equal(again.test.items, cold.test.items)
+    draws = list(cold_item_splits(split, np.random.default_rng(0), 3))
+    assert len(draws) == 3
+    for cold in draws:
+        assert len(cold.test)
+        assert not set(cold.test.items) & set(cold.train.items)
+        assert len(np.unique(cold.test.items)) == round(0.1 * len(np.unique(split.test.items)))
+        warm = ~np.isin(split.train.items, cold.test.items)
+        np.testing.assert_array_equal(cold.train.items, split.train.items[warm])
+    assert len(np.unique(np.concatenate([cold.test.items for cold in draws]))) == sum(
+        len(np.unique(cold.test.items)) for cold in draws
+    )
+    again = next(cold_item_splits(split, np.random.default_rng(0), 1))
+    np.testing.assert_array_equal(again.test.items, draws[0].test.items)
+
+
+def test_every_item_is_cold_once_at_most(split: Split) -> None:
+    draws = list(cold_item_splits(split, np.random.default_rng(0), 100))
+    items = np.concatenate([np.unique(cold.test.items) for cold in draws])
+    np.testing.assert_array_equal(np.sort(items), np.unique(split.test.items))
 
 
 def test_asked_users_are_known_by_their_latest_rows(split: Split) -> None:
@@ -72,7 +83,7 @@ def test_text_tells_of_items_that_nobody_rated(make_dataset: Callable[..., Datas
     log = data.interactions
     log = replace(log, ratings=np.where(log.items % 2 == 1, 5.0, 2.0).astype(np.float32))
     catalogue = replace(data.catalogue, titles=titles)
-    cold = cold_item_split(temporal_split(log), np.random.default_rng(0))
+    cold = next(cold_item_splits(temporal_split(log), np.random.default_rng(0), 1))
     ridge = fit_text_ridge(cold.train, catalogue, np.random.default_rng(0))
     points = ridge.points(cold.test.users, cold.test.items)
     assert np.abs(points - cold.test.ratings).mean() < 0.3

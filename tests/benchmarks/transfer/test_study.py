@@ -84,6 +84,7 @@ def test_every_part_is_measured(study: Transfer) -> None:
         cold, few = board.cold_items, board.few_ratings
         assert isinstance(cold, Comparison)
         assert isinstance(few, Comparison)
+        assert (cold.clusters, few.clusters) == ("items", "users")
         assert {"user mean", "ridge on text", "bias", "zero-shot"} <= {row.name for row in cold.rows}
         assert "popularity" not in {row.name for row in few.rows}
         assert [point.at for point in board.known] == [0, 2]
