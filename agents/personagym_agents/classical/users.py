@@ -29,7 +29,7 @@ from personagym_env.workers import own_arrays
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
 FIT_VERSION = 2
-STACK_VERSION = 4
+STACK_VERSION = 5
 """Of all users but the stack, and of these; raised with every change of the fits that moves answers by more than
 rounding."""
 FACTOR_RANKS = {"bias": 0, "mf": FactorSettings().rank}
