@@ -171,6 +171,56 @@ class ServedAnswers(Result):
     served_seconds: float
 
 
+@dataclass(frozen=True)
+class MixedVariant:
+    """What a variant adds to users whose answers are mixed with its own."""
+
+    name: str
+    differences: Mapping[str, Interval]
+    """Figure to that of the mixture less that of the users alone."""
+    rating_shares: tuple[float, float]
+    """Of the variant, for either half of the users, as the other half chose them."""
+    choice_shares: tuple[float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class VariantsTogether(Result):
+    """What variants add to the shipped users."""
+
+    KIND = "variants mixed with users"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/variants_together.py"
+
+    users: str
+    figures: Mapping[str, Interval]
+    """Of the users alone."""
+    rows: tuple[MixedVariant, ...]
+
+
+def variants_together_table(found: VariantsTogether) -> Table:
+    """What each adds, and in which share."""
+    columns = (
+        name_column("mixed with"),
+        *(FIDELITY[key].column(key) for key in BLENDED),
+        words_column("rating", "share in ratings"),
+        words_column("choice", "share in choices"),
+    )
+    rows = (
+        Row(
+            (
+                Cell(one.name),
+                *(Cell(one.differences[key], ".4f") for key in BLENDED),
+                *(
+                    Cell(" and ".join(f"{share:.0%}" for share in part))
+                    for part in (one.rating_shares, one.choice_shares)
+                ),
+            )
+        )
+        for one in found.rows
+    )
+    return Table.plain(f"What mixing adds to {found.users} users", columns, rows)
+
+
 def recbole_models_table(found: RecBoleModels) -> Table:
     """What became of each model."""
     words = (words_column(key, key) for key in ("type", "outcome"))

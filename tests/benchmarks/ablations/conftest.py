@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from fixtures.chat_server import *  # noqa: F403
@@ -39,3 +40,17 @@ def short_bundle(small_data: Dataset, tmp_path_factory: pytest.TempPathFactory) 
     base = train_base(small_data, temporal_split(small_data.interactions), settings, context)
     build_bundle(base, place=place, split_words="test", context=context, measure=False)
     return place
+
+
+@pytest.fixture
+def planted_log(tmp_path: Path) -> Path:
+    """Forty users with fifty of sixty items, late ones the better ones."""
+    folder, rng = tmp_path / "planted", np.random.default_rng(0)
+    folder.mkdir()
+    rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
+    for user in range(40):
+        for item in rng.choice(60, 50, replace=False):
+            rating = int(np.clip(round(1 + 4 * item / 60 + rng.normal(0, 0.7)), 1, 5))
+            rows.append(f"u{user}\ti{item}\t{rating}\t{rng.integers(10**6)}")
+    (folder / "planted.inter").write_text("\n".join(rows) + "\n")
+    return folder

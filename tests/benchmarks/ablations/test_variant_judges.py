@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from ablations import variant_judges
@@ -12,23 +11,9 @@ from personagym_env.run_context import RunContext
 FEW = ("random", "popular", "best-rated", "worst-rated", "mf-2")
 
 
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    """Forty users with fifty of sixty items, late ones the better ones."""
-    folder, rng = tmp_path / "planted", np.random.default_rng(0)
-    folder.mkdir()
-    rows = ["user_id:token\titem_id:token\trating:float\ttimestamp:float"]
-    for user in range(40):
-        for item in rng.choice(60, 50, replace=False):
-            rating = int(np.clip(round(1 + 4 * item / 60 + rng.normal(0, 0.7)), 1, 5))
-            rows.append(f"u{user}\ti{item}\t{rating}\t{rng.integers(10**6)}")
-    (folder / "planted.inter").write_text("\n".join(rows) + "\n")
-    return folder
-
-
-def test_every_variant_stands_beside_its_twin(log: Path, tmp_path: Path) -> None:
+def test_every_variant_stands_beside_its_twin(planted_log: Path, tmp_path: Path) -> None:
     args = variant_judges.Args(
-        dataset=str(log),
+        dataset=str(planted_log),
         variants=("drifting", "annotator"),
         floors=("bias",),
         recommenders=FEW,
