@@ -14,9 +14,11 @@ from ablations.results import (
     RecBoleModels,
     ResponseStyles,
     SteeredAdapters,
+    VariantsTogether,
     blends_table,
     recbole_models_table,
     response_styles_table,
+    variants_together_table,
 )
 from ablations.selection_results import PlantedSelections, selection_table
 from ablations.variant_judges_results import VariantJudges, variant_judges_table
@@ -190,6 +192,7 @@ def _of_variants() -> Iterator[tuple[str, Table]]:
     for name in ("variants-agreement", "variants-agreement-cuisines"):
         yield name, variant_judges_table(VariantJudges.load(RESULTS / f"{name}.json"))
     yield "variants-differences", variants.differences_table(report)
+    yield "variants-together", variants_together_table(VariantsTogether.load(RESULTS / "variants-together.json"))
     further = VariantReport.load(RESULTS / "variants-cuisines.json")
     yield "variants-cuisines-differences", variants.differences_table(further)
 

@@ -100,7 +100,9 @@ class Halves:
 
     def best(self, partner: Answers) -> tuple[Answers, dict[str, tuple[float, float]]]:
         """The mixture with shares that the other half chose, and these shares for either half."""
-        every = [mixed(partner.name, (self._own, partner), (1 - share, share)) for share in SHARES]
+        every = [
+            mixed(partner.name, (self._own, partner), (1 - share, share)) if share else self._own for share in SHARES
+        ]
         found = [self._test.measure(answers).statistics for answers in every]
         chosen = {}
         for key, sign in (("nll", 1.0), ("auc", -1.0)):
@@ -192,7 +194,8 @@ def study(args: Args, context: RunContext) -> VariantsTogether:
                 shares["auc"],
             )
         )
-        context.tell(f"{partner.name}: {rows[-1].differences}, shares {shares}")
+        told = ", ".join(f"{key} {one.value:+.4f}" for key, one in rows[-1].differences.items())
+        context.tell(f"{partner.name}: {told}")
     return VariantsTogether(
         users=args.users,
         figures={key: interval(usual[key]) for key in FIGURES},
