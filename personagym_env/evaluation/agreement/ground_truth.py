@@ -11,7 +11,7 @@ import numpy as np
 
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, IntArray, Interactions
-from personagym_env.evaluation.agreement.truths import TruthKind
+from personagym_env.evaluation.agreement.truths import LEAST_USERS, TruthKind
 from personagym_env.evaluation.core.closed_pool import ClosedPool
 from personagym_env.evaluation.core.statistics import RatioOfSums
 
@@ -47,8 +47,8 @@ class GroundTruth:
 def picks_and_least(held_out: Interactions, picks: int | None = None, least: int | None = None) -> tuple[int, int]:
     """How many items are picked from each user's held-out rows, and how many rows a user needs.
 
-    By default five are picked, or fewer where half of the users have fewer than ten; and a user needs twice as many
-    rows as are picked, so that there is a choice.
+    By default five are picked, or fewer where half of the users have fewer than ten, or where fewer than `LEAST_USERS`
+    have so many; and a user needs twice as many rows as are picked, so that there is a choice.
 
     Raises:
         ValueError: there are no held-out rows.
@@ -58,6 +58,8 @@ def picks_and_least(held_out: Interactions, picks: int | None = None, least: int
         raise ValueError("nothing is held out, so that nothing can be picked")
     if picks is None:
         picks = max(1, min(5, int(np.median(counts)) // 2 if least is None else least // 2))
+        while least is None and picks > 1 and (counts >= 2 * picks).sum() < min(LEAST_USERS, len(counts)):
+            picks -= 1
     return picks, 2 * picks if least is None else least
 
 

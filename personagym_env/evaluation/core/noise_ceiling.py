@@ -46,6 +46,8 @@ def noise_ceiling(real: FloatArray, rng: np.random.Generator, draws: int = DRAWS
     else:
         gain = spread * np.linalg.inv(spread * np.eye(c) + noise)
         posterior = spread * (np.eye(c) - gain)
-        true = rng.multivariate_normal(gain @ measured, (posterior + posterior.T) / 2, draws, method="eigh")
+        symmetric = (posterior + posterior.T) / 2
+        # No variance is below 0 but by rounding, which a check of large values would take for a mistake.
+        true = rng.multivariate_normal(gain @ measured, symmetric, draws, check_valid="ignore", method="eigh")
     tau = kendall_tau(true, np.broadcast_to(measured, true.shape))
     return interval(np.concatenate([[tau.mean()], tau]))

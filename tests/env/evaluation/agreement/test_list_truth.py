@@ -91,6 +91,13 @@ def test_picks_follow_the_data(make_dataset, kept, expected):
         picks_and_least(Split(log, log.take(np.zeros(0, np.int64))).test)
 
 
+def test_fewer_are_picked_where_a_truth_would_lack_users(make_dataset):
+    log = make_dataset(n_users=40, per_user=20).interactions
+    held_out = log.take(log.rank_in_user < np.where(log.users < 25, 6, 2))
+    assert picks_and_least(held_out) == (1, 2)  # with the median, 3, the truth would have 25 users
+    assert picks_and_least(held_out.take(held_out.users < 25)) == (3, 6)
+
+
 def test_no_value_comes_last():
     said = np.array([[1.0, np.nan, 3.0], [np.nan, np.nan, np.nan], [1.0, 2.0, 3.0]])
     np.testing.assert_array_equal(unknown_last(said), [[1, 0, 3], [0, 0, 0], [1, 2, 3]])

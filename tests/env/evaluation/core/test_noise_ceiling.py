@@ -45,6 +45,12 @@ def test_what_moves_all_alike_is_no_noise():
     assert noise_ceiling(real, rng).low == 1
 
 
+def test_large_values_are_no_mistake():
+    real, _ = measured(np.random.default_rng(3).normal(0, 0.3, C), np.random.default_rng(3))
+    ceilings = [noise_ceiling(unit * real, np.random.default_rng(4)) for unit in (1.0, 1e7)]
+    np.testing.assert_allclose(*ceilings, atol=0.02)
+
+
 def test_shapes_are_checked():
     with pytest.raises(ValueError, match=r"got shape \(3, 5\)"):
         noise_ceiling(np.zeros((3, 5)), np.random.default_rng(0))
