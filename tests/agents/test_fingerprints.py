@@ -10,7 +10,7 @@ import pytest
 import personagym_agents
 from fixtures.user_names import ANY_LOG
 from personagym_agents.bundle.manifest import MANIFEST, bundle_hash
-from personagym_agents.classical.users import FIT_VERSION, RATING_FITS, STACK_VERSION, fit_classical
+from personagym_agents.classical.users import FIT_VERSION, RATING_FITS, READER_VERSIONS, fit_classical
 from personagym_env import make_world
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset
@@ -88,7 +88,7 @@ def test_fits_have_a_version(name: str, small_data: Dataset, small_split: Split)
     agent = fit_classical(name, small_split.train, catalogue=small_data.catalogue)
     answer = react_to_pairs(agent, np.array([0, 3, 7]), np.array([5, 11, 42]))
     told = [*answer.choice_probability, *(answer.rating @ np.array(agent.scale))]
-    assert (FIT_VERSION, STACK_VERSION) == (2, 4)
+    assert (FIT_VERSION, READER_VERSIONS) == (2, {"trees": 3, "stack": 5})
     np.testing.assert_allclose(told, EXPECTED[name], atol=5e-3)
 
 
