@@ -136,11 +136,6 @@ class BundleSettings:
             raise ValueError(f"BundleSettings.layers must be at least 1, got {self.layers}")
 
     @property
-    def learns_choices(self) -> bool:
-        """Whether anything that is trained learns to choose: the small base does, adapters if they are told to."""
-        return self.base == SMALL or self.adapters.training_on(chooses=True).sampling.choices
-
-    @property
     def adapter_seed(self) -> int:
         """That of the adapters' trainings."""
         return self.seed if self.adapters.seed is None else self.adapters.seed

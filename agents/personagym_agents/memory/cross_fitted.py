@@ -41,7 +41,7 @@ from personagym_agents.memory.settings import Recall
 from personagym_env.data.tables import BoolArray, Catalogue, IntArray, Interactions
 
 _FOLDS = 8
-UNSEEN = 16
+_UNSEEN = 16
 """Unseen items drawn for each row, of which every epoch takes one."""
 _CELLS = 2**20
 """Rows x items whose readings are worked out at once."""
@@ -65,7 +65,6 @@ def draw_cross_fitted_examples(
     *,
     evidence: bool = True,
     reasons: ReasonMemory | None = None,
-    choices: bool = True,
 ) -> CrossFittedExamples:
     """Draw unseen items for each training row and recall them and the row's own item without the row.
 
@@ -75,12 +74,9 @@ def draw_cross_fitted_examples(
         rng: deals folds, and draws lags and items.
         evidence: whether users recall evidence.
         reasons: of these rows, if users recall them; with neither f = 0.
-        choices: whether unseen items are drawn, which nobody needs who learns ratings alone; else e = 0.
     """
     drawing, dealing_rows, dealing_users, lagging = rng.spawn(4)
-    unseen = np.zeros((len(train), 0), np.int64)
-    if choices:
-        unseen = np.stack([sample_unseen(train, train.users, drawing) for _ in range(UNSEEN)], axis=1)
+    unseen = np.stack([sample_unseen(train, train.users, drawing) for _ in range(_UNSEEN)], axis=1)
     items = np.column_stack([train.items, unseen])
     known = known_before(train, lagging)
     parts: list[Codes] = [np.zeros((*items.shape, 0), np.uint8)]

@@ -88,7 +88,6 @@ def ready_log(
         np.random.default_rng(settings.seed),
         evidence=settings.recall.evidence,
         reasons=None if memory is None else memory.reasons,
-        choices=settings.learns_choices,
     )
     weights = None
     if settings.propensities is not None:

@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 from personagym_agents.documents.corpus import Corpus
 from personagym_agents.documents.profile import FoldedProfileWriter, ProfileWriter
-from personagym_agents.memory.cross_fitted import UNSEEN, CrossFittedExamples
 from personagym_agents.model.packing import PREFIX, Segments
 from personagym_agents.training.settings import SamplingOptions
 from personagym_env.data.tables import BoolArray, IntArray, Interactions
@@ -132,8 +131,6 @@ def sample_epoch(
     train, examples = corpus.train, corpus.examples
     if examples is None:
         raise ValueError("the corpus needs the occasions of its training rows (`draw_cross_fitted_examples`)")
-    if options.choices and not examples.unseen.shape[1]:
-        raise ValueError("choices are learned from unseen items, and the corpus was built without any")
     folds = writer.fold_of_row if isinstance(writer, FoldedProfileWriter) else np.zeros(len(train), np.int64)
     kept = np.ones(len(train), np.bool_) if held_out is None else ~held_out
     hands = _hands(train, kept, folds, options, rng)
@@ -149,7 +146,11 @@ def sample_epoch(
     recalling = rng.random(len(train)) < options.recalling
     history_line[recalling] = corpus.with_memory(corpus.of_row, examples.own)[recalling]
     candidate_line = corpus.with_memory(corpus.of_row, examples.own)
-    unseen, skipped, unseen_line = _beside(corpus, examples, rng.integers(0, UNSEEN, len(train)), options)
+    other = (np.arange(len(train)), rng.integers(0, examples.unseen.shape[1], len(train)))
+    unseen = examples.unseen[other]
+    # Who has rated everything has nothing to skip: what was drawn for them in its place teaches no choice.
+    skipped = np.where(train.contains(train.users, unseen), NONE, 0)
+    unseen_line = corpus.with_memory(corpus.of_item[unseen], examples.recalled[other])
     blank = rng.random(len(train)) < options.forgetful
     candidate_line[blank] = corpus.without_memory(corpus.of_row)[blank]
     unseen_line[blank] = corpus.without_memory(corpus.of_item[unseen])[blank]
@@ -176,23 +177,6 @@ def sample_epoch(
     order = rng.permutation(len(hands))
     user = np.array([hand.user for hand in hands])
     return Epoch(segments, Sequences(*(array[order] for array in (segment, block, rating, chosen, item, user))))
-
-
-def _beside(
-    corpus: Corpus, examples: CrossFittedExamples, place: Index, options: SamplingOptions
-) -> tuple[IntArray, IntArray, Index]:
-    """What stands beside each training row as a candidate: an unseen item (n,), what it teaches and its line (n, w).
-
-    The row's own item, which teaches nothing, where no choices are learned.
-    """
-    train = corpus.train
-    if not options.choices:
-        return train.items, np.full(len(train), NONE), corpus.with_memory(corpus.of_row, examples.own)
-    drawn = (np.arange(len(train)), place)
-    unseen = examples.unseen[drawn]
-    # Who has rated everything has nothing to skip: what was drawn for them in its place teaches no choice.
-    skipped = np.where(train.contains(train.users, unseen), NONE, 0)
-    return unseen, skipped, corpus.with_memory(corpus.of_item[unseen], examples.recalled[drawn])
 
 
 class Epochs:
