@@ -51,6 +51,12 @@ def slowness() -> float:
     return max(1.0, statistics.median(_loop() for _ in range(9)) / REFERENCE_SECONDS)
 
 
+@pytest.fixture
+def slower(request: pytest.FixtureRequest) -> float:
+    """How many times as long this processor takes, for tests that allow a time."""
+    return float(request.config.stash[SLOWNESS])
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Look at the processor, as a second time at the end."""
     session.config.stash[SLOWNESS], session.config.stash[WORKERS] = slowness(), []

@@ -26,7 +26,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> None:
     cli.main()
 
 
-def test_help_is_quick_and_loads_no_torch() -> None:
+def test_help_is_quick_and_loads_no_torch(slower: float) -> None:
     code = (
         "import sys; sys.argv = ['personagym', '--help']\n"
         "from personagym_benchmarks import cli\n"
@@ -40,7 +40,7 @@ def test_help_is_quick_and_loads_no_torch() -> None:
     assert done.returncode == 0, done.stderr
     assert all(name in done.stdout for name in cli.COMMANDS)
     spent = after.children_user + after.children_system - before.children_user - before.children_system
-    assert spent < HELP_SECONDS, f"the help took {spent:.1f} processor seconds"
+    assert spent < HELP_SECONDS * slower, f"the help took {spent:.1f} processor seconds"
 
 
 @pytest.mark.parametrize("command", cli.COMMANDS)
