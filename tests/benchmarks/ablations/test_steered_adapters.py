@@ -34,14 +34,15 @@ def test_every_lesson_shows_each_user_once(own: OwnAdapters) -> None:
         np.testing.assert_array_equal(np.sort(lesson.epoch.sequences.user[lesson.batch]), ASKED)
 
 
-def test_training_goes_on_from_one_time_to_the_next(own: OwnAdapters) -> None:
-    (early, before, few), (late, after, many) = own.train([1e-6, 0.05], 0.02)
+def test_training_goes_on_from_one_time_to_the_next(own: OwnAdapters, slower: float) -> None:
+    times = [1e-6, 0.1 * slower]
+    (early, before, few), (late, after, many) = own.train(times, 0.02)
     assert few == 1
     assert many > few
     assert after != before
     assert any((one != other).any() for one, other in zip(early, late, strict=True))
-    assert {untrained for _, untrained, _ in own.train([1e-6, 0.05], 0.0)} != {before, after}
-    assert len({untrained for _, untrained, _ in own.train([1e-6, 0.05], 0.0)}) == 1
+    assert {untrained for _, untrained, _ in own.train(times, 0.0)} != {before, after}
+    assert len({untrained for _, untrained, _ in own.train(times, 0.0)}) == 1
 
 
 def test_the_report_names_times_and_steps(short_bundle: Path, small_folder: Path, tmp_path: Path) -> None:
