@@ -17,7 +17,7 @@ def run(command: list[str], folder: Path, **variables: str) -> str:
     """What a command prints that is run in a folder, with nothing of this checkout on the path but by `variables`."""
     environment = {name: value for name, value in os.environ.items() if name not in {"PYTHONPATH", "PYTHONHOME"}}
     done = subprocess.run(
-        command, cwd=folder, env=environment | variables, capture_output=True, text=True, check=False, timeout=280
+        command, cwd=folder, env=environment | variables, capture_output=True, text=True, check=False, timeout=800
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
