@@ -65,6 +65,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # on a slow processor
 def test_a_wheel_brings_the_command_line(installed: Path, tmp_path: Path) -> None:
     program = str(installed / "personagym")
     assert "leaderboard" in run([program, "--help"], tmp_path)

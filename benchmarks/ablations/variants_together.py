@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import tyro
+from scipy.special import expit, logit
 
 import personagym_agents
-from ablations.results import MixedVariant, VariantsTogether, variants_together_table
+from ablations.results import BLENDED, MixedVariant, VariantsTogether, variants_together_table
 from personagym_agents.variants import VARIANTS
 from personagym_benchmarks.console import make_console
 from personagym_benchmarks.display import console_run
@@ -33,7 +34,6 @@ from personagym_env.run_context import RunContext
 
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Of the partner, among which the other half of the users chooses."""
-FIGURES = ("rmse", "nll", "auc")
 EVERY = "all variants"
 
 
@@ -65,8 +65,8 @@ def geometric(parts: Sequence[FloatArray], shares: Sequence[float]) -> FloatArra
 def by_odds(parts: Sequence[FloatArray], shares: Sequence[float]) -> FloatArray:
     """Chances whose log odds are mixed."""
     kept = [np.clip(part, LEAST_PROBABILITY, 1 - LEAST_PROBABILITY) for part in parts]
-    odds = np.sum([share * np.log(part / (1 - part)) for part, share in zip(kept, shares, strict=True)], axis=0)
-    return np.asarray(1 / (1 + np.exp(-odds)))
+    odds = np.sum([share * logit(part) for part, share in zip(kept, shares, strict=True)], axis=0)
+    return np.asarray(expit(odds))
 
 
 def mixed(name: str, parts: Sequence[Answers], shares: Sequence[float]) -> Answers:
@@ -180,7 +180,7 @@ def study(args: Args, context: RunContext) -> VariantsTogether:
 
     def samples(answers: Answers) -> Mapping[str, FloatArray]:
         statistics = test.measure(answers).statistics
-        return {key: statistics[key].resampled(weights) for key in FIGURES}
+        return {key: statistics[key].resampled(weights) for key in BLENDED}
 
     usual, rows = samples(own), []
     for partner in ask.partners():
@@ -189,7 +189,7 @@ def study(args: Args, context: RunContext) -> VariantsTogether:
         rows.append(
             MixedVariant(
                 partner.name,
-                {key: interval(found[key] - usual[key]) for key in FIGURES},
+                {key: interval(found[key] - usual[key]) for key in BLENDED},
                 shares["nll"],
                 shares["auc"],
             )
@@ -198,7 +198,7 @@ def study(args: Args, context: RunContext) -> VariantsTogether:
         context.tell(f"{partner.name}: {told}")
     return VariantsTogether(
         users=args.users,
-        figures={key: interval(usual[key]) for key in FIGURES},
+        figures={key: interval(usual[key]) for key in BLENDED},
         rows=tuple(rows),
         setting=recorded(args) | {"training rows": part.description, "shares": list(SHARES)},
         environment=environment_snapshot(),

@@ -76,7 +76,7 @@ def test_what_moves_the_key_of_classical_users(dataset: Dataset, edit: Edit, mon
     assert told()[0] == before[0]
     assert told()[1] != before[1]
     before = told()
-    monkeypatch.setitem(users.READER_VERSIONS, "stack", 99)
+    monkeypatch.setattr(users, "STACK_VERSION", 99)
     assert told()[0] == before[0]
     assert told()[1] != before[1]
     monkeypatch.setattr(users, "FIT_VERSION", 99)

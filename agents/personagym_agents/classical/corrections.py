@@ -62,18 +62,13 @@ class Corrections:
 
 @kept(Corrections)
 def fit_corrections(
-    log: Interactions,
-    residual: FloatArray,
-    item_bias: FloatArray,
-    similarities: sparse.csr_array,
-    catalogue: Catalogue | None,
+    log: Interactions, residual: FloatArray, similarities: sparse.csr_array, catalogue: Catalogue | None
 ) -> Corrections:
     """Fit corrections to a log.
 
     Args:
         log: training rows.
         residual: (n,) their ratings less what user and item mean.
-        item_bias: (m,) what the items mean.
         similarities: (m, m) of items, see `NeighbourModel`.
         catalogue: of the log's items; without it, genres and texts correct nothing.
     """
@@ -88,16 +83,8 @@ def fit_corrections(
         log.matrix(recency.astype(np.float32)),
         similarities,
         (np.zeros((log.n_items, 0)) if catalogue is None else catalogue.genre_shares).astype(np.float32),
-        _text(log, residual, item_bias, catalogue),
+        np.zeros(log.n_items, np.float32) if catalogue is None else text_offsets(catalogue, log.items, residual),
     )
-
-
-def _text(
-    log: Interactions, residual: FloatArray, item_bias: FloatArray, catalogue: Catalogue | None
-) -> npt.NDArray[np.float32]:
-    if catalogue is None:
-        return np.zeros(log.n_items, np.float32)
-    return text_offsets(catalogue, log.items, residual, item_bias)
 
 
 def _implicit_factors(

@@ -111,7 +111,7 @@ def fit_evidence(log: Interactions, catalogue: Catalogue | None = None) -> Ratin
     return RatingEvidence(
         neighbours,
         tuple(fit_factors(log, FactorSettings(rank=rank)) for rank in _RANKS),
-        fit_corrections(log, residual, neighbours.bias.item_bias, neighbours.similarities, catalogue),
+        fit_corrections(log, residual, neighbours.similarities, catalogue),
         _moments(log.users, log.ratings, log.n_users),
         np.column_stack([_moments(log.items, log.ratings, log.n_items), years, genres]).astype(np.float32),
         np.asarray(by_genre[0] / (by_genre[1] + _PRIOR), np.float32),

@@ -29,9 +29,9 @@ from personagym_env.workers import own_arrays
 TABLE_CELLS = 2**23
 """Users x items up to which an agent keeps the answers of all pairs, at 12 bytes each: 96 MiB at most."""
 FIT_VERSION = 2
-READER_VERSIONS = {"trees": 3, "stack": 5}
-"""Of users who read ratings alone, and of those who read years, genres and titles as well, whose fits are not kept as a
-whole; raised with every change of the fits that moves answers by more than rounding."""
+STACK_VERSION = 4
+"""Of all users but the stack, and of these; raised with every change of the fits that moves answers by more than
+rounding."""
 FACTOR_RANKS = {"bias": 0, "mf": FactorSettings().rank}
 """Users who can be fitted by propensities."""
 LARGEST_LOGIT = 12.0
@@ -213,6 +213,8 @@ RATING_FITS: dict[str, RatingFit] = {
     "stack": fit_stack,
 }
 """Name to the function that fits the rating model of `fit_classical`."""
+_READERS = ("trees", "stack")
+"""Those whose fits read the catalogue too, and are not kept as a whole."""
 
 
 def fit_classical(
@@ -253,7 +255,7 @@ def fit_classical(
         return _fit_weighted(name, train, seed, table_cells, inverse_weights(propensities), doubly_robust)
     if doubly_robust:
         raise ValueError("a doubly robust fit needs propensities, got none")
-    if name in READER_VERSIONS:
+    if name in _READERS:
         fit = partial(RATING_FITS[name], catalogue=catalogue)
         fitted = fit_users(fit, train, seed, with_affinity=True, with_style=name == "stack")
     else:
@@ -359,7 +361,7 @@ def fingerprint_of(name: str, train: Interactions, catalogue: Catalogue | None, 
 def _recipe(name: str, train: Interactions, catalogue: Catalogue | None, seed: int) -> str:
     """Hash of what the fit depends on: its own numbers differ in late digits from machine to machine."""
     read = None
-    if catalogue is not None and name in READER_VERSIONS:
+    if catalogue is not None and name in _READERS:
         read = [catalogue.years.tolist(), catalogue.genres.tolist(), catalogue.titles]
-    version = READER_VERSIONS.get(name, FIT_VERSION)
+    version = STACK_VERSION if name == "stack" else FIT_VERSION
     return sha256(repr((name, version, seed, train.fingerprint(), read)).encode()).hexdigest()
