@@ -91,6 +91,26 @@ class UserAgent(Protocol):
         """Room for n sessions side by side; each row must be started before it is asked anything."""
 
 
+@runtime_checkable
+class SearchingAgent(UserAgent, Protocol):
+    """Users who look for items of their own accord, whatever a recommender shows."""
+
+    def search(self, users: IntArray, n: int, excluded: BoolArray) -> IntArray:
+        """What users look at when they search.
+
+        Args:
+            users: (b,) internal user ids.
+            n: items of each.
+            excluded: (b, m) items that are not to be found.
+
+        Returns:
+            (b, n) distinct internal item ids, best first.
+
+        Raises:
+            ValueError: fewer than n items are left to a user.
+        """
+
+
 class UserFingerprint(NamedTuple):
     """What makes users answer as they do; two populations are the same exactly if it agrees."""
 

@@ -1,4 +1,4 @@
-"""Wrappers for libraries that expect something else, and for another reward."""
+"""Wrappers for libraries that expect something else, for another reward, and for users who search."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from personagym_env.env import MAX_EPISODE_STEPS, PersonaRecEnv
-from personagym_env.protocols import NO_ITEM
+from personagym_env.protocols import NO_ITEM, SearchingAgent
 from personagym_env.session.expectation import expect
 
 _ROW = np.zeros(1, np.int64)
@@ -102,3 +102,59 @@ class AnnotatedReward(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym
         self._latent, info["own_reward"] = info["latent"], reward
         value = found.satisfaction if self.quantity == "satisfaction" else found.click
         return observation, float(value[0]), terminated, truncated, info
+
+
+class SearchingUsers(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym.utils.RecordConstructorArgs):
+    """Lets users search where a slate left them with nothing: the slate after it is what they found, not the action.
+
+    After a step in which nothing was taken, and the user stayed, the user searches with probability `chance`. Logs do
+    not tell how often people search, so it is nothing that can be fitted: compare recommenders under several values.
+    `info["searched"]` says whether the slate of a step was the user's own, and `info["slate"]` which it was.
+
+    Example: `SearchingUsers(gym.make("PersonaRec-v0", agent="social"), chance=0.5)`.
+
+    Args:
+        env: `PersonaRec-v0`, wrapped or not, whose users can search (`SearchingAgent`), as `social` ones can.
+        chance: of a search after a slate of which nothing was taken.
+    """
+
+    def __init__(self, env: gym.Env[dict[str, Any], Any], chance: float) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, chance=chance)
+        super().__init__(env)
+        if not isinstance(env.unwrapped, PersonaRecEnv):
+            raise TypeError(f"SearchingUsers needs PersonaRec-v0, got {env.unwrapped}")
+        world = env.unwrapped.world
+        if not isinstance(world.agent, SearchingAgent):
+            raise TypeError(f"SearchingUsers needs users who can search, such as 'social'; got {world.agent.name!r}")
+        if not 0 <= chance <= 1:
+            raise ValueError(f"chance must lie in 0..1, got {chance}")
+        self.chance = chance
+        self._agent, self._train, self._size = world.agent, world.train, int(env.unwrapped.action_space.shape[0])
+        self._user, self._searching, self._rng = 0, False, np.random.default_rng()
+        self._seen: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """See `gymnasium.Env.reset`; the seed also decides who searches when."""
+        observation, info = self.env.reset(seed=seed, options=options)
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        self._user, self._searching = int(observation["user"]), False
+        self._seen = np.zeros(self._train.n_items, np.bool_)
+        self._seen[self._train.items[self._train.indptr[self._user] : self._train.indptr[self._user + 1]]] = True
+        return observation, info
+
+    def step(self, action: Any) -> tuple[dict[str, Any], float, bool, bool, dict[str, Any]]:
+        """See `gymnasium.Env.step`."""
+        searched = self._searching
+        if searched:
+            action = self._agent.search(np.array([self._user]), self._size, self._seen[None])[0]
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        info["searched"], info["slate"] = searched, np.array(action, np.int64)
+        nothing = info["clicked_item"] == NO_ITEM
+        if not nothing:
+            self._seen[info["clicked_item"]] = True
+        # Who has just searched and found nothing goes on with what is shown.
+        self._searching = bool(nothing and not searched and self._rng.random() < self.chance)
+        return observation, float(reward), terminated, truncated, info

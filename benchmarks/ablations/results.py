@@ -133,6 +133,24 @@ class ChatUsers(Result):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextMemoriesFound(Result):
+    """How memories in words rank, beside none and beside memories in numbers."""
+
+    KIND = "memories in words"
+    FORMAT = 1
+    COMMAND = "python benchmarks/ablations/text_memories.py"
+
+    measurements: tuple[Measurement, ...]
+    counts: Mapping[str, Mapping[str, int]]
+    """By what is learned from: choices, answers that held no text, and questions given up."""
+    memories: tuple[str, ...]
+    """What the users remember after learning from disagreement."""
+    encounters: int
+    """Choices lived through, of all users."""
+    users: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class SteeredAdapters(Result):
     """Steering against adapters of single users, by the time that either takes."""
 

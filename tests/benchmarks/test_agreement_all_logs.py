@@ -14,6 +14,7 @@ from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset
 from personagym_env.evaluation.agreement.all_logs.board import AllLogs
 from personagym_env.evaluation.agreement.all_logs.tables import all_logs_tables
+from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS
 from personagym_env.evaluation.reporting.markdown import markdown
 from personagym_env.fit_cache import kept
 from personagym_env.run_context import RunContext
@@ -147,6 +148,7 @@ def test_truths_of_few_users_are_refused_in_a_line(data: Path) -> None:
 def test_bad_requests(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="few_rows must be some of the judges"):
         settings(tmp_path, few_rows=("mf",))
+    assert AllLogsSettings(judges=("bias",)).rows_of("bias") == DATA_OVERLAPS
     with pytest.raises(ValueError, match="evaluated=0"):
         settings(tmp_path, evaluated=0)
     with pytest.raises(ValueError, match="a folder with a folder for each log"):

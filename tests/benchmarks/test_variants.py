@@ -1,5 +1,7 @@
 """The study of variants runs from the command line, goes on where it was cut off, and outlives one that fails."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from personagym_benchmarks.variants.board import VariantPart, VariantReport
 from personagym_benchmarks.variants.study import variant_names
 from personagym_benchmarks.variants.tables import variant_tables
 from personagym_env.evaluation.reporting.markdown import markdown
+from personagym_env.protocols import UserAgent
 
 OPTIONS = ("--agents", "bias", "--resamples", "20", "--no-shipped")
 
@@ -31,6 +34,17 @@ def fit_works(dataset, train, *, core=True, seed=0, device=None):
 
 def fit_fails(dataset, train, *, core=True, seed=0, device=None):
     raise ArithmeticError("no number")
+
+
+ALIVE: list["weakref.ref[UserAgent]"] = []
+
+
+def fit_counted(dataset, train, *, core=True, seed=0, device=None):
+    gc.collect()
+    assert [one for one in ALIVE if one() is not None] == []
+    agent = fit_classical("mf" if core else "bias", train)
+    ALIVE.append(weakref.ref(agent))
+    return agent
 
 
 def run(folder: Path, output: Path, *words: str) -> None:
@@ -66,6 +80,17 @@ def test_one_that_fails_leaves_the_others(
     assert (again.rows, again.differences) == (report.rows, report.differences)  # times of fits too: taken from parts
     assert capsys.readouterr().out.count("taken from") == 2
     assert "works" in markdown(next(variant_tables(report)))
+
+
+def test_one_population_is_in_memory_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, small_log: Path, tmp_path: Path
+) -> None:
+    names = ("one", "another", "last")
+    counted = {name: Variant(name, "nothing", "a test", f"{__name__}:fit_counted") for name in names}
+    monkeypatch.setattr(study, "VARIANTS", counted)
+    monkeypatch.setattr(f"{__name__}.ALIVE", [])
+    run(small_log, tmp_path / "variants.json", "--variants", "all")
+    assert len(ALIVE) == 2 * len(names)
 
 
 def test_names_are_parted_by_commas_and_known() -> None:

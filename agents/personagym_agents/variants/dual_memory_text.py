@@ -1,38 +1,50 @@
-"""`dual-memory` in words: memories are texts, and a chat model chooses by them and rewrites them.
+"""`dual-memory` in words: memories are texts, by which a language model chooses, and which it rewrites.
 
 The numeric users of `personagym_agents.variants.dual_memory` are what stands on the boards; this is the same loop as
-AgentCF (Zhang et al., WWW 2024) has it, for any `ChatModel`: choose between the item taken and one drawn by popularity,
-then let the user and both items reflect. In its words an agreement is reinforced too, by a reflection that is told that
-the choice was right.
+AgentCF (Zhang et al., WWW 2024) has it, for any model behind the two seams `AnswerModel` (which item is taken) and
+`ChatModel` (what is remembered of it): choose between the item taken and one drawn by popularity, then let the user and
+both items reflect. In its words an agreement is reinforced too, by a reflection that is told that the choice was right.
+Chances take the place of the choice that a model writes out: each pair is shown in both orders, so that a model that
+leans to the first place leans nowhere, and an answer always is one. Each of the three memories is asked for on its own
+and in plain text, because small models write no JSON.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from personagym_agents.llm.answers import RejectedError, json_object
+import numpy as np
+
+from personagym_agents.llm.answer_chances import AnswerModel
+from personagym_agents.llm.answers import RejectedError
 from personagym_agents.llm.asking import Asker
 from personagym_agents.llm.chat import Answer, ChatModel, Conversation
 from personagym_agents.llm.prompts import DATA, data_conversation
 from personagym_agents.llm.safety import plain, plain_title
-from personagym_env.data.tables import Catalogue
+from personagym_env.data.tables import Catalogue, FloatArray
 from personagym_env.run_context import RunContext
 
-LONGEST = 300
-"""Characters of a memory."""
-_TOKENS, _TRIES = 400, 3
+LONGEST = 240
+"""Characters of a memory; a longer one is cut, and ends in three dots."""
+_TOKENS, _TRIES, _AT_ONCE = 80, 3, 4
+"""Of an answer; answers that are asked for until one holds a text; pairs that are asked about in one call."""
 _CHOOSE = """\
 You play one person who chooses one of two items. {data}
 It holds what the person remembers of its own taste, and of each item its title and what the item remembers of the \
 people who take it.
-Answer with one JSON object and nothing else: {{"choice": 1 or 2}}"""
+Answer with the number of the item that the person takes, 1 or 2, and nothing else."""
 _REVISE = """\
-You keep the memories of one person and of two items. {data}
-It holds the three memories, which item the person really took, and whether the person's memory had led to that item. \
-Rewrite all three so that they lead to it: what the person likes and dislikes, and which people each item is for. Keep \
-what still holds.
-Answer with one JSON object and nothing else: {{"person": "...", "taken": "...", "other": "..."}}
-Each memory: at most {longest} characters of plain text, in the third person, in English."""
+You keep the memory of {whose}. {data}
+It holds the memories of one person and of two items, which item the person really took, and whether the memories had \
+led to it. Write the memory of {whose} anew, so that they lead to it: {what}. Keep what still holds.
+Answer with the memory and nothing else: one or two sentences in the third person, in English, of at most {longest} \
+characters."""
+_KEEPERS = {
+    "person": ("the person", "what the person likes and dislikes"),
+    "taken": ("the item taken", "which people it is for"),
+    "other": ("the other item", "which people it is for"),
+}
+"""Whose memories are revised, and what stands in each."""
 
 
 class Encounter(NamedTuple):
@@ -48,38 +60,54 @@ class TextMemories:
     """What users and items remember, in words; `counts` says how choices and answers went.
 
     Args:
-        catalogue: of the items, whose memories begin with title, year and genres.
+        catalogue: of the items, whose memories begin with year and genres.
         n_users: whose memories begin empty.
-        chat: is asked.
+        answers: chooses.
+        chat: revises.
         context: shows the progress.
+        disagreeing: whether wrong choices are learned from, or, as the numeric twin does, right ones alone.
     """
 
-    def __init__(self, catalogue: Catalogue, n_users: int, chat: ChatModel, context: RunContext) -> None:
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        n_users: int,
+        answers: AnswerModel,
+        chat: ChatModel,
+        context: RunContext,
+        *,
+        disagreeing: bool = True,
+    ) -> None:
         self._titles = [plain_title(title) for title in catalogue.titles]
         self.users = [""] * n_users
         self.items = [_identity(catalogue, item) for item in range(len(catalogue))]
         self.counts: Counter[str] = Counter()
+        self._answers, self._disagreeing = answers, disagreeing
         self._asker = Asker(chat, tries=_TRIES, tokens=_TOKENS, counts=self.counts, context=context)
 
-    def choose(self, encounters: Sequence[Encounter]) -> list[bool | None]:
-        """Whether the memories lead to the item that was taken; None where no answer could be read.
-
-        Which of the two items stands first goes by the parity of user and item, so that no place is favoured.
-        """
-        questions = [self._question(met) for met in encounters]
-
-        def read(answer: Answer, place: int) -> bool:
-            choice = json_object(answer).get("choice")
-            if isinstance(choice, bool) or choice not in (1, 2):
-                raise RejectedError("malformed", '"choice" must be 1 or 2')
-            return (choice == 1) == _taken_first(encounters[place])
-
-        return self._asker.ask("choose", questions, read)
-
-    def live(self, encounters: Sequence[Encounter]) -> list[bool | None]:
-        """Choose, then revise or reinforce what was remembered; gives the choices as they were made.
+    def choose(self, encounters: Sequence[Encounter]) -> FloatArray:
+        """(n,) chance that the memories lead to the item that was taken: the mean over both orders of the pair.
 
         Raises:
+            ChatError: the model cannot be asked.
+        """
+        found = []
+        for begin in range(0, len(encounters), _AT_ONCE):
+            asked = [
+                self._question(met.user, pair)
+                for met in encounters[begin : begin + _AT_ONCE]
+                for pair in ((met.taken, met.other), (met.other, met.taken))
+            ]
+            chances = self._answers.chances(asked, ("1", "2"))
+            found.append((chances[::2, 0] + chances[1::2, 1]) / 2)
+        self.counts["choices asked"] += 2 * len(encounters)
+        return np.concatenate(found) if found else np.zeros(0)
+
+    def live(self, encounters: Sequence[Encounter]) -> FloatArray:
+        """Choose, then revise or reinforce what was remembered; gives the chances (n,) as they were before.
+
+        Raises:
+            ChatError: the model cannot be asked.
             ValueError: a user or item stands in two of the encounters, whose revisions would overwrite each other.
         """
         for what, ids in (
@@ -88,28 +116,34 @@ class TextMemories:
         ):
             if len(set(ids)) < len(ids):
                 raise ValueError(f"every {what} may stand in one encounter of a round, got {sorted(ids)}")
-        chosen = self.choose(encounters)
-        self.counts.update("right" if right else "wrong" for right in chosen if right is not None)
-        questions = [self._reflection(met, right is True) for met, right in zip(encounters, chosen, strict=True)]
-        revised = self._asker.ask("revise", questions, lambda answer, _: _memories(answer))
-        for met, memories in zip(encounters, revised, strict=True):
-            if memories is not None:
-                self.users[met.user], self.items[met.taken], self.items[met.other] = memories
-        return chosen
+        chances = self.choose(encounters)
+        right = chances > 1 / 2
+        self.counts.update("right" if one else "wrong" for one in right)
+        told = [(met, bool(led)) for met, led in zip(encounters, right, strict=True) if led or self._disagreeing]
+        asked = [(met, keeper, self._reflection(met, led, keeper)) for met, led in told for keeper in _KEEPERS]
+        revised = self._asker.ask("revise", [question for *_, question in asked], lambda answer, _: _memory(answer))
+        for (met, keeper, _), memory in zip(asked, revised, strict=True):
+            if memory is None:
+                continue
+            if keeper == "person":
+                self.users[met.user] = memory
+            else:
+                self.items[met.taken if keeper == "taken" else met.other] = memory
+        return chances
 
-    def _question(self, met: Encounter) -> Conversation:
-        pair = (met.taken, met.other) if _taken_first(met) else (met.other, met.taken)
+    def _question(self, user: int, pair: tuple[int, int]) -> Conversation:
         shown = [{"number": place, **self._shown(item)} for place, item in enumerate(pair, 1)]
-        return data_conversation(_CHOOSE.format(data=DATA), {"person": self.users[met.user], "items": shown})
+        return data_conversation(_CHOOSE.format(data=DATA), {"person": self.users[user], "items": shown})
 
-    def _reflection(self, met: Encounter, right: bool) -> Conversation:
+    def _reflection(self, met: Encounter, led: bool, keeper: str) -> Conversation:
+        whose, what = _KEEPERS[keeper]
         told = {
             "person": self.users[met.user],
             "taken": self._shown(met.taken),
             "other": self._shown(met.other),
-            "memory led there": right,
+            "memories led there": led,
         }
-        return data_conversation(_REVISE.format(data=DATA, longest=LONGEST), told)
+        return data_conversation(_REVISE.format(data=DATA, whose=whose, what=what, longest=LONGEST), told)
 
     def _shown(self, item: int) -> dict[str, str]:
         return {"title": self._titles[item], "memory": self.items[item]}
@@ -121,16 +155,10 @@ def _identity(catalogue: Catalogue, item: int) -> str:
     return plain(", ".join([*year, *names]))
 
 
-def _taken_first(met: Encounter) -> bool:
-    return (met.user + met.taken) % 2 == 0
-
-
-def _memories(answer: Answer) -> tuple[str, str, str]:
-    found = json_object(answer)
-    texts = [found.get(name) for name in ("person", "taken", "other")]
-    if not all(isinstance(text, str) and text.strip() for text in texts):
-        raise RejectedError("malformed", '"person", "taken" and "other" must be texts that are not empty')
-    if (longest := max(len(str(text)) for text in texts)) > LONGEST:
-        raise RejectedError("too long", f"a memory must have at most {LONGEST} characters, not {longest}")
-    person, taken, other = (plain(str(text)) for text in texts)
-    return person, taken, other
+def _memory(answer: Answer) -> str:
+    text = plain(answer.text)
+    if not text:
+        raise RejectedError("malformed", "a memory must be a text that is not empty")
+    if answer.finished and len(text) <= LONGEST:
+        return text
+    return text[: LONGEST - 2].rsplit(" ", 1)[0] + " ..."

@@ -8,11 +8,12 @@ remembers (`personagym_agents.variants.human_memory`) and by what friends though
 and the choice reads how many friends took the item. a and b are fitted by ridge regression on a later part of the
 training rows. Friends are the users who agree most on what both rated; `friends="random"` draws as many strangers in
 their place, as a control, and the twin has none. Of the actions, watching is taking an item, next is taking none, and
-leaving belongs to the world; searching, chatting and posting are left out.
+leaving belongs to the world. Users who search (`SocialUsers.search`, `personagym_env.wrappers.SearchingUsers`) look at
+what they heard of from friends, the most praised first; chatting and posting are left out.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,7 @@ from personagym_env.collaborative.factors import FactorModel, FactorSettings, fi
 from personagym_env.collaborative.rating_model import Opinion, at_pairs
 from personagym_env.collaborative.similarity import CommonColumns, nearest
 from personagym_env.data.splits import temporal_split
-from personagym_env.data.tables import Catalogue, Dataset, FloatArray, IntArray, Interactions
+from personagym_env.data.tables import BoolArray, Catalogue, Dataset, FloatArray, IntArray, Interactions
 
 FRIENDS = 20
 """Friends of each user."""
@@ -87,6 +88,22 @@ class SocialModel:
         """See `EvolvingModel.after`."""
         surprise = ratings - self.bias.means_at(users, items)
         return human_memory.perceived(state, items, surprise, self.genres)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class SocialUsers(EvolvingUsers):
+    """Users of a `SocialModel`, who can search."""
+
+    def search(self, users: IntArray, n: int, excluded: BoolArray) -> IntArray:
+        """See `SearchingAgent.search`: what friends praised, then what goes along with what the user has."""
+        if (left := int((~excluded).sum(axis=1).min(initial=n))) < n:
+            raise ValueError(f"a search for {n} items has {left} to find")
+        model = self.model
+        assert isinstance(model, SocialModel)
+        praise = (model.friends[users] @ model.surprises).toarray()
+        along = model.affinity.log_affinity(users).argsort(axis=1).argsort(axis=1) / self.n_items  # below 1
+        wish = np.where(praise > 0, 1 + praise, along)
+        return np.asarray(np.where(excluded, -1.0, wish).argsort(axis=1, kind="stable")[:, ::-1][:, :n])
 
 
 def infer_friends(surprises: sparse.csr_array, kind: Friends, rng: np.random.Generator) -> sparse.csr_array:
@@ -160,7 +177,7 @@ def fit_social(
     seed: int = 0,
     device: str | None = None,
     friends: Friends = "co-rating",
-) -> EvolvingUsers:
+) -> SocialUsers:
     """Users whose friends move them; with `core` off, without friends.
 
     Raises:
@@ -168,4 +185,5 @@ def fit_social(
     """
     kind: Friends = friends if core else "none"
     name = "social" if kind == "co-rating" else f"social, {kind} friends"
-    return fit_evolving(name, social_fit(dataset.catalogue, kind, seed), train, seed=seed, recipe=kind)
+    found = fit_evolving(name, social_fit(dataset.catalogue, kind, seed), train, seed=seed, recipe=kind)
+    return SocialUsers(**{part.name: getattr(found, part.name) for part in fields(found)})

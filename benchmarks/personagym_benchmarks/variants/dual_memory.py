@@ -40,7 +40,7 @@ def measure(dataset: Dataset, part: NamedSplit, seed: int) -> list[Measurement]:
             "popularity": popularity[items],
             "co-consumption": at_pairs(affinity.log_affinity, everyone, items, train.n_items),
         }
-        samples = {name: _ndcg(users, score.reshape(shown.shape), weights) for name, score in scores.items()}
+        samples = {name: ndcg_of_first(users, score.reshape(shown.shape), weights) for name, score in scores.items()}
         setting = f"1 taken among {CANDIDATES}, the others {words}"
         for name, cuts in samples.items():
             for cut, values in cuts.items():
@@ -53,7 +53,7 @@ def measure(dataset: Dataset, part: NamedSplit, seed: int) -> list[Measurement]:
     return found
 
 
-def _ndcg(users: IntArray, scores: FloatArray, weights: FloatArray) -> dict[int, FloatArray]:
+def ndcg_of_first(users: IntArray, scores: FloatArray, weights: FloatArray) -> dict[int, FloatArray]:
     """(b,) at each cut, of candidates (n, c) of which the first was taken; ties share a rank."""
     above = (scores[:, 1:] > scores[:, :1]).sum(axis=1) + 0.5 * (scores[:, 1:] == scores[:, :1]).sum(axis=1)
     return {

@@ -3,12 +3,11 @@
 import numpy as np
 from scipy import sparse
 
-from personagym_agents.variants.evolving import EvolvingUsers
-from personagym_agents.variants.social import Friends, SocialModel, fit_social
+from personagym_agents.variants.social import Friends, SocialModel, SocialUsers, fit_social
 from personagym_benchmarks.variants.asked import Asked
 from personagym_benchmarks.variants.board import Measurement
 from personagym_env.data.named_splits import NamedSplit
-from personagym_env.data.tables import Dataset, FloatArray
+from personagym_env.data.tables import Dataset, FloatArray, IntArray
 from personagym_env.evaluation.core.statistics import Interval, over_repetitions
 from personagym_env.session.random import gumbel
 
@@ -17,6 +16,8 @@ TOLD = (1, 10, 50)
 MOST_USERS = 1_000
 _TOP = 0.1
 ALONE = "no influence"
+SEARCHES = "everybody searches"
+"""Who took nothing looks at what friends praised, in every round; see `personagym_env.wrappers.SearchingUsers`."""
 KINDS: tuple[Friends, ...] = ("co-rating", "random", "none")
 
 
@@ -33,15 +34,22 @@ def measure(dataset: Dataset, part: NamedSplit, seed: int) -> list[Measurement]:
     return found
 
 
-def _concentration(agent: EvolvingUsers, kind: str, seed: int) -> list[Measurement]:
+def _concentration(agent: SocialUsers, kind: str, seed: int) -> list[Measurement]:
     """Share of what is taken that the most popular tenth of the items gets, by round."""
     fitted = float(agent.choice.weights[-1])
     question = "concentration of what is taken"
     weight = Interval(fitted, np.nan, np.nan)
     found = [Measurement(question, f"{kind} friends", "logits per log(1 + friends who took the item), fitted", weight)]
     runs = {
-        words: np.array([_rounds(agent, heed=heed, seed=seed + repetition) for repetition in range(REPETITIONS)])
-        for words, heed in ((ALONE, 0.0), ("fitted influence", fitted), ("influence of 1", 1.0))
+        words: np.array(
+            [_rounds(agent, heed=heed, search=search, seed=seed + repetition) for repetition in range(REPETITIONS)]
+        )
+        for words, heed, search in (
+            (ALONE, 0.0, False),
+            ("fitted influence", fitted, False),
+            ("influence of 1", 1.0, False),
+            (SEARCHES, 0.0, True),
+        )
     }
     for turn in TOLD:
         setting = f"{kind} friends, {turn} rounds of {SHOWN} random items"
@@ -54,10 +62,11 @@ def _concentration(agent: EvolvingUsers, kind: str, seed: int) -> list[Measureme
     return found
 
 
-def _rounds(agent: EvolvingUsers, *, heed: float, seed: int) -> FloatArray:
+def _rounds(agent: SocialUsers, *, heed: float, search: bool, seed: int) -> FloatArray:
     """(rounds,) share of the takings so far that went to the most taken tenth of the items.
 
-    Friends who took an item in an earlier round count with those who have it in the log, with `heed` logits.
+    Friends who took an item in an earlier round count with those who have it in the log, with `heed` logits. With
+    `search`, those who took nothing of a slate look at what they find on their own, once.
     """
     model, rng = agent.model, np.random.default_rng(seed)
     assert isinstance(model, SocialModel)
@@ -68,19 +77,27 @@ def _rounds(agent: EvolvingUsers, *, heed: float, seed: int) -> FloatArray:
     seen = model.adopted[users].toarray() > 0
     taken = np.zeros((agent.n_users, n_items), np.float32)
     total, share = np.zeros(n_items), np.zeros(ROUNDS)
+
+    def show(rows: IntArray, slates: IntArray, wish: FloatArray) -> IntArray:
+        """Rows that took nothing."""
+        luck = gumbel(rng.random((len(rows), SHOWN + 1)))
+        wishes = np.take_along_axis(wish[rows], slates, axis=1)
+        best = (np.column_stack([wishes, np.zeros(len(rows))]) + luck).argmax(axis=1)
+        takes = best < SHOWN
+        takers, items = rows[takes], slates[takes, best[takes]]
+        taken[takers, items], seen[takers, items] = 1, True
+        np.add.at(total, items, 1)
+        return rows[~takes]
+
     for turn in range(ROUNDS):
         slates = np.argpartition(rng.random((n_users, n_items)) + seen, SHOWN, axis=1)[:, :SHOWN]
         wish = logit
         if heed and turn:
             now = model.friends_took(users, sparse.csr_array(model.adopted + sparse.csr_array(taken)))
             wish = logit + heed * (now - before)
-        luck = gumbel(rng.random((n_users, SHOWN + 1)))
-        utility = np.column_stack([np.take_along_axis(wish, slates, axis=1), np.zeros(n_users)]) + luck
-        best = utility.argmax(axis=1)
-        takers = np.flatnonzero(best < SHOWN)
-        items = slates[takers, best[takers]]
-        taken[takers, items], seen[takers, items] = 1, True
-        total += np.bincount(items, minlength=n_items)
+        idle = show(users, slates, wish)
+        if search and len(idle):
+            show(idle, agent.search(idle, SHOWN, seen[idle]), wish)
         top = np.sort(total)[::-1][: max(1, round(_TOP * n_items))]
         share[turn] = top.sum() / max(total.sum(), 1)
     return share

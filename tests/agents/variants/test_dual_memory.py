@@ -12,9 +12,9 @@ from fixtures.display import RecordingDisplay
 from fixtures.planted_log import planted
 from personagym_agents.llm.chat import Answer, Conversation
 from personagym_agents.variants.dual_memory import MemorySettings, fit_dual_memory, form_memories
-from personagym_agents.variants.dual_memory_text import Encounter, TextMemories
+from personagym_agents.variants.dual_memory_text import LONGEST, Encounter, TextMemories
 from personagym_env.data.splits import temporal_split
-from personagym_env.data.tables import Dataset
+from personagym_env.data.tables import Dataset, FloatArray
 from personagym_env.run_context import RunContext
 
 USERS, ITEMS, ROWS = 80, 60, 16
@@ -69,56 +69,87 @@ def test_a_session_moves_what_is_chosen_towards_what_was_taken() -> None:
     assert fit_dual_memory(dataset, dataset.interactions, core=False).name == "dual-memory, agreeing"
 
 
-class GenreChat:
-    """Chooses the item whose memory shares a word with the person's, the first if none does; remembers the years."""
+class GenreModel:
+    """Takes the item whose memory shares a word with the person's, else the first; remembers the last word of both."""
 
     identity: Mapping[str, object] = {"scripted": True}
 
-    def __init__(self, *, rubbish: bool = False) -> None:
-        self.rubbish = rubbish
+    def __init__(self, *, silent: bool = False) -> None:
+        self.silent = silent
+        self.asked: list[str] = []
+
+    def chances(self, conversations: Sequence[Conversation], words: Sequence[str]) -> FloatArray:
+        """See `AnswerModel.chances`."""
+        found = []
+        for _, data in conversations:
+            told = json.loads(data.content)
+            shared = [bool(set(told["person"].split()) & set(item["memory"].split())) for item in told["items"]]
+            found.append([0.9, 0.1] if shared[0] >= shared[1] else [0.1, 0.9])
+        return np.array(found)
 
     def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
         """See `ChatModel.answers`."""
-        for place, (_, data) in enumerate(conversations):
-            told = json.loads(data.content)
-            yield place, Answer("I cannot say." if self.rubbish else json.dumps(self.reply(told)), True, 9, 3)
-
-    def reply(self, told: dict[str, object]) -> dict[str, object]:
-        """To either question."""
-        words = set(str(told["person"]).split())
-        if isinstance(told.get("items"), list):
-            shared = [bool(words & set(item["memory"].split())) for item in told["items"]]  # type: ignore[attr-defined]
-            return {"choice": 1 + (shared.index(True) if any(shared) else 0)}
-        taken, other = (dict(told[name])["memory"] for name in ("taken", "other"))  # type: ignore[call-overload]
-        return {"person": f"likes {str(taken).split()[-1]}", "taken": taken, "other": other}
+        for place, (task, data) in enumerate(conversations):
+            told, whose = json.loads(data.content), task.content.partition("memory of ")[2].partition(".")[0]
+            self.asked.append(whose)
+            own = told["other"]["memory"] if "other" in whose else told["taken"]["memory"]
+            text = f"likes {own.split()[-1]}" if whose == "the person" else own
+            yield place, Answer("" if self.silent else text, finished=True, prompt_tokens=9, completion_tokens=3)
 
 
-def text_memories(chat: GenreChat, folder: Path) -> TextMemories:
+def text_memories(model: GenreModel, folder: Path, *, disagreeing: bool = True) -> TextMemories:
     genre = np.arange(8) % 2
     dataset = planted(np.array([0, 1]), np.array([0, 1]), np.full(2, 4.0), genre)
-    return TextMemories(dataset.catalogue, 2, chat, RunContext(folder, display=RecordingDisplay()))
+    context = RunContext(folder, display=RecordingDisplay())
+    return TextMemories(dataset.catalogue, 2, model, model, context, disagreeing=disagreeing)
 
 
 ROUNDS = [[Encounter(0, 1, 0), Encounter(1, 2, 3)], [Encounter(0, 5, 4), Encounter(1, 6, 7)]]
 
 
-def test_texts_are_revised_until_they_choose_what_was_taken(tmp_path: Path) -> None:
-    memories = text_memories(GenreChat(), tmp_path)
-    assert memories.live(ROUNDS[0]) == [False, False]
+def test_texts_are_revised_until_they_lead_to_what_was_taken(tmp_path: Path) -> None:
+    memories = text_memories(GenreModel(), tmp_path)
+    # Who remembers nothing takes the first of either order, which is neither.
+    assert memories.live(ROUNDS[0]) == pytest.approx([0.5, 0.5])
     assert memories.users == ["likes 1", "likes 0"]
-    assert memories.choose(ROUNDS[1]) == [True, True]
+    assert memories.choose(ROUNDS[1]) == pytest.approx([0.9, 0.9])
     assert memories.counts["wrong"] == 2
+    assert memories.counts["choices asked"] == 8
 
 
-def test_answers_that_cannot_be_read_change_nothing(tmp_path: Path) -> None:
-    memories = text_memories(GenreChat(rubbish=True), tmp_path)
+def test_the_twin_reflects_on_right_choices_alone(tmp_path: Path) -> None:
+    model = GenreModel()
+    memories = text_memories(model, tmp_path, disagreeing=False)
+    memories.live(ROUNDS[0])
+    assert model.asked == []
+    assert memories.users == ["", ""]
+    memories.users[0] = "likes 1"
+    memories.live(ROUNDS[1])
+    assert model.asked == ["the person", "the item taken", "the other item"]
+
+
+def test_answers_without_a_text_change_nothing(tmp_path: Path) -> None:
+    memories = text_memories(GenreModel(silent=True), tmp_path)
     known = list(memories.items)
-    assert memories.live(ROUNDS[0]) == [None, None]
+    memories.live(ROUNDS[0])
     assert memories.users == ["", ""]
     assert memories.items == known
-    assert memories.counts["questions given up"] == 4
+    assert memories.counts["questions given up"] == 6
+
+
+def test_a_long_memory_is_cut_where_everybody_can_see_it(tmp_path: Path) -> None:
+    class Talker(GenreModel):
+        def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+            for place in range(len(conversations)):
+                yield place, Answer("<b>likes</b> it " * 100, finished=False, prompt_tokens=9, completion_tokens=80)
+
+    memories = text_memories(Talker(), tmp_path)
+    memories.live(ROUNDS[0])
+    assert len(memories.users[0]) <= LONGEST
+    assert memories.users[0].endswith(" ...")
+    assert "<" not in memories.users[0]
 
 
 def test_a_round_has_everybody_once(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="every item may stand in one encounter"):
-        text_memories(GenreChat(), tmp_path).live([Encounter(0, 0, 1), Encounter(1, 3, 1)])
+        text_memories(GenreModel(), tmp_path).live([Encounter(0, 0, 1), Encounter(1, 3, 1)])

@@ -11,6 +11,7 @@ from personagym_agents.variants.social import Friends, fit_social, fit_social_mo
 from personagym_env.collaborative.rating_model import at_pairs
 from personagym_env.data.splits import temporal_split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
+from personagym_env.protocols import SearchingAgent
 
 USERS, ITEMS, ROWS, CIRCLES = 80, 60, 36, 4
 
@@ -116,3 +117,27 @@ def test_nobody_is_a_friend_of_theirs(kind: Friends) -> None:
     model = fit_social_model(dataset.interactions, dataset.catalogue, kind)
     assert model.friends.diagonal().sum() == 0
     assert model.friends.nnz > USERS
+
+
+def test_users_find_what_friends_praised_and_nothing_that_is_excluded() -> None:
+    dataset = world(circles=True)
+    agent = fit_social(dataset, dataset.interactions)
+    assert isinstance(agent, SearchingAgent)
+    excluded = dataset.interactions.matrix(np.ones(len(dataset.interactions))).toarray()[:3] > 0
+    found = agent.search(np.arange(3), 10, excluded)
+    assert [len(set(row)) for row in found.tolist()] == [10, 10, 10]
+    assert not np.take_along_axis(excluded, found, axis=1).any()
+    friends = agent.model.friends[[0]].toarray()[0]  # type: ignore[attr-defined]
+    surprises = agent.model.surprises.toarray()  # type: ignore[attr-defined]
+    praise = np.where(excluded[0], -np.inf, friends @ surprises)
+    assert found[0, 0] == praise.argmax()
+    with pytest.raises(ValueError, match="a search for 30 items has 24 to find"):
+        agent.search(np.arange(3), 30, excluded)
+
+
+def test_without_friends_a_search_finds_what_goes_along_with_what_the_user_has() -> None:
+    dataset = world(circles=True)
+    agent = fit_social(dataset, dataset.interactions, core=False)
+    found = agent.search(np.zeros(1, np.int64), 5, np.zeros((1, ITEMS), np.bool_))[0]
+    along = agent.model.affinity.log_affinity(np.zeros(1, np.int64))[0]  # type: ignore[attr-defined]
+    assert along[found].tolist() == sorted(along, reverse=True)[:5]

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from personagym_env.evaluation.core.data_overlap import DATA_OVERLAPS, DataOverlap
 
+SLOW_JUDGES = ("trees", "stack", "persona")
+
 
 @dataclass(frozen=True)
 class AllLogsSettings:
@@ -19,8 +21,9 @@ class AllLogsSettings:
     judges: tuple[str, ...] = ("bias", "knn", "mf", "trees", "stack", "persona")
     """Users; `persona` are language-model users: the shipped bundle where it was trained on the rows, else the shipped
     base as it is."""
-    few_rows: tuple[str, ...] = ("trees", "stack", "persona")
-    """Judges who take long: they know the other half, or both halves, and not the recommenders' half alone."""
+    few_rows: tuple[str, ...] = SLOW_JUDGES
+    """Judges who take long: they know the other half, or both halves, and not the recommenders' half alone. Those by
+    default need not be among the judges."""
     evaluated: int = 300
     """Users of a log, drawn at random among those with held-out rows enough, whom everything is measured on."""
     left_out: tuple[str, ...] = ("SASRec", "GRU4Rec")
@@ -35,7 +38,7 @@ class AllLogsSettings:
             raise ValueError(
                 f"users must be at least 1 and resamples 10, got evaluated={self.evaluated} and {self.resamples}"
             )
-        if strange := sorted(set(self.few_rows) - set(self.judges)):
+        if strange := sorted(set(self.few_rows) - {*self.judges, *SLOW_JUDGES}):
             raise ValueError(f"few_rows must be some of the judges {self.judges}, got {', '.join(strange)}")
 
     def rows_of(self, judge: str) -> tuple[DataOverlap, ...]:
