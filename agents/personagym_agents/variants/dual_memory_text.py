@@ -118,7 +118,8 @@ class TextMemories:
                 raise ValueError(f"every {what} may stand in one encounter of a round, got {sorted(ids)}")
         chances = self.choose(encounters)
         right = chances > 1 / 2
-        self.counts.update("right" if one else "wrong" for one in right)
+        for word, many in (("right", right), ("wrong", ~right)):
+            self.counts[word] += int(many.sum())
         told = [(met, bool(led)) for met, led in zip(encounters, right, strict=True) if led or self._disagreeing]
         asked = [(met, keeper, self._reflection(met, led, keeper)) for met, led in told for keeper in _KEEPERS]
         revised = self._asker.ask("revise", [question for *_, question in asked], lambda answer, _: _memory(answer))

@@ -1,7 +1,6 @@
 """Dual memory: disagreement finds circles of taste that agreement alone misses; without circles there is nothing."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -9,12 +8,13 @@ import numpy as np
 import pytest
 
 from fixtures.display import RecordingDisplay
+from fixtures.genre_model import GenreModel
 from fixtures.planted_log import planted
 from personagym_agents.llm.chat import Answer, Conversation
 from personagym_agents.variants.dual_memory import MemorySettings, fit_dual_memory, form_memories
 from personagym_agents.variants.dual_memory_text import LONGEST, Encounter, TextMemories
 from personagym_env.data.splits import temporal_split
-from personagym_env.data.tables import Dataset, FloatArray
+from personagym_env.data.tables import Dataset
 from personagym_env.run_context import RunContext
 
 USERS, ITEMS, ROWS = 80, 60, 16
@@ -67,34 +67,6 @@ def test_a_session_moves_what_is_chosen_towards_what_was_taken() -> None:
     after = sessions.react(row, slate).choice_probability[0]
     assert after[1] - before[1] > 0.05
     assert fit_dual_memory(dataset, dataset.interactions, core=False).name == "dual-memory, agreeing"
-
-
-class GenreModel:
-    """Takes the item whose memory shares a word with the person's, else the first; remembers the last word of both."""
-
-    identity: Mapping[str, object] = {"scripted": True}
-
-    def __init__(self, *, silent: bool = False) -> None:
-        self.silent = silent
-        self.asked: list[str] = []
-
-    def chances(self, conversations: Sequence[Conversation], words: Sequence[str]) -> FloatArray:
-        """See `AnswerModel.chances`."""
-        found = []
-        for _, data in conversations:
-            told = json.loads(data.content)
-            shared = [bool(set(told["person"].split()) & set(item["memory"].split())) for item in told["items"]]
-            found.append([0.9, 0.1] if shared[0] >= shared[1] else [0.1, 0.9])
-        return np.array(found)
-
-    def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
-        """See `ChatModel.answers`."""
-        for place, (task, data) in enumerate(conversations):
-            told, whose = json.loads(data.content), task.content.partition("memory of ")[2].partition(".")[0]
-            self.asked.append(whose)
-            own = told["other"]["memory"] if "other" in whose else told["taken"]["memory"]
-            text = f"likes {own.split()[-1]}" if whose == "the person" else own
-            yield place, Answer("" if self.silent else text, finished=True, prompt_tokens=9, completion_tokens=3)
 
 
 def text_memories(model: GenreModel, folder: Path, *, disagreeing: bool = True) -> TextMemories:
