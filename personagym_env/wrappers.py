@@ -129,7 +129,9 @@ class SearchingUsers(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym.
         if not 0 <= chance <= 1:
             raise ValueError(f"chance must lie in 0..1, got {chance}")
         self.chance = chance
-        self._agent, self._train, self._size = world.agent, world.train, int(env.unwrapped.action_space.shape[0])
+        shape = env.unwrapped.action_space.shape
+        assert shape is not None
+        self._agent, self._train, self._size = world.agent, world.train, shape[0]
         self._user, self._searching, self._rng = 0, False, np.random.default_rng()
         self._seen: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
 

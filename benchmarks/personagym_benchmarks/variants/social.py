@@ -87,7 +87,7 @@ def _rounds(agent: SocialUsers, *, heed: float, search: bool, seed: int) -> Floa
         takers, items = rows[takes], slates[takes, best[takes]]
         taken[takers, items], seen[takers, items] = 1, True
         np.add.at(total, items, 1)
-        return rows[~takes]
+        return np.asarray(rows[~takes])
 
     for turn in range(ROUNDS):
         slates = np.argpartition(rng.random((n_users, n_items)) + seen, SHOWN, axis=1)[:, :SHOWN]
