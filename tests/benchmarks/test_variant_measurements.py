@@ -53,9 +53,14 @@ def test_social(measured: Callable[[str], list[Measurement]], monkeypatch: pytes
     monkeypatch.setattr(social, "ROUNDS", 5)
     monkeypatch.setattr(social, "TOLD", (1, 5))
     found = figures(measured("social"), "concentration of what is taken")
-    first = [value for words, value in found.items() if "1 rounds" in words and words.endswith("less no influence")]
-    assert first == [0, 0, 0, 0]  # nobody has taken anything yet
-    assert len(found) == 2 * (1 + 2 * 3)
+    less = {
+        words: value for words, value in found.items() if "1 rounds" in words and words.endswith("less no influence")
+    }
+    searched = {words for words in less if social.SEARCHES in words}
+    assert [less[words] for words in less if words not in searched] == [0, 0, 0, 0]  # nobody has taken anything yet
+    assert len(searched) == 2
+    assert all(less[words] != 0 for words in searched)
+    assert len(found) == 2 * (1 + 2 * 4)
 
 
 def test_annotator(measured: Callable[[str], list[Measurement]], monkeypatch: pytest.MonkeyPatch) -> None:
