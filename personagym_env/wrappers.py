@@ -107,7 +107,8 @@ class AnnotatedReward(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym
 class SearchingUsers(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym.utils.RecordConstructorArgs):
     """Lets users search where a slate left them with nothing: the slate after it is what they found, not the action.
 
-    After a step in which nothing was taken, and the user stayed, the user searches with probability `chance`. Logs do
+    After a step in which nothing was taken, and the user stayed, the user searches with probability `chance`, unless
+    fewer items than a slate holds are left that the user has not had, or the slate before was a search already. Logs do
     not tell how often people search, so it is nothing that can be fitted: compare recommenders under several values.
     `info["searched"]` says whether the slate of a step was the user's own, and `info["slate"]` which it was.
 
@@ -157,6 +158,6 @@ class SearchingUsers(gym.Wrapper[dict[str, Any], Any, dict[str, Any], Any], gym.
         nothing = info["clicked_item"] == NO_ITEM
         if not nothing:
             self._seen[info["clicked_item"]] = True
-        # Who has just searched and found nothing goes on with what is shown.
-        self._searching = bool(nothing and not searched and self._rng.random() < self.chance)
+        able = nothing and not searched and int((~self._seen).sum()) >= self._size
+        self._searching = bool(able and self._rng.random() < self.chance)
         return observation, float(reward), terminated, truncated, info

@@ -74,6 +74,21 @@ def test_who_never_searches_sees_what_is_shown_and_the_seed_decides_who_does() -
     assert searched(range(10)) == searched(range(10))
 
 
+def test_who_has_had_nearly_everything_goes_on_with_what_is_shown() -> None:
+    dataset = planted(
+        np.repeat([0, 1], [6, 3]), np.array([0, 1, 2, 3, 4, 5, 0, 1, 2]), np.full(9, 3.0), np.arange(8) % 2
+    )
+    full = make_world(dataset, fit_social(dataset, dataset.interactions), train_share=0.99)
+    env = SearchingUsers(PersonaRecEnv(full, 4, max_episode_steps=6), 1.0)
+    for seed in range(10):
+        env.reset(seed=seed, options={"user": 0})
+        over = False
+        while not over:
+            *_, terminated, truncated, info = env.step(np.arange(4))
+            assert not info["searched"]
+            over = terminated or truncated
+
+
 def test_who_can_search_is_checked(dataset: Dataset, agent: Any) -> None:
     with pytest.raises(TypeError, match="needs PersonaRec-v0"):
         SearchingUsers(gym.make("CartPole-v1"), 0.5)

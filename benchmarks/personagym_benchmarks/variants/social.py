@@ -96,8 +96,9 @@ def _rounds(agent: SocialUsers, *, heed: float, search: bool, seed: int) -> Floa
             now = model.friends_took(users, sparse.csr_array(model.adopted + sparse.csr_array(taken)))
             wish = logit + heed * (now - before)
         idle = show(users, slates, wish)
-        if search and len(idle):
-            show(idle, agent.search(idle, SHOWN, seen[idle]), wish)
+        able = idle[(~seen[idle]).sum(axis=1) >= SHOWN] if search else idle[:0]
+        if len(able):
+            show(able, agent.search(able, SHOWN, seen[able]), wish)
         top = np.sort(total)[::-1][: max(1, round(_TOP * n_items))]
         share[turn] = top.sum() / max(total.sum(), 1)
     return share
