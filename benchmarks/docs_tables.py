@@ -214,8 +214,15 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     yield "ppo", ppo.select("name", "vector", "single", "times", "rollouts")
 
 
+def _transfer() -> Transfer:
+    """The study of transfer, its cold items from the run that drew them several times."""
+    study, drawn = Transfer.load(RESULTS / "transfer.json"), Transfer.load(RESULTS / "transfer-cold-items.json")
+    cold = {board.dataset: board.cold_items for board in drawn.boards}
+    return replace(study, boards=tuple(replace(board, cold_items=cold[board.dataset]) for board in study.boards))
+
+
 def _of_transfer() -> Iterator[tuple[str, Table]]:
-    study = Transfer.load(RESULTS / "transfer.json")
+    study = _transfer()
     yield "transfer-verdicts", verdict_table(study)
     yield "transfer-answers", overview_table(study, "answers")
     yield "transfer-cold-items", overview_table(study, "cold_items")

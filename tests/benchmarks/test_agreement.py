@@ -89,7 +89,8 @@ def test_from_log_to_tables(
     assert study.benchmarks[study.dataset].hash is not None
     assert [board.ground_truth for board in study.boards] == ["closed pool", "random exposure", "choice", "joint"]
     assert [board.kind for board in study.boards] == ["rating", "shown", "choice", "joint"]
-    assert set(study.shown_weights) == {f"bias ({rows})" for rows in DATA_OVERLAPS}
+    own = {f"bias ({rows})" for rows in DATA_OVERLAPS}
+    assert set(study.shown_weights) == own | {f"{name}, by a random sample" for name in own}
     for board in study.boards:
         assert {row.figure for row in board.judges if row.kind == "users"} == set(ASKED)
         read = {row.figure for row in board.judges if row.kind == "metric"}

@@ -21,6 +21,7 @@ from personagym_env.evaluation.agreement.fitted_recommenders import (
     ItemTruth,
     MeasuredRecommender,
 )
+from personagym_env.evaluation.agreement.ground_truth import GroundTruth
 from personagym_env.evaluation.agreement.judges import Judge
 from personagym_env.evaluation.agreement.quantities import Answers, Questions
 from personagym_env.evaluation.agreement.truths import Truth
@@ -111,7 +112,8 @@ def judge_all(
     """
     truths, session_truths = bench.item_truths, truths_of(sessions)
     slates = [(truth.users, fitted.picks[truth.name]) for truth in truths for fitted in fitted_recommenders]
-    questions = Questions.about(bench.split.test, slates)
+    pools = [truth.pool for truth in truths if isinstance(truth, GroundTruth) and truth.kind == "shown"]
+    questions = Questions.about(bench.split.test, slates, pools[0].held_out if pools else None)
     judges: dict[str, list[Judge]] = {truth.name: [] for truth in (*truths, *session_truths)}
     users: dict[str, str | None] = {}
     weights: dict[str, Interval] = {}
@@ -123,6 +125,8 @@ def judge_all(
         rate = len(questions) / (time.perf_counter() - begin)
         context.tell(f"{name} ({rows}) valued {len(questions):,} pairs, {rate:,.0f} a second")
         weights[f"{name} ({rows})"] = answers.weight.weight
+        if answers.sampled_weight is not None:
+            weights[f"{name} ({rows}), by a random sample"] = answers.sampled_weight.weight
         for truth in truths:
             judges[truth.name] += asked_judges(name, rows, answers, truth, fitted_recommenders)
         if sessions is not None and rows in args.session_rows:

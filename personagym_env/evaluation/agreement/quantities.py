@@ -1,6 +1,7 @@
 """What simulated users say of the very items whose real value is known: one asking per population, six quantities.
 
-The pairs of all truths, and the held-out rows that the weight of what is shown is fitted on, are asked together.
+The pairs of all truths, and the held-out rows that the weight of what is shown is fitted on, are asked together. Where
+people rated items that they were shown at random, these give a weight of their own, and a seventh quantity.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -28,14 +29,22 @@ class Questions:
     """(p,) ascending within each user."""
     logged: Interactions
     """Held-out rows of the log; all of them are asked about."""
+    sample: Interactions | None = None
+    """Ratings of items that users were shown at random, all asked about; None where there are none."""
 
     @classmethod
-    def about(cls, logged: Interactions, slates: Iterable[tuple[IntArray, IntArray]]) -> "Questions":
-        """All pairs of slates, given as users (n,) and items (n, k), and of the logged rows."""
-        keys = [logged.users.astype(np.int64) * logged.n_items + logged.items]
+    def about(
+        cls,
+        logged: Interactions,
+        slates: Iterable[tuple[IntArray, IntArray]],
+        sample: Interactions | None = None,
+    ) -> "Questions":
+        """All pairs of slates, given as users (n,) and items (n, k), of the logged rows, and of a random sample."""
+        known = [logged] if sample is None else [logged, sample]
+        keys = [log.users.astype(np.int64) * logged.n_items + log.items for log in known]
         keys += [np.unique(users[:, None].astype(np.int64) * logged.n_items + items) for users, items in slates]
         distinct = np.unique(np.concatenate(keys))
-        return cls(distinct // logged.n_items, distinct % logged.n_items, logged)
+        return cls(distinct // logged.n_items, distinct % logged.n_items, logged, sample)
 
     @cached_property
     def places(self) -> PairIndex:
@@ -70,18 +79,20 @@ class Questions:
 
     def answered(self, reactions: PairReactions, rng: np.random.Generator) -> "Answers":
         """What a population has said of every pair; `rng` resamples the users for the interval of the weight."""
-        log = self.logged
-        at = self.places.rows(log.users, log.items)
-        expected = reactions.rating @ np.asarray(log.scale)
-        weight = fit_shown_weight(
-            log.users,
-            log.ratings.astype(np.float64),
-            expected[at],
-            reactions.choice_probability[at],
-            n_users=log.n_users,
-            rng=rng,
-        )
-        return Answers(self, reactions, weight)
+        expected = reactions.rating @ np.asarray(self.logged.scale)
+
+        def weight_by(log: Interactions) -> ShownWeight:
+            at = self.places.rows(log.users, log.items)
+            return fit_shown_weight(
+                log.users,
+                log.ratings.astype(np.float64),
+                expected[at],
+                reactions.choice_probability[at],
+                n_users=log.n_users,
+                rng=rng,
+            )
+
+        return Answers(self, reactions, weight_by(self.logged), None if self.sample is None else weight_by(self.sample))
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +102,9 @@ class Answers:
     questions: Questions
     reactions: PairReactions
     weight: ShownWeight
-    """Of the log odds in what is shown."""
+    """Of the log odds in what is shown, by held-out rows of the log."""
+    sampled_weight: ShownWeight | None = None
+    """The same by a random sample; None where there is none."""
 
     @cached_property
     def quantities(self) -> Mapping[str, FloatArray]:
@@ -101,13 +114,17 @@ class Answers:
         span = scale[-1] - scale[0]
         liked = (expected - scale[0]) / span if span else np.ones_like(expected)
         odds = choice_odds(self.reactions.choice_probability)
+        weights = {"shown": self.weight, "shown_sampled": self.sampled_weight}
         return {
             "expected": expected,
             "odds": odds,
             "odds_worth": odds * liked,
             "choice": self.reactions.choice_probability,
             "worth": self.reactions.choice_probability * liked,
-            "shown": shown_value(self.reactions, scale, self.weight.of_users(self.questions.users)),
+        } | {
+            name: shown_value(self.reactions, scale, weight.of_users(self.questions.users))
+            for name, weight in weights.items()
+            if weight is not None
         }
 
     def mean(self, quantity: str, users: IntArray, slates: IntArray) -> RatioOfSums:

@@ -21,7 +21,7 @@ OWN_FIGURES: Mapping[TruthKind, tuple[str, ...]] = {
     "rating": ("expected", "rating"),
     "choice": ("odds", "choice", "clicks"),
     "joint": ("odds_worth", "worth", "reward", "return"),
-    "shown": ("shown",),
+    "shown": ("shown", "shown_sampled"),
     "full": ("shown",),
     "sessions": (),
 }

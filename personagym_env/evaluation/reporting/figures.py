@@ -107,6 +107,11 @@ ASKED = {
         "value when shown (points)",
         "Mean of expected rating plus fitted weight times log odds of choosing.",
     ),
+    "shown_sampled": Figure(
+        "shown value by a sample",
+        "value when shown, weighed by a sample (points)",
+        "The same; the weight is what the other half of the users say of items that they were shown at random.",
+    ),
 }
 """What simulated users say of the very items whose real value is known."""
 
