@@ -73,7 +73,7 @@ def kinds_of_adapters(args: Args, rows: Sequence[int]) -> Mapping[str, AdapterSe
     A user alone has a few documents, so adapters of that kind step after each, twice. Rows that are held equal are as
     many as the smallest persona has.
     """
-    default = AdapterSettings(choices=True, training=_TRAINING)
+    default = AdapterSettings(tokens=None, choices=True, training=_TRAINING)
     if args.rank is not None:
         default = replace(default, rank=args.rank, alpha=args.rank)
     if args.averaging is not None:

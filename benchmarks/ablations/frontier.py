@@ -160,6 +160,7 @@ class Bench:
         """Adapters of a kind."""
         base = self.bases["kmeans" if kind in ("random", "kmeans") else "learned"]
         settings = AdapterSettings(
+            tokens=None,
             rank=self.args.rank,
             alpha=self.args.rank,
             penalty=penalty,

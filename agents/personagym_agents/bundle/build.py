@@ -144,7 +144,7 @@ def _train_one_by_one(
     )
     training = settings.training_on(chooses=False)
     epochs = trained_base.epochs(training, seed, kept=training.epochs)
-    world = World(epochs, trained_base.teacher, weights=trained_base.weights)
+    world = World(epochs, trained_base.teacher, tokens=settings.tokens, weights=trained_base.weights)
     inputs = LoneInputs(trained_base.model, world, config, training, seed, identity, context)
     rng, counts, tasks = np.random.default_rng(seed), trained_base.split.train.counts, []
     for number, name in enumerate(adapter_names(settings.groups, groups)):

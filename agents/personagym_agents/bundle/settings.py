@@ -26,6 +26,9 @@ class AdapterSettings:
     rows: int | None = None
     """Training rows of each adapter at most: those of users of its group, drawn at random as long as they fit. None
     for all."""
+    tokens: int | None = 1_000_000
+    """Tokens of the documents that an epoch shows at most, drawn anew each time; the tail is asked in a fifth as many.
+    Items with long texts are read in part, so that a training takes minutes whatever the texts. None for all."""
     rank: int = 16
     """Of the adapters' matrices."""
     alpha: int = 16
@@ -68,6 +71,8 @@ class AdapterSettings:
             raise ValueError(
                 f"AdapterSettings.checks must be at least 1, and penalty at least 0: got {self.checks}, {self.penalty}"
             )
+        if self.tokens is not None and self.tokens < 1:
+            raise ValueError(f"AdapterSettings.tokens must be at least 1 or None, got {self.tokens}")
         if self.rows is not None and self.rows < 1:
             raise ValueError(f"AdapterSettings.rows must be at least 1 or None, got {self.rows}")
 
@@ -152,7 +157,15 @@ def paper_settings(base: str) -> BundleSettings:
     )
     return BundleSettings(
         base=base,
-        adapters=AdapterSettings(rank=256, alpha=32, dropout=0.1, targets="query-key", choices=True, training=training),
+        adapters=AdapterSettings(
+            tokens=None,
+            rank=256,
+            alpha=32,
+            dropout=0.1,
+            targets="query-key",
+            choices=True,
+            training=training,
+        ),
         personas=PersonaSettings(features="behaviour", n_personas=4),
         recall=Recall(evidence=False, reasons=1),
         styles=False,

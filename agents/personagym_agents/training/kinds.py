@@ -27,6 +27,8 @@ from personagym_env.run_context import RunContext
 
 _LISTED = 64
 """Adapters of a kind whose rows are told one by one at most."""
+_TAIL_SHARE = 5
+"""Epochs hold so many times the tokens that the tail is asked in."""
 _BEFORE: Mapping[Groups, Groups] = {"random": "single", "persona": "single", "individual": "persona"}
 """The kind that each kind begins with."""
 
@@ -66,9 +68,11 @@ class AdapterTrainer:
         world = World(
             Epochs(corpus, base.writer, options, seed=seed, kept=training.epochs, held_out=held_out),
             base.teacher,
+            tokens=settings.tokens,
             weights=base.weights,
         )
-        tail = Tail(corpus, base.writer, held_out, history_lines, base.model) if held_out.any() else None
+        asked = None if settings.tokens is None else settings.tokens // _TAIL_SHARE
+        tail = Tail(corpus, base.writer, held_out, history_lines, base.model, tokens=asked) if held_out.any() else None
         self._inputs = StackInputs(base.model, world, tail, settings, seed, context)
         told = f"{corpus.train.fingerprint()} {corpus.encoded!r} {base.settings.recall!r} {history_lines} {seed}"
         told += "" if base.settings.propensities is None else f" {base.settings.propensities}"

@@ -49,7 +49,21 @@ class Epoch(NamedTuple):
 
     def of_users(self, users: BoolArray) -> "Epoch":
         """The sequences of some users (u,) alone."""
-        keep = users[self.sequences.user]
+        return self._kept(users[self.sequences.user])
+
+    @property
+    def lengths(self) -> IntArray:
+        """(N,) tokens of each sequence."""
+        segment = self.sequences.segment
+        return np.asarray(np.where(segment == NONE, 0, self.segments.lengths[segment]).sum(axis=1))
+
+    def of_tokens(self, most: int) -> "Epoch":
+        """The first sequences that hold so many tokens at most, and one at least."""
+        keep = np.cumsum(self.lengths) <= most
+        keep[:1] = True
+        return self._kept(keep)
+
+    def _kept(self, keep: BoolArray) -> "Epoch":
         return self._replace(sequences=Sequences(*(column[keep] for column in self.sequences)))
 
 

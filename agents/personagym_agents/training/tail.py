@@ -87,19 +87,30 @@ class Tail:
         rows: (n,) which training rows they are, see `tail_rows`.
         history_lines: of a document.
         model: whose window limits the documents.
+        tokens: of the documents at most, those of users drawn at random; None for all.
     """
 
     def __init__(
-        self, corpus: Corpus, writer: ProfileWriter, rows: BoolArray, history_lines: int, model: PreTrainedModel
+        self,
+        corpus: Corpus,
+        writer: ProfileWriter,
+        rows: BoolArray,
+        history_lines: int,
+        model: PreTrainedModel,
+        *,
+        tokens: int | None = None,
     ) -> None:
         self.corpus = corpus
         self.rows = rows
         epoch = tail_documents(corpus, writer, self.rows, history_lines)
         self.epoch = within_window(epoch, corpus, window_of(model)) if self.rows.any() else epoch
-        lengths = np.where(
-            self.epoch.sequences.segment == NONE, 0, self.epoch.segments.lengths[epoch.sequences.segment]
-        )
-        self._order = np.argsort(lengths.sum(axis=1), kind="stable")
+        lengths = self.epoch.lengths
+        self._order = np.argsort(lengths, kind="stable")
+        if tokens is not None and len(lengths):
+            turn = np.random.default_rng(0).permutation(corpus.train.n_users)[self.epoch.sequences.user]
+            drawn = np.argsort(turn, kind="stable")
+            left_out = drawn[np.cumsum(lengths[drawn]) > max(tokens, lengths[drawn[0]])]
+            self._order = self._order[~np.isin(self._order, left_out)]
 
     def batches(self, users: BoolArray) -> list[IntArray]:
         """Sequences of some users (u,), of like length together."""

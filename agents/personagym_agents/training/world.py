@@ -22,6 +22,8 @@ class World(NamedTuple):
     """(u,) whose documents to train on; None for all."""
     rows: int | None = None
     """Training rows that an epoch shows at most, those of users drawn anew each time; None for all."""
+    tokens: int | None = None
+    """Tokens of the documents that an epoch shows at most; None for all."""
     weights: FloatArray | None = None
     """(n,) how much the rating of each training row counts in the loss, 1 on average; None for all alike."""
 
@@ -40,4 +42,5 @@ class World(NamedTuple):
         if self.rows is not None:
             order = rng.permutation(np.flatnonzero(shown))
             shown = np.isin(np.arange(len(counts)), order[: 1 + np.searchsorted(np.cumsum(counts[order]), self.rows)])
-        return epoch if shown.all() else epoch.of_users(shown), rng
+        shows = epoch if shown.all() else epoch.of_users(shown)
+        return shows if self.tokens is None else shows.of_tokens(self.tokens), rng  # in random order as it is

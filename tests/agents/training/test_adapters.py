@@ -19,6 +19,7 @@ from personagym_agents.training.kinds import AdapterTrainer, TrainedKind
 from personagym_agents.training.logs import ready_log
 from personagym_agents.training.sampling import NONE, Epochs
 from personagym_agents.training.settings import SamplingOptions, TrainingSettings
+from personagym_agents.training.stacks import StackInputs
 from personagym_agents.training.tail import Tail, TailErrors, tail_rows
 from personagym_env.data.splits import Split
 from personagym_env.data.tables import Dataset, FloatArray, IntArray
@@ -71,6 +72,29 @@ def test_the_tail_is_each_users_latest_rows_and_no_document_of_a_training_shows_
         for item in items[rated != NONE]
     }
     assert pairs == set(zip(train.users[~tail].tolist(), train.items[~tail].tolist(), strict=True))
+
+
+def test_long_texts_are_read_in_part_by_training_and_tail(base: TrainedBase, tmp_path: Path) -> None:
+    def inputs(tokens: int | None) -> StackInputs:
+        return trainer(base, tmp_path, replace(SETTINGS, tokens=tokens))._inputs
+
+    everything = inputs(None)
+    assert everything.tail is not None
+    whole, tail = everything.world.draw(0)[0].lengths, everything.tail.epoch.lengths
+    budget = int(whole.sum() // 3)
+    cut = inputs(budget)
+    assert cut.tail is not None
+    first, second = (cut.world.draw(number)[0] for number in (0, 1))
+    assert budget - whole.max() < first.lengths.sum() <= budget
+    assert first.sequences.user.tolist() != second.sequences.user.tolist(), "drawn anew"
+    everybody = np.ones(base.corpus.train.n_users, np.bool_)
+    asked = np.concatenate(cut.tail.batches(everybody))
+    assert budget // 5 - tail.max() < tail[asked].sum() <= budget // 5
+    assert len(np.concatenate(everything.tail.batches(everybody))) == len(tail)
+    generous = inputs(int(10 * whole.sum()))
+    assert generous.tail is not None
+    assert len(generous.world.draw(0)[0].lengths) == len(whole)
+    assert len(np.concatenate(generous.tail.batches(everybody))) == len(tail)
 
 
 @pytest.mark.parametrize("features", ["prediction", "behaviour"])
@@ -188,8 +212,8 @@ def test_a_penalty_draws_a_users_own_adapter_back(base: TrainedBase, tmp_path: P
         )
 
     assert way(60.0) < 0.8 * way(0.0)
-    for settings in ({"tail": 1.0}, {"checks": 0}, {"penalty": -1.0}, {"side_by_side": 0}):
-        with pytest.raises(ValueError, match=r"AdapterSettings\.(tail|checks|side_by_side)"):
+    for settings in ({"tail": 1.0}, {"checks": 0}, {"penalty": -1.0}, {"side_by_side": 0}, {"tokens": 0}):
+        with pytest.raises(ValueError, match=r"AdapterSettings\.(tail|checks|side_by_side|tokens)"):
             AdapterSettings(**settings)  # type: ignore[arg-type]
 
 
