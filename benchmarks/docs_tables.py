@@ -14,6 +14,7 @@ from ablations.results import (
     RecBoleModels,
     ResponseStyles,
     SteeredAdapters,
+    TextMemoriesFound,
     VariantsTogether,
     blends_table,
     recbole_models_table,
@@ -187,6 +188,9 @@ def _of_variants() -> Iterator[tuple[str, Table]]:
     chat = ChatUsers.load(RESULTS / "chat.json")
     yield "variants", variants.rows_table(replace(report, rows=report.rows + chat.rows))
     yield "chat", next(variants.own_tables({"chat": chat.measurements}))[1]
+    words = TextMemoriesFound.load(RESULTS / "text_memories.json").measurements
+    shown = tuple(one for one in words if " less " not in one.figure or one.figure.startswith("NDCG@10"))
+    yield "text-memories", next(variants.own_tables({"dual-memory in words": shown}))[1]
     own = SteeredAdapters.load(RESULTS / "steered_adapters.json")
     yield "steered-adapters", next(variants.own_tables({"steered": own.measurements}))[1]
     for name in ("variants-agreement", "variants-agreement-cuisines"):
@@ -214,15 +218,8 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     yield "ppo", ppo.select("name", "vector", "single", "times", "rollouts")
 
 
-def _transfer() -> Transfer:
-    """The study of transfer, its cold items from the run that drew them several times."""
-    study, drawn = Transfer.load(RESULTS / "transfer.json"), Transfer.load(RESULTS / "transfer-cold-items.json")
-    cold = {board.dataset: board.cold_items for board in drawn.boards}
-    return replace(study, boards=tuple(replace(board, cold_items=cold[board.dataset]) for board in study.boards))
-
-
 def _of_transfer() -> Iterator[tuple[str, Table]]:
-    study = _transfer()
+    study = Transfer.load(RESULTS / "transfer.json")
     yield "transfer-verdicts", verdict_table(study)
     yield "transfer-answers", overview_table(study, "answers")
     yield "transfer-cold-items", overview_table(study, "cold_items")
