@@ -5,13 +5,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-from personagym_agents.llm.chat import Answer, ChatModel, Conversation, Usage
+from personagym_agents.llm.chat import Answer, ChatModel, Conversation, Form, Usage
 from personagym_env.files import write_atomically
 
 
-def request_key(identity: Mapping[str, object], conversation: Conversation, max_tokens: int) -> str:
+def request_key(
+    identity: Mapping[str, object], conversation: Conversation, max_tokens: int, form: Form | None = None
+) -> str:
     """SHA-256 of everything that decides an answer."""
     request = [dict(identity), [list(message) for message in conversation], max_tokens]
+    request += [] if form is None else [dict(form)]
     return sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
 
 
@@ -77,7 +80,9 @@ class CachedChat:
         """See `ChatModel.identity`."""
         return self._model.identity
 
-    def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+    def answers(
+        self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+    ) -> Iterator[tuple[int, Answer]]:
         """See `ChatModel.answers`; an answer is on disk before it is handed out.
 
         Raises:
@@ -86,7 +91,8 @@ class CachedChat:
         """
         places: dict[str, list[int]] = {}
         for place, conversation in enumerate(conversations):
-            places.setdefault(request_key(self.identity, conversation, max_tokens), []).append(place)
+            form = None if forms is None else forms[place]
+            places.setdefault(request_key(self.identity, conversation, max_tokens, form), []).append(place)
         missing = []
         for key, same in places.items():
             answer = self._cache.get(key)
@@ -95,7 +101,9 @@ class CachedChat:
                 continue
             self.known.add(answer)
             yield from ((place, answer) for place in same)
-        for number, answer in self._model.answers([conversations[places[key][0]] for key in missing], max_tokens):
+        asked = [places[key][0] for key in missing]
+        their_forms = None if forms is None else [forms[place] for place in asked]
+        for number, answer in self._model.answers([conversations[place] for place in asked], max_tokens, their_forms):
             self._cache.put(missing[number], answer)
             self.asked.add(answer)
             yield from ((place, answer) for place in places[missing[number]])

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from personagym_agents.llm.answers import RejectedError
-from personagym_agents.llm.chat import Answer, ChatModel, Conversation
+from personagym_agents.llm.chat import Answer, ChatModel, Conversation, Form
 from personagym_agents.llm.prompts import ask_again
 from personagym_env.run_context import Bar, RunContext
 
@@ -27,7 +27,11 @@ class Asker:
         self._chat, self._tries, self._tokens, self._counts, self._context = chat, tries, tokens, counts, context
 
     def ask(
-        self, stage: str, conversations: Sequence[Conversation], read: Callable[[Answer, int], T]
+        self,
+        stage: str,
+        conversations: Sequence[Conversation],
+        read: Callable[[Answer, int], T],
+        forms: Sequence[Form] | None = None,
     ) -> list[T | None]:
         """What is read from the answers; None where every try was rejected.
 
@@ -35,22 +39,28 @@ class Asker:
             stage: what the progress is reported under.
             conversations: the questions.
             read: of an answer and its question's place; raises `RejectedError` at an answer that was not asked for.
+            forms: that answers are held to, one per question, see `ChatModel.answers`; None leaves them free.
 
         Raises:
             ChatError: the chat model cannot be asked.
         """
         with self._context.bar(stage, len(conversations)) as settled:
-            return self._ask(conversations, read, settled)
+            return self._ask(conversations, read, forms, settled)
 
     def _ask(
-        self, conversations: Sequence[Conversation], read: Callable[[Answer, int], T], settled: Bar
+        self,
+        conversations: Sequence[Conversation],
+        read: Callable[[Answer, int], T],
+        forms: Sequence[Form] | None,
+        settled: Bar,
     ) -> list[T | None]:
         results: list[T | None] = [None] * len(conversations)
         pending = dict(enumerate(conversations))
         for attempt in range(1, self._tries + 1):
             places, rejected = list(pending), {}
             asked = [pending[place] for place in places]
-            for number, answer in self._chat.answers(asked, self._tokens):
+            their_forms = None if forms is None else [forms[place] for place in places]
+            for number, answer in self._chat.answers(asked, self._tokens, their_forms):
                 place = places[number]
                 try:
                     results[place] = read(answer, place)

@@ -16,6 +16,9 @@ class Message(NamedTuple):
 Conversation = tuple[Message, ...]
 """What a chat model is asked: a task and its data; the answer is the next turn."""
 
+Form = Mapping[str, object]
+"""JSON schema of an answer, JSON-able."""
+
 
 class Answer(NamedTuple):
     """What a chat model said."""
@@ -40,12 +43,15 @@ class ChatModel(Protocol):
     def identity(self) -> Mapping[str, object]:
         """Everything but the conversation that decides an answer, JSON-able: part of the cache's key."""
 
-    def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+    def answers(
+        self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+    ) -> Iterator[tuple[int, Answer]]:
         """Answer every conversation once.
 
         Args:
             conversations: what to ask.
             max_tokens: tokens of an answer at most.
+            forms: that answers are held to, one per conversation, if the model can be held to any.
 
         Yields:
             Place of the conversation and its answer, in the order in which answers come.

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import httpx
 
-from personagym_agents.llm.chat import Answer, ChatError, Conversation
+from personagym_agents.llm.chat import Answer, ChatError, Conversation, Form
 from personagym_agents.llm.safety import plain
 from personagym_agents.llm.waiting import Backoff, retry_after
 
@@ -41,6 +41,8 @@ class EndpointSettings:
     body: Mapping[str, object] = field(default_factory=dict)
     """Fields of the request besides model and messages, over the defaults; None leaves a default out:
     `{"max_tokens": None, "max_completion_tokens": 800}`."""
+    forms: bool = False
+    """Whether the server is told the form of an answer (`response_format`); one that does not know it refuses."""
 
     def __post_init__(self) -> None:
         if not self.base_url.startswith(("http://", "https://")):
@@ -115,15 +117,25 @@ class EndpointChat:
     @property
     def identity(self) -> Mapping[str, object]:
         """See `ChatModel.identity`."""
-        return {"url": self._url, "model": self.settings.model, "body": dict(self.settings.body)}
+        told = {"forms": True} if self.settings.forms else {}
+        return {"url": self._url, "model": self.settings.model, "body": dict(self.settings.body), **told}
 
-    def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+    def answers(
+        self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+    ) -> Iterator[tuple[int, Answer]]:
         """See `ChatModel.answers`. Once an answer cannot be had, those under way are still handed out.
 
         Raises:
             ChatError: the server refuses, or fails at every try.
         """
-        return self.readings(conversations, {"temperature": 0, "max_tokens": max_tokens}, read_answer)
+        fields: dict[str, object] = {"temperature": 0, "max_tokens": max_tokens}
+        if forms is None or not self.settings.forms:
+            return self.readings(conversations, fields, read_answer)
+        posts = [
+            self._completion(conversation, fields | {"response_format": _response_format(form)})
+            for conversation, form in zip(conversations, forms, strict=True)
+        ]
+        return self.replies(posts, read_answer)
 
     def readings(
         self, conversations: Sequence[Conversation], fields: Mapping[str, object], read: Callable[[bytes], Reading]
@@ -235,6 +247,10 @@ class EndpointChat:
 def messages_of(conversation: Conversation) -> list[dict[str, str]]:
     """A conversation as the protocol has it."""
     return [message._asdict() for message in conversation]
+
+
+def _response_format(form: Form) -> Mapping[str, object]:
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": form}}
 
 
 def _headers(settings: EndpointSettings) -> dict[str, str]:

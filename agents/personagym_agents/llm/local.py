@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from jinja2 import TemplateError
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, PreTrainedTokenizerBase
 
-from personagym_agents.llm.chat import Answer, Conversation, Message
+from personagym_agents.llm.chat import Answer, Conversation, Form, Message
+from personagym_agents.llm.guide import Guide, guiding_tokenizer
 from personagym_agents.model.causal_lm import chosen_device, load_base, place_on
+
+if TYPE_CHECKING:
+    from llguidance import LLTokenizer
 
 _SAMPLE = 256
 """Values of every weight tensor that a model's fingerprint looks at."""
@@ -98,12 +104,20 @@ class LocalChat:
         # The template writes the begin token itself, where the model has one.
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
-    def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+    @cached_property
+    def _guiding(self) -> "LLTokenizer":
+        return guiding_tokenizer(self._tokenizer, int(self._model.config.vocab_size), self._ends)
+
+    def answers(
+        self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+    ) -> Iterator[tuple[int, Answer]]:
         """See `ChatModel.answers`; conversations of like length are answered together.
 
         Raises:
-            ValueError: a conversation does not fit into the model's window.
+            ValueError: a conversation does not fit into the model's window, or an answer cannot be held to its form.
+            ImportError: answers are held to forms, and what that needs is not installed.
         """
+        guiding = None if forms is None else self._guiding
         prompts = [self.prompt(conversation) for conversation in conversations]
         window = int(getattr(self._model.config, "max_position_embeddings", 0) or 2**31)
         longest = max(map(len, prompts), default=0)
@@ -115,10 +129,14 @@ class LocalChat:
         order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
         for start in range(0, len(order), self._settings.batch):
             places = order[start : start + self._settings.batch]
-            yield from zip(places, self._generate([prompts[place] for place in places], max_tokens), strict=True)
+            guides = LogitsProcessorList()
+            if forms is not None and guiding is not None:
+                guides.append(Guide(guiding, [forms[place] for place in places]))
+            answers = self._generate([prompts[place] for place in places], max_tokens, guides)
+            yield from zip(places, answers, strict=True)
 
     @torch.inference_mode()
-    def _generate(self, prompts: list[list[int]], max_tokens: int) -> list[Answer]:
+    def _generate(self, prompts: list[list[int]], max_tokens: int, guides: LogitsProcessorList) -> list[Answer]:
         width = max(map(len, prompts))
         padded = [[self._pad] * (width - len(prompt)) + prompt for prompt in prompts]
         mask = [[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts]
@@ -131,6 +149,7 @@ class LocalChat:
                 pad_token_id=self._pad,
                 eos_token_id=self._ends or None,
             ),
+            logits_processor=guides,
         )
         return [
             self._read(len(prompt), written)

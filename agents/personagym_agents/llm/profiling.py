@@ -80,7 +80,12 @@ def profile_users(
 
 @contextmanager
 def open_chat(
-    model: str, *, base_url: str | None, key_variable: str | None = None, concurrency: int = 8
+    model: str,
+    *,
+    base_url: str | None,
+    key_variable: str | None = None,
+    concurrency: int = 8,
+    forms: bool = False,
 ) -> Iterator[ChatModel]:
     """A chat model by name.
 
@@ -89,6 +94,7 @@ def open_chat(
         base_url: of a server that speaks OpenAI's protocol; None runs the model here.
         key_variable: environment variable that holds the server's key; None sends none.
         concurrency: requests under way at a time.
+        forms: whether the server is told the forms of answers; a model that runs here is held to them anyhow.
 
     Raises:
         ValueError: an option is out of range, the key is not set, or the local model is no chat model.
@@ -99,6 +105,6 @@ def open_chat(
 
         yield LocalChat.load(model, LocalSettings())
         return
-    settings = EndpointSettings(base_url, model, key_variable=key_variable, concurrency=concurrency)
+    settings = EndpointSettings(base_url, model, key_variable=key_variable, concurrency=concurrency, forms=forms)
     with EndpointChat(settings) as chat:
         yield chat

@@ -24,6 +24,7 @@ from personagym_agents.llm.chat import ChatModel, Prices
 from personagym_agents.llm.claims import ClaimReader
 from personagym_agents.llm.evaluator import Evaluator
 from personagym_agents.llm.evidence import Evidence, decades_of
+from personagym_agents.llm.forms import form_of_reasons
 from personagym_agents.llm.prompts import ask_for_reasons
 from personagym_agents.llm.safety import plain
 from personagym_env.data.tables import BoolArray, Catalogue, Dataset, Interactions
@@ -159,7 +160,8 @@ def write_reasons(
     asked = [ask_for_reasons(batch, train, dataset.catalogue, others, settings.longest) for batch in batches]
     asker = Asker(cached, tries=settings.tries, tokens=settings.tokens, counts=counts, context=context)
     try:
-        answers = asker.ask("reasons", asked, lambda answer, place: read_reasons(answer, _size(batches[place])))
+        forms = [form_of_reasons(_size(batch), settings.longest) for batch in batches]
+        answers = asker.ask("reasons", asked, lambda answer, place: read_reasons(answer, _size(batches[place])), forms)
     finally:
         context.tell(f"asked: {cached.asked.report(prices)}")
         context.tell(f"known from earlier runs: {cached.known.report(prices)}")

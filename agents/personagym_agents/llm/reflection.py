@@ -15,6 +15,7 @@ from personagym_agents.llm.answers import AnswerLimits, Draft, Notes, read_notes
 from personagym_agents.llm.asking import Asker
 from personagym_agents.llm.batches import NO_FOLD, chronological_batches
 from personagym_agents.llm.chat import ChatModel
+from personagym_agents.llm.forms import form_of_merged, form_of_notes, form_of_profile
 from personagym_agents.llm.prompts import ask_for_notes, ask_for_profile, ask_to_merge
 from personagym_env.data.tables import BoolArray, Catalogue, Interactions
 from personagym_env.data.traits import crowd_statistics
@@ -83,7 +84,8 @@ class Reflection:
         batches = chronological_batches(log, folds, users)
         crowd = crowd_statistics(log).without_own(log)[1]
         asked = [ask_for_notes(batch, log, catalogue, crowd, limits) for batch in batches]
-        notes = self._asker.ask("ratings", asked, lambda answer, _: read_notes(answer, limits))
+        forms = [form_of_notes(batch, log, catalogue, limits) for batch in batches]
+        notes = self._asker.ask("ratings", asked, lambda answer, _: read_notes(answer, limits), forms)
         known: dict[Version, list[Notes]] = {}
         ratings: Counter[Version] = Counter()
         latest: dict[Version, Notes | None] = {}
@@ -97,7 +99,8 @@ class Reflection:
         usual = float(np.median(log.counts[log.counts > 0])) if len(log) else 0.0
         tops = self._climb(known)
         summits = [ask_for_profile(top, ratings[version], usual, limits) for version, top in tops.items()]
-        profiles = self._asker.ask("profiles", summits, lambda answer, _: read_profile(answer, limits))
+        forms = [form_of_profile(top, limits) for top in tops.values()]
+        profiles = self._asker.ask("profiles", summits, lambda answer, _: read_profile(answer, limits), forms)
         return {
             version: Draft(*profile, latest[version])
             for version, profile in zip(tops, profiles, strict=True)
@@ -115,8 +118,8 @@ class Reflection:
             ]
             many = [group for group in groups if len(group[1]) > 1]
             asked = [ask_to_merge(notes, limits) for _, notes in many]
-            stage = f"notes, level {level}"
-            merged = iter(self._asker.ask(stage, asked, lambda answer, _: read_notes(answer, limits)))
+            stage, forms = f"notes, level {level}", [form_of_merged(notes, limits) for _, notes in many]
+            merged = iter(self._asker.ask(stage, asked, lambda answer, _: read_notes(answer, limits), forms))
             higher: dict[Version, list[Notes]] = {version: [] for version in wide}
             for version, notes in groups:
                 note = next(merged) if len(notes) > 1 else notes[0]

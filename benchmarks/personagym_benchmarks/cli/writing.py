@@ -27,6 +27,9 @@ class WritingCommand:
     """Environment variable that holds the server's key; None sends none."""
     concurrency: int = 8
     """Requests under way at a time."""
+    forms: bool = False
+    """Whether the server is told the JSON schema of an answer (`response_format`), and holds the model to it; a server
+    that does not know it refuses. A model that runs here is held to it anyhow."""
     prices: tuple[float, float] | None = None
     """Price of a million tokens read and of a million written, for the report."""
     dataset: str = "ml-100k"
@@ -47,7 +50,11 @@ class WritingCommand:
         dataset, split = load_split(self.dataset, self.split)
         chosen = None if self.users is None else drawn_users(split, self.users)
         opened = open_chat(
-            self.model, base_url=self.base_url, key_variable=self.key_variable, concurrency=self.concurrency
+            self.model,
+            base_url=self.base_url,
+            key_variable=self.key_variable,
+            concurrency=self.concurrency,
+            forms=self.forms,
         )
         with console_run(console, run) as context, opened as chat:
             try:

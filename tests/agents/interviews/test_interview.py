@@ -16,7 +16,7 @@ from personagym_agents.interviews.interview import HELP, UNREAD, Interview, mean
 from personagym_agents.interviews.questions import Question, QuestionReader
 from personagym_agents.interviews.speech import ChatVoice
 from personagym_agents.interviews.statements import Speaker, taste_claims
-from personagym_agents.llm.chat import Answer, Conversation
+from personagym_agents.llm.chat import Answer, Conversation, Form
 from personagym_agents.llm.claims import Choosing, ClaimReader, Habit, Liking, Subject
 from personagym_agents.llm.evidence import decades_of
 from personagym_env.data.splits import Split
@@ -188,7 +188,9 @@ class Parrot:
         """What it says."""
         return {"parrot": self.text}
 
-    def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+    def answers(
+        self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+    ) -> Iterator[tuple[int, Answer]]:
         """Say it once for each conversation."""
         self.asked += conversations
         yield from ((place, Answer(self.text, True, 1, 1)) for place in range(len(conversations)))

@@ -49,6 +49,18 @@ def test_a_question_is_asked_as_the_protocol_says(server: ChatServer, monkeypatc
     }
 
 
+def test_a_server_is_told_forms_if_it_may_be(server: ChatServer, tmp_path: Path) -> None:
+    form = {"type": "object"}
+    for told in (True, False):
+        with EndpointChat(EndpointSettings(server.url, "tiny", forms=told)) as chat:
+            cached = CachedChat(chat, AnswerCache(tmp_path))
+            assert dict(cached.answers(questions(1), 50, [form])) == {0: Answer("question 0", True, 7, 3)}
+    first, second = (request.body for request in server.requests)
+    said = first.pop("response_format")
+    assert said == {"type": "json_schema", "json_schema": {"name": "answer", "schema": form}}
+    assert first == second
+
+
 def test_no_key_is_sent_unless_its_variable_is_named(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     ask(server)
@@ -252,6 +264,10 @@ def test_nothing_is_asked_twice(server: ChatServer, tmp_path: Path) -> None:
         # Another limit of tokens may bring another answer, and so may another model.
         assert len(dict(second.answers(questions(1), 51))) == 1
         assert len(server.requests) == 5
+        # And so may a form, whatever its place among the questions.
+        assert len(dict(second.answers(questions(2), 51, [{"type": "object"}, {"type": "array"}]))) == 2
+        assert len(dict(second.answers(questions(1), 51, [{"type": "object"}]))) == 1
+        assert len(server.requests) == 7
     other = EndpointChat(EndpointSettings(server.url, "large"))
     keys = {request_key(chat.identity, questions(1)[0], limit) for chat in (chat, other) for limit in (50, 51)}
     other.close()

@@ -15,17 +15,9 @@ import httpx
 import numpy as np
 import pytest
 import torch
-from transformers import (
-    AutoModelForCausalLM,
-    LlamaConfig,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    PreTrainedTokenizerFast,
-    Qwen2Config,
-)
 from transformers.utils.import_utils import is_serve_available
 
-from personagym_agents.documents.tokenizer import train_tokenizer
+from fixtures.chat_model import END, NO_SYSTEM, START, make_model, make_tokenizer
 from personagym_agents.llm.answers import AnswerLimits
 from personagym_agents.llm.batches import chronological_batches
 from personagym_agents.llm.chat import Conversation, Message
@@ -37,46 +29,6 @@ from personagym_agents.llm.reflection import Reflection, ReflectionSettings
 from personagym_agents.model.quiet import quietly
 from personagym_env.data.tables import Dataset
 from personagym_env.run_context import RunContext
-
-START, END = "<|im_start|>", "<|im_end|>"
-CHATML = (
-    "{% for message in messages %}" + START + "{{ message['role'] }}\n{{ message['content'] }}" + END + "\n{% endfor %}"
-    "{% if add_generation_prompt %}" + START + "assistant\n{% endif %}"
-)
-NO_SYSTEM = (
-    "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + CHATML
-)
-
-
-def make_tokenizer(template: str = CHATML, *, pad: bool = True) -> PreTrainedTokenizerFast:
-    """Bytes, a few merges and ChatML's tokens."""
-    tokenizer = train_tokenizer(["You describe the taste of one person. system user assistant"] * 3, 320)
-    tokenizer.add_special_tokens({"additional_special_tokens": [START], "eos_token": END})
-    tokenizer.chat_template = template
-    if not pad:
-        tokenizer.pad_token = None
-    return tokenizer
-
-
-def make_model(architecture: str, tokenizer: PreTrainedTokenizerBase, positions: int = 8192) -> PreTrainedModel:
-    torch.manual_seed(1)
-    kind = {"llama": LlamaConfig, "qwen2": Qwen2Config}[architecture]
-    config = kind(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=positions,
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-    )
-    model = AutoModelForCausalLM.from_config(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.mul_(8.0) if parameter.ndim > 1 else None
-    return model
 
 
 def asked(*questions: str) -> list[Conversation]:

@@ -12,7 +12,7 @@ import pytest
 from fixtures.display import RecordingDisplay
 from personagym_agents.llm.answers import RejectedError, read_reasons
 from personagym_agents.llm.batches import batch_numbers, chronological_batches
-from personagym_agents.llm.chat import Answer, Conversation
+from personagym_agents.llm.chat import Answer, Conversation, Form
 from personagym_agents.llm.reasons import ReasonSettings, ReasonStore, write_reasons
 from personagym_env.data.tables import Dataset, Interactions
 from personagym_env.run_context import RunContext
@@ -27,7 +27,9 @@ class ScriptedChat:
         self.reason = reason
         self.asked: list[Conversation] = []
 
-    def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+    def answers(
+        self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+    ) -> Iterator[tuple[int, Answer]]:
         """See `ChatModel.answers`."""
         self.asked += conversations
         for place in reversed(range(len(conversations))):
@@ -134,7 +136,9 @@ def test_reasons_that_are_too_long_missing_or_not_borne_out_are_left_out_and_cou
 
 def test_batches_without_an_answer_of_use_are_given_up(data: Dataset, tmp_path: Path) -> None:
     class Babbling(ScriptedChat):
-        def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+        def answers(
+            self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+        ) -> Iterator[tuple[int, Answer]]:
             self.asked += conversations
             for place in range(len(conversations)):
                 yield place, Answer('{"reasons": ["only one"]}', True, 1, 1)

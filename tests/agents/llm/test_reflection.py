@@ -15,7 +15,7 @@ from fixtures.display import RecordingDisplay
 from personagym_agents.documents.profile import StatisticalProfileWriter
 from personagym_agents.llm.answers import HABITS, AnswerLimits, Notes, RejectedError, read_notes, read_profile
 from personagym_agents.llm.batches import BATCH_ROWS, NO_FOLD, batch_folds, chronological_batches
-from personagym_agents.llm.chat import Answer, Conversation
+from personagym_agents.llm.chat import Answer, Conversation, Form
 from personagym_agents.llm.profile_store import Profile, ProfileStore, Taste
 from personagym_agents.llm.profiling import profile_users
 from personagym_agents.llm.prompts import ask_again, ask_for_notes
@@ -38,7 +38,9 @@ class ScriptedChat:
         self.script = script
         self.asked: list[Conversation] = []
 
-    def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+    def answers(
+        self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+    ) -> Iterator[tuple[int, Answer]]:
         """See `ChatModel.answers`."""
         self.asked += conversations
         for place in reversed(range(len(conversations))):

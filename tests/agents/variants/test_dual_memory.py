@@ -10,7 +10,7 @@ import pytest
 from fixtures.display import RecordingDisplay
 from fixtures.genre_model import GenreModel
 from fixtures.planted_log import planted
-from personagym_agents.llm.chat import Answer, Conversation
+from personagym_agents.llm.chat import Answer, Conversation, Form
 from personagym_agents.variants.dual_memory import MemorySettings, fit_dual_memory, form_memories
 from personagym_agents.variants.dual_memory_text import LONGEST, Encounter, TextMemories
 from personagym_env.data.splits import temporal_split
@@ -111,7 +111,9 @@ def test_answers_without_a_text_change_nothing(tmp_path: Path) -> None:
 
 def test_a_long_memory_is_cut_where_everybody_can_see_it(tmp_path: Path) -> None:
     class Talker(GenreModel):
-        def answers(self, conversations: Sequence[Conversation], max_tokens: int) -> Iterator[tuple[int, Answer]]:
+        def answers(
+            self, conversations: Sequence[Conversation], max_tokens: int, forms: Sequence[Form] | None = None
+        ) -> Iterator[tuple[int, Answer]]:
             for place in range(len(conversations)):
                 yield place, Answer("<b>likes</b> it " * 100, finished=False, prompt_tokens=9, completion_tokens=80)
 
