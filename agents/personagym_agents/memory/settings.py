@@ -14,12 +14,16 @@ class Recall:
     (`personagym_agents.memory.reasons`)."""
     reason_book: str | None = None
     """File of reasons by a chat model (`personagym reasons`); None composes them from evidence."""
+    encoder: str | None = None
+    """Which tells what reason is near to an item: `minilm`, or the folder of a sentence encoder as
+    sentence-transformers saves one; None weighs their words (TF-IDF)."""
 
     def __post_init__(self) -> None:
         if self.reasons < 0:
             raise ValueError(f"recall.reasons must be at least 0, got {self.reasons}")
-        if self.reason_book is not None and not self.reasons:
-            raise ValueError("recall.reason_book is of no use where no reasons are recalled, got recall.reasons 0")
+        for name in ("reason_book", "encoder"):
+            if getattr(self, name) is not None and not self.reasons:
+                raise ValueError(f"recall.{name} is of no use where no reasons are recalled, got recall.reasons 0")
 
     def __bool__(self) -> bool:
         return self.evidence or self.reasons > 0
