@@ -16,6 +16,7 @@ from personagym_agents.bundle.storage import (
     save_base,
     save_population,
 )
+from personagym_agents.documents.corpus import Corpus
 from personagym_agents.inference.styles import style_weights
 from personagym_agents.model.adapter_file import write_adapter
 from personagym_agents.model.adapters import lora_config
@@ -92,10 +93,11 @@ def build_bundle(
         else:
             _train_side_by_side(trained_base, settings, made, context)
         if measure and len(split.test):
-            metrics = {}
+            metrics, asked = {}, _few_lines(split, corpus, settings.adapters.tokens)
+            context.tell(f"measured on {len(asked.test):,} of {len(split.test):,} held-out rows")
             for with_adapters in (False,) if settings.adapters.groups == "none" else (False, True):
                 agent = bundle_users(made, dataset, split.train, adapters=with_adapters)
-                metrics[agent.name] = _measure(agent, split, context.workers)
+                metrics[agent.name] = _measure(agent, asked, context.workers)
             save_manifest(made, replace(manifest, metrics=metrics))
     return read_manifest(place)
 
@@ -167,6 +169,18 @@ def _taught(members: BoolArray, counts: IntArray, rows: int | None, rng: np.rand
         if counts[user] <= left:
             taught[user], left = True, left - counts[user]
     return taught
+
+
+def _few_lines(split: Split, corpus: Corpus, tokens: int | None) -> Split:
+    """Held-out rows of users drawn at random, one at least, whose lines and as many of unseen items have few tokens."""
+    if tokens is None:
+        return split
+    lengths = np.array([len(corpus.encoded[line]) for line in corpus.of_item])
+    of_user = np.bincount(split.test.users, 2 * lengths[split.test.items], split.test.n_users)
+    order = np.random.default_rng(0).permutation(np.flatnonzero(of_user))
+    asked = np.zeros(split.test.n_users, np.bool_)
+    asked[order[: max(1, int(np.searchsorted(np.cumsum(of_user[order]), tokens, side="right")))]] = True
+    return split._replace(test=split.test.take(asked[split.test.users]))
 
 
 def _measure(agent: UserAgent, split: Split, workers: Workers | None) -> dict[str, float]:

@@ -27,8 +27,9 @@ class AdapterSettings:
     """Training rows of each adapter at most: those of users of its group, drawn at random as long as they fit. None
     for all."""
     tokens: int | None = 1_000_000
-    """Tokens of the documents that an epoch shows at most, drawn anew each time; the tail is asked in a fifth as many.
-    Items with long texts are read in part, so that a training takes minutes whatever the texts. None for all."""
+    """Tokens of the documents that an epoch shows at most, drawn anew each time; the tail is asked in a fifth as many,
+    and held-out rows are measured in as many. Items with long texts are read in part, so that a training takes minutes
+    whatever the texts. None for all."""
     rank: int = 16
     """Of the adapters' matrices."""
     alpha: int = 16

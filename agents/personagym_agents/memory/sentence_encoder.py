@@ -131,7 +131,7 @@ def _mean(states: "Tensor", mask: "Tensor") -> "Tensor":
     """(b, d) mean of (b, t, d) states where the (b, t) mask is on, of length 1."""
     weight = mask[..., None].to(states.dtype)
     mean = (states * weight).sum(1) / weight.sum(1).clamp(min=1)
-    length: "Tensor" = mean.norm(dim=1, keepdim=True)
+    length: Tensor = mean.norm(dim=1, keepdim=True)
     return mean / length.clamp(min=1e-12)
 
 
