@@ -19,13 +19,18 @@ _SHORTEST = 20
 """Characters of a free text at least: a small model would else leave it at a word."""
 
 
-def form_of_notes(batch: Batch, log: Interactions, catalogue: Catalogue, limits: AnswerLimits) -> Form:
-    """Of notes on one batch of ratings; claims are about genres and decades of the items in it."""
+def claims_of_batch(batch: Batch, log: Interactions, catalogue: Catalogue) -> list[str]:
+    """All that can be claimed of some ratings: every verb with each genre and decade of their items."""
     items = log.items[batch.rows]
     genres = np.array(catalogue.genre_names)[catalogue.genres[items].any(axis=0)]
     decades = sorted({int(year) // 10 * 10 for year in catalogue.years[items] if year})
     subjects = [*map(plain_title, genres.tolist()), *(f"{decade}s" for decade in decades)]
-    return _object(_notes(limits, (f"{verb} {subject}" for subject in subjects for verb in _VERBS)))
+    return [f"{verb} {subject}" for subject in subjects for verb in _VERBS]
+
+
+def form_of_notes(batch: Batch, log: Interactions, catalogue: Catalogue, limits: AnswerLimits) -> Form:
+    """Of notes on one batch of ratings; claims are about genres and decades of the items in it."""
+    return _object(_notes(limits, claims_of_batch(batch, log, catalogue)))
 
 
 def form_of_merged(notes: Sequence[Notes], limits: AnswerLimits) -> Form:
