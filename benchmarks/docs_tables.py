@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ablations.frontier_results import Frontier, frontier_differences_table, frontier_table, left_table
 from ablations.frontier_results import goals_table as frontier_goals_table
+from ablations.memory_results import NearestReasons, WrittenTexts, nearest_reasons_table, written_texts_table
 from ablations.paper_slm_results import PaperSLM, paper_slm_table
 from ablations.results import (
     Blends,
@@ -52,7 +53,7 @@ from personagym_env.evaluation.off_policy.offline_policies import OfflineCompari
 from personagym_env.evaluation.off_policy.tables import estimators_table, goals_table
 from personagym_env.evaluation.reporting.differences import differences_table
 from personagym_env.evaluation.reporting.markdown import markdown
-from personagym_env.evaluation.reporting.table import Cell, Row, Table, name_column, words_column
+from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column, words_column
 from personagym_env.evaluation.validation.board import Validation
 from personagym_env.evaluation.validation.tables import distances_table
 from personagym_env.files import write_atomically
@@ -92,6 +93,7 @@ def tables() -> dict[str, str]:
         _of_transfer(),
         _of_off_policy(),
         _of_variants(),
+        _of_memories(),
         _of_speed(),
         _of_rest(),
     )
@@ -201,6 +203,11 @@ def _of_variants() -> Iterator[tuple[str, Table]]:
     yield "variants-cuisines-differences", variants.differences_table(further)
 
 
+def _of_memories() -> Iterator[tuple[str, Table]]:
+    yield "written-texts", written_texts_table(WrittenTexts.load(RESULTS / "written_texts.json"))
+    yield "nearest-reasons", nearest_reasons_table(NearestReasons.load(RESULTS / "nearest_reasons.json"))
+
+
 def _of_speed() -> Iterator[tuple[str, Table]]:
     yield "throughput", throughput_table(Throughput.load(RESULTS / "throughput.json"))
     rates = EngineSpeed.load(RESULTS / "engine.json").rates
@@ -218,14 +225,39 @@ def _of_speed() -> Iterator[tuple[str, Table]]:
     yield "ppo", ppo.select("name", "vector", "single", "times", "rollouts")
 
 
-def _of_transfer() -> Iterator[tuple[str, Table]]:
+def _transfer() -> Transfer:
+    """The study with the cold items of several draws, which were asked apart."""
     study = Transfer.load(RESULTS / "transfer.json")
+    drawn = {board.dataset: board.cold_items for board in Transfer.load(RESULTS / "transfer-cold-items.json").boards}
+    return replace(study, boards=tuple(replace(board, cold_items=drawn[board.dataset]) for board in study.boards))
+
+
+def _of_transfer() -> Iterator[tuple[str, Table]]:
+    study = _transfer()
     yield "transfer-verdicts", verdict_table(study)
     yield "transfer-answers", overview_table(study, "answers")
     yield "transfer-cold-items", overview_table(study, "cold_items")
     yield "transfer-known", curves_table(study, "known")
     yield "transfer-size", curves_table(study, "size")
     yield "transfer-controls", controls_table(study)
+    yield "transfer-adapted", _adapted_table(Transfer.load(RESULTS / "transfer-adapted.json"))
+
+
+def _adapted_table(study: Transfer) -> Table:
+    """What users who were adapted to a log have less than others there."""
+    measures = {"rmse": "RMSE", "mae": "MAE", "nll": "NLL, nats", "auc": "choice AUC"}
+    columns = (name_column("data set: adapted, less"), *(Column(key, title) for key, title in measures.items()))
+    rows = (
+        Row(
+            (
+                Cell(f"{board.dataset}: {other}"),
+                *(Cell(board.answers.difference("adapted", other, key), ".4f") for key in measures),
+            )
+        )
+        for board in study.boards
+        for other in ("mf", "trees", "stack", "zero-shot")
+    )
+    return Table.plain("Adapted users, against others on the same log", columns, rows)
 
 
 def _of_off_policy() -> Iterator[tuple[str, Table]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from personagym_agents.llm.answers import HABITS
 from personagym_env.evaluation.core.result_file import Result
 from personagym_env.evaluation.core.statistics import Interval
 from personagym_env.evaluation.reporting.table import Cell, Column, Row, Table, name_column
@@ -48,11 +49,13 @@ class WrittenTexts(Result):
     profiles: int
     """That were written, those that leave a fold out among them."""
     counts: Mapping[str, int]
-    """Of answers, claims and sentences of profiles."""
-    claims_by_chance: Interval
-    """Share that holds of all that could have been claimed of the users."""
+    """Of answers, claims and sentences of profiles; words for habits are claims too."""
+    habits: int
+    """Words for habits that stayed."""
+    likings_by_chance: Interval
+    """Share that holds of all likings that could have been claimed of the users."""
     reason_counts: Mapping[str, int]
-    """Of reasons."""
+    """Of reasons; empty where none were written."""
 
 
 def nearest_reasons_table(found: NearestReasons) -> Table:
@@ -82,20 +85,27 @@ def nearest_reasons_table(found: NearestReasons) -> Table:
 def written_texts_table(found: WrittenTexts) -> Table:
     """What was asked, what was turned away, what stayed."""
     counts, reasons = found.counts, found.reason_counts
-    claims = counts["claims grounded"] + counts["claims ungrounded"]
+    habits = found.profiles * len(HABITS)
+    likings = counts["claims grounded"] + counts["claims ungrounded"] - habits
+    held = counts["claims grounded"] - found.habits
     refused = ("answers malformed", "answers too long", "questions given up")
     lines: list[tuple[str, int | float | Interval]] = [
         ("users", found.users),
         ("profiles, with those that leave rows out", found.profiles),
         ("answers that were no profile or note", sum(counts.get(name, 0) for name in refused)),
-        ("claims that ratings can answer", claims),
-        ("share of them that ratings bear out", counts["claims grounded"] / max(claims, 1)),
-        ("share of all possible claims that would be", found.claims_by_chance),
+        ("words for habits", habits),
+        ("share of them that ratings bear out; by chance a third", found.habits / max(habits, 1)),
+        ("likings", likings),
+        ("share of them that ratings bear out", held / max(likings, 1)),
+        ("the same of all likings that could be claimed", found.likings_by_chance),
         ("sentences that claim nothing", counts["sentences without a claim"]),
-        ("reasons that stayed", reasons["reasons written"]),
-        ("reasons that were thrown out, or too long", reasons["reasons ungrounded"] + reasons["reasons too long"]),
-        ("reasons missing", reasons["reasons missing"]),
     ]
+    if reasons:
+        lines += [
+            ("reasons that stayed", reasons["reasons written"]),
+            ("reasons that were thrown out, or too long", reasons["reasons ungrounded"] + reasons["reasons too long"]),
+            ("reasons missing", reasons["reasons missing"]),
+        ]
     columns = name_column("written"), Column("value", "value")
     shown = (Row((Cell(name), Cell(value, ",.0f" if isinstance(value, int) else ".3f"))) for name, value in lines)
     return Table.plain("Texts by a chat model, and what stayed of them", columns, shown)

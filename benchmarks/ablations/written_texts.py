@@ -1,11 +1,10 @@
 """What becomes of profiles and reasons that a chat model writes: asked for, turned away, borne out, and by chance.
 
     personagym profile --model smollm2 --split paper --users 8 --output runs/profiles.json
-    personagym reasons --model smollm2 --split paper --users 8 --output runs/reasons.jsonl
     python benchmarks/ablations/written_texts.py
 
-The floor is chance: the share of everything that the form of an answer lets a model claim of these users, each genre
-and decade that they rated with each verb, that their ratings bear out.
+The floor is chance: of each trait a word out of three, and of likings the share of everything that the form of an
+answer lets a model claim of these users, each genre and decade that they rated with each verb, that ratings bear out.
 """
 
 from dataclasses import dataclass
@@ -39,8 +38,8 @@ class Args:
 
     profiles: Path = Path("runs/profiles.json")
     """By `personagym profile`."""
-    reasons: Path = Path("runs/reasons.jsonl")
-    """By `personagym reasons`, of the same users."""
+    reasons: Path | None = None
+    """By `personagym reasons`; None if there are none."""
     dataset: str = "ml-100k"
     """Name or path of the data."""
     split: str = "paper"
@@ -73,9 +72,11 @@ def study(args: Args) -> WrittenTexts:
         ValueError: a file is missing, or about other rows.
     """
     dataset, split = load_split(args.dataset, args.split)
-    book, reasons = ProfileStore.load(args.profiles), ReasonStore.load(args.reasons, dataset)
+    book = ProfileStore.load(args.profiles)
     book.require(split.train)
-    reasons.texts(split.train)
+    reasons = None if args.reasons is None else ReasonStore.load(args.reasons, dataset)
+    if reasons is not None:
+        reasons.texts(split.train)
     written = (book.whole, *book.left_out)
     users = np.flatnonzero([profile is not None for profile in book.whole])
     if not len(users):
@@ -86,8 +87,9 @@ def study(args: Args) -> WrittenTexts:
         users=len(users),
         profiles=sum(profile is not None for profiles in written for profile in profiles),
         counts=book.counts,
-        claims_by_chance=interval(chance.resampled(resamples)),
-        reason_counts=reasons.counts,
+        habits=sum(len(profile.habits) for profiles in written for profile in profiles if profile is not None),
+        likings_by_chance=interval(chance.resampled(resamples)),
+        reason_counts={} if reasons is None else reasons.counts,
         setting=recorded(args) | {"limits": recorded(AnswerLimits()), "made": dict(book.made)},
         environment=environment_snapshot(),
     )

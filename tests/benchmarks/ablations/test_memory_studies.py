@@ -87,7 +87,7 @@ def test_texts_are_counted_and_chance_is_what_could_be_claimed(
     monkeypatch.setattr(written_texts, "load_split", lambda *_: (small_data, planted))
     users = planted.train.n_users
     profile = Profile(("fair",), Taste("A person.", ("likes genre 1",)), Taste("", ()))
-    counts = {"claims grounded": 3, "claims ungrounded": 1, "sentences without a claim": 2, "answers malformed": 1}
+    counts = {"claims grounded": 3, "claims ungrounded": 3, "sentences without a claim": 2, "answers malformed": 1}
     book = ProfileStore(planted.train.fingerprint(), (profile, *[None] * (users - 1)), (), counts)
     book.save(tmp_path / "profiles.json")
     told = {"reasons written": 5, "reasons missing": 0, "reasons too long": 1, "reasons ungrounded": 2}
@@ -98,11 +98,13 @@ def test_texts_are_counted_and_chance_is_what_could_be_claimed(
     found = written_texts.study(args)
     assert (found.users, found.profiles, found.reason_counts) == (1, 1, told)
     # User 0 loves one genre, and genres cover one another but for some: few of all verbs and subjects hold.
-    assert 0 < found.claims_by_chance.value < 0.5
+    assert 0 < found.likings_by_chance.value < 0.5
     found.save(tmp_path / "found.json")
     assert WrittenTexts.load(tmp_path / "found.json") == found
     shown = {str(row.cells[0].content): row.cells[1].content for row in written_texts_table(found).rows}
-    assert shown["share of them that ratings bear out"] == 0.75
+    assert (shown["words for habits"], shown["likings"]) == (4, 2)
+    assert shown["share of them that ratings bear out; by chance a third"] == 0.25
+    assert shown["share of them that ratings bear out"] == 1
     empty = replace(book, whole=(None,) * users)
     empty.save(tmp_path / "profiles.json")
     with pytest.raises(ValueError, match="holds no profile"):
