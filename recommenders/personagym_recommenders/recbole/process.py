@@ -1,8 +1,9 @@
 """What RecBole expects of the process, and how all of it is taken back.
 
 RecBole 1.2.1 expects an older NumPy and SciPy, reads `sys.argv`, seeds everybody's random numbers, hides GPUs from the
-process and writes into the working directory. `contained_recbole` gives it what it expects and restores everything
-afterwards; it changes the process while it is open, so do not train in several threads at once.
+process, has its backward passes checked for NaN and writes into the working directory. `contained_recbole` gives it
+what it expects and restores everything afterwards; it changes the process while it is open, so do not train in several
+threads at once.
 """
 
 import logging
@@ -53,6 +54,8 @@ def contained_recbole() -> Iterator[None]:
         mock.patch.object(sys, "argv", sys.argv[:1] or [""]),
         mock.patch.object(sparse.dok_matrix, "_update", _dok_update, create=True),
         torch.random.fork_rng(),
+        # One of its models has every backward pass of the process looked at for NaN from its import on.
+        torch.autograd.set_detect_anomaly(torch.is_anomaly_enabled()),
     ):
         warnings.simplefilter("ignore")
         logging.disable(logging.CRITICAL)

@@ -1,5 +1,6 @@
 """RecBole models: they learn a known answer, see training rows only, and leave the process as it was."""
 
+import importlib
 import logging
 import os
 import random
@@ -14,6 +15,7 @@ from personagym_env.data.splits import temporal_split
 from personagym_recommenders import RecBole
 from personagym_recommenders.recbole import recommender as adapter
 from personagym_recommenders.recbole.network import Network
+from personagym_recommenders.recbole.process import contained_recbole
 from personagym_recommenders.recbole.training_data import session_sequences, write_training_files
 
 FAST = {"learning_rate": 0.03, "train_batch_size": 256}
@@ -162,3 +164,14 @@ def test_misuse_is_said(checkerboard):
         RecBole("NoSuch", epochs=1).fit(checkerboard.log, checkerboard.catalogue)
     with pytest.raises(ValueError, match="got 0"):
         RecBole("BPR", epochs=0)
+
+
+def test_what_a_module_of_recbole_does_to_backward_passes_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "recbole.model.sequential_recommender.sine"
+    for before in (False, True):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        with torch.autograd.set_detect_anomaly(before):
+            with contained_recbole():
+                importlib.import_module(name)
+                assert torch.is_anomaly_enabled()
+            assert torch.is_anomaly_enabled() == before
