@@ -117,7 +117,6 @@ class LocalChat:
             ValueError: a conversation does not fit into the model's window, or an answer cannot be held to its form.
             ImportError: answers are held to forms, and what that needs is not installed.
         """
-        guiding = None if forms is None else self._guiding
         prompts = [self.prompt(conversation) for conversation in conversations]
         window = int(getattr(self._model.config, "max_position_embeddings", 0) or 2**31)
         longest = max(map(len, prompts), default=0)
@@ -130,8 +129,8 @@ class LocalChat:
         for start in range(0, len(order), self._settings.batch):
             places = order[start : start + self._settings.batch]
             guides = LogitsProcessorList()
-            if forms is not None and guiding is not None:
-                guides.append(Guide(guiding, [forms[place] for place in places]))
+            if forms is not None:
+                guides.append(Guide(self._guiding, [forms[place] for place in places]))
             answers = self._generate([prompts[place] for place in places], max_tokens, guides)
             yield from zip(places, answers, strict=True)
 

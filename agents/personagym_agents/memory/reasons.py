@@ -85,6 +85,8 @@ class ReasonMemory:
     """(n, d) of the rows' reasons, of length 1."""
     items: npt.NDArray[np.float32]
     """(m, d) of the items, of length 1."""
+    encoder: str | None = None
+    """That embedded them; None is TF-IDF."""
 
     def recall(self, users: IntArray) -> ReasonCodes:
         """(b, m, k) what each of (b,) users recalls about every item, the nearest reason first."""
@@ -179,4 +181,5 @@ def fit_reason_memory(
         code=(1 + code).astype(np.int32),
         rows=embedded[len(contents) :][pair],
         items=embedded[: len(contents)],
+        encoder=encoder,
     )

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import file_digest
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from personagym_agents.model.named_bases import within_package
 from personagym_env.fit_cache.kept import kept
 
 if TYPE_CHECKING:
@@ -58,11 +58,10 @@ def encoder_folder(name: str) -> Path:
     if packaged is None:
         folder = Path(name)
     else:
-        spec = find_spec(packaged.package)
-        places = [] if spec is None else list(spec.submodule_search_locations or [])
-        if not places:
+        found = within_package(packaged.package, packaged.folder)
+        if found is None:
             raise ValueError(f"sentence encoder {name!r} is not installed: {packaged.install}")
-        folder = Path(places[0]) / packaged.folder
+        folder = found
     missing = [part for part in (_WEIGHTS, "config.json", _POOLING) if not (folder / part).is_file()]
     if missing:
         raise ValueError(
@@ -112,7 +111,7 @@ def _encoded(folder: str, sha256: str, texts: tuple[str, ...]) -> npt.NDArray[np
     order = sorted(range(len(distinct)), key=lambda number: len(distinct[number]))
     tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     model = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True).eval()
-    found = np.zeros((len(distinct), model.config.hidden_size), np.float32)
+    found, longest = np.zeros((len(distinct), model.config.hidden_size), np.float32), _longest(Path(folder))
     with torch.inference_mode():
         for start in range(0, len(order), _BATCH):
             some = order[start : start + _BATCH]
@@ -120,7 +119,7 @@ def _encoded(folder: str, sha256: str, texts: tuple[str, ...]) -> npt.NDArray[np
                 [distinct[number] for number in some],
                 padding=True,
                 truncation=True,
-                max_length=_longest(Path(folder)),
+                max_length=longest,
                 return_tensors="pt",
             )
             found[some] = _mean(model(**read).last_hidden_state, read["attention_mask"]).numpy()

@@ -54,6 +54,13 @@ class BaseSource:
     """Of the file."""
 
 
+def within_package(package: str, inside: str) -> Path | None:
+    """A file or folder of an installed package, which is not imported; None where it is not there."""
+    spec = find_spec(package)
+    places = [] if spec is None else list(spec.submodule_search_locations or [])
+    return next((found for place in places if (found := Path(place) / inside).exists()), None)
+
+
 def is_named(name: str | Path) -> bool:
     """Whether a base is one that is read from a GGUF file."""
     return str(name) in PACKAGED or str(name).lower().endswith(".gguf")
@@ -69,11 +76,10 @@ def weights_file(name: str) -> Path:
     if packaged is None:
         path = Path(name)
     else:
-        spec = find_spec(packaged.package)
-        places = [] if spec is None else list(spec.submodule_search_locations or [])
-        path = next((found for place in places if (found := Path(place) / packaged.file).is_file()), Path())
-        if not path.name:
+        found = within_package(packaged.package, packaged.file)
+        if found is None:
             raise ValueError(f"base {name!r} is not installed: {packaged.install}")
+        path = found
     if not path.is_file():
         raise ValueError(f"base {name!r}: expected a GGUF file, and there is none at {path}")
     with path.open("rb") as file:

